@@ -1,0 +1,68 @@
+# Python 3.11 or newer and make are all that is needed; the rest goes into .venv/.
+
+PORT ?= 8000
+# Not from the environment: some shells put the machine's own name there.
+HOST = 127.0.0.1
+ARGS ?=
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(SUITABLE)' 2>/dev/null && echo "$$python" && break; done)
+
+SUITABLE = import sys; sys.exit(sys.version_info < (3, 11))
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashes
+COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help serve test check lock clean
+
+help: ## Show what there is (this)
+	@echo 'On the Record. Usage: make TARGET'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s  %s\n", $$1, $$2 }' Makefile
+
+serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, HOST=127.0.0.1)
+	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate --seed
+
+test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
+	@$(RUN) -m pytest -n auto --maxprocesses 8 $(ARGS)
+
+check: $(VENV)/.dev ## Check style, types, Dockerfile and docker-compose.yml
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/hadolint Dockerfile
+	$(RUN) -m tests.lint_compose docker-compose.yml
+
+lock: $(RUN) ## Resolve both lock files anew (ARGS=--upgrade raises versions)
+	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -qq uv
+	$(COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(ARGS) --constraint requirements.lock --group dev \
+		--output-file requirements-dev.lock pyproject.toml
+
+clean: ## Remove the environment and the caches, not the database
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN):
+	@python='$(PYTHON)'; \
+	if [ -z "$$python" ] || ! "$$python" -c '$(SUITABLE)'; then \
+		echo "Python 3.11 or newer is needed$${python:+, and $$python is not}." \
+			"Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	echo "Creating the environment in $(VENV) (once)"; \
+	"$$python" -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo "No environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; \
+		exit 1; }
+
+$(VENV)/.runtime: requirements.lock | $(RUN)
+	@echo "Installing what the server needs"
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+# The development lock holds all of the runtime lock, in the same versions.
+$(VENV)/.dev: requirements-dev.lock | $(RUN)
+	@echo "Installing what the server and its tests need"
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@ $(VENV)/.runtime

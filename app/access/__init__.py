@@ -1,0 +1,1 @@
+"""Who may do what: keys, roles, and the boundary of a request."""

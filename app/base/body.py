@@ -1,0 +1,97 @@
+"""Bodies in: JSON read strictly, and JSON Merge Patch."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from fastapi import Request
+
+from app.base.errors import Invalid, Malformed, pointer
+
+MAX_DEPTH, MAX_NUMBER = 64, 60
+
+
+def strict_json(body: bytes) -> Any:
+    """Reads JSON as RFC 8259 has it and no more: numbers exact (`Decimal`), no NaN or Infinity, no key
+    twice, UTF-8 only, no lone surrogate, no NUL. Raises Malformed, or Invalid for a number too long.
+    """
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_constant,
+        )
+    except UnicodeDecodeError:
+        raise Malformed("The body is not UTF-8.") from None
+    except json.JSONDecodeError as fault:
+        raise Malformed(
+            f"The body is not JSON: {fault.msg} at line {fault.lineno}, column {fault.colno}."
+        ) from None
+    except RecursionError:
+        raise Malformed("The body is nested too deeply.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Malformed("The body has an object with the same key twice.")
+    return found
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_NUMBER or abs(Decimal(text).adjusted()) > MAX_NUMBER:
+        raise Malformed("The body has a number that is too long to be kept exactly.")
+    return Decimal(text)
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_NUMBER:
+        raise Malformed("The body has a number that is too long to be kept exactly.")
+    return int(text)
+
+
+def _constant(text: str) -> Any:
+    raise Malformed(f"The body has {text}, which is not JSON.")
+
+
+def _check_strings(value: Any, path: tuple[str | int, ...] = ()) -> None:
+    if len(path) > MAX_DEPTH:
+        raise Malformed("The body is nested too deeply.")
+    match value:
+        case str():
+            if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+                raise Invalid.at(pointer(path), "has a NUL or a lone surrogate, which is not text")
+        case dict():
+            for key, item in value.items():
+                _check_strings(key, path)
+                _check_strings(item, (*path, key))
+        case list():
+            for index, item in enumerate(value):
+                _check_strings(item, (*path, index))
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_strict"):
+            self._strict = strict_json(await self.body())
+            _check_strings(self._strict)
+        return self._strict
+
+
+def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Applies a JSON Merge Patch (RFC 7396): null removes, objects merge, all else replaces."""
+    merged = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            kept = merged.get(key)
+            merged[key] = merge_patch(kept if isinstance(kept, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,71 @@
+"""What stands around every request: its id, the limit of its body, and the last resort for faults."""
+
+import logging
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.base.errors import Internal, TooLarge
+from app.base.ids import new_id, request_id
+from app.base.problems import problem_response
+
+log = logging.getLogger("on-the-record")
+
+
+class Boundary:
+    """Pure ASGI: gives each request an id, answers HEAD as GET without the body, reads no more of a body than
+    `max_body_bytes`, and turns what nobody caught into a 500 problem, so that the connection stays good for
+    the next request.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        given = offered if re.fullmatch(r"[\w.:-]{1,100}", offered, re.ASCII) else new_id("req")
+        token = request_id.set(given)
+        head = scope["method"] == "HEAD"
+        started = False
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_body_bytes:
+                raise self._too_large()
+            return message
+
+        async def out(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-Id"] = given
+            elif head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            if int(Headers(scope=scope).get("content-length", "0")) > self.max_body_bytes:
+                await problem_response(self._too_large())(scope, receive, out)
+                return
+            await self.app({**scope, "method": "GET"} if head else scope, limited, out)
+        except Exception:
+            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], given)
+            if started:
+                raise
+            detail = "Nothing was written. If it goes on, tell whoever runs this with the request id."
+            await problem_response(Internal(detail))(scope, receive, out)
+        finally:
+            request_id.reset(token)
+
+    def _too_large(self) -> TooLarge:
+        # What is left of the body is not read, so the connection cannot be used again.
+        detail = f"The body is larger than the {self.max_body_bytes} bytes that this server reads."
+        return TooLarge(detail, headers={"Connection": "close"})

@@ -1,0 +1,205 @@
+"""Engines, sessions and the one transaction of a request, alike on SQLite and PostgreSQL."""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy import create_engine as sqlalchemy_engine
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlmodel import SQLModel
+
+from app.base.errors import Unavailable
+from app.settings import Settings
+
+try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
+    import pysqlite3.dbapi2 as sqlite
+except ImportError:
+    sqlite = sqlite3
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+WRITE_LOCK = 0x6F74720001
+"""PostgreSQL advisory lock of the one writer at a time, so that the ledger's seq has no gap."""
+
+CONNECT_SECONDS, POOL_SECONDS, STATEMENT_MS = 3, 5, 15_000
+
+
+class ReadSession(Session):
+    """A session that reads. Its connection refuses to write, at the database."""
+
+
+class WriteSession(ReadSession):
+    """A session that writes, one at a time; only a request's boundary commits it."""
+
+
+class Database:
+    """The base's two doors: `read()` and `write()`, each one transaction."""
+
+    def __init__(self, url: str, pool_size: int = 20) -> None:
+        self.url = engine_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
+        self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
+
+    @contextmanager
+    def read(self) -> Iterator[ReadSession]:
+        """A snapshot of the base. Raises Unavailable if the database is away."""
+        options = {} if self.sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+        with (
+            outage_is_a_problem(),
+            self.reader.connect().execution_options(**options) as connection,
+            ReadSession(connection, autoflush=False) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[WriteSession]:
+        """A transaction that is committed if the block ends well, and else leaves no trace.
+
+        The lock of the only writer is taken by its first statement. Raises Unavailable.
+        """
+        with (
+            outage_is_a_problem(),
+            self.writer.connect() as connection,
+            WriteSession(connection, autoflush=False, expire_on_commit=False) as session,
+        ):
+            event.listen(session, "after_begin", self._take_turn)
+            yield session
+            session.commit()
+
+    @contextmanager
+    def schema_change(self) -> Iterator[Connection]:
+        """A transaction that alters tables. On SQLite, which rebuilds a table to alter it, foreign keys are
+        off meanwhile (dropping the old one would take the rows that refer to it along), then checked.
+        """
+        with outage_is_a_problem(), self.writer.connect() as connection:
+            if self.sqlite:  # has no effect once the transaction has begun
+                connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+            with connection.begin():
+                if not self.sqlite:
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+                yield connection
+                if self.sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                    raise RuntimeError(f"the migration would break {len(broken)} references")
+            connection.invalidate()  # its foreign keys are off
+
+    def _take_turn(self, _session: Session, _transaction: Any, connection: Connection) -> None:
+        if not self.sqlite:  # SQLite has taken its turn by BEGIN IMMEDIATE
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+
+    def dispose(self) -> None:
+        """Closes every connection."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+@contextmanager
+def outage_is_a_problem() -> Iterator[None]:
+    """Turns a lost, refused or over-busy database into Unavailable; other faults pass."""
+    try:
+        yield
+    except TimeoutError as fault:
+        raise Unavailable("Every database connection is busy.") from fault
+    except OperationalError as fault:
+        raise Unavailable("The database does not answer.") from fault
+    except DBAPIError as fault:
+        if fault.connection_invalidated:
+            raise Unavailable("The database connection was lost.") from fault
+        raise
+
+
+def engine_url(url: str) -> URL:
+    """The SQLAlchemy URL with our drivers. Raises ValueError for another database, or one in memory."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("a base is kept in a file: write sqlite:///record.db")
+        return parsed.set(drivername="sqlite")
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ValueError("the database is SQLite or PostgreSQL: write sqlite:///… or postgresql://…")
+
+
+def _pg(url: URL, pool_size: int) -> Engine:
+    return sqlalchemy_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "on-the-record",
+            "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC",
+        },
+    )
+
+
+def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
+    """A pool of one for writing is the queue in which writers wait their turn."""
+    engine = sqlalchemy_engine(
+        url,
+        module=sqlite,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30 if writes else POOL_SECONDS,
+        connect_args={"check_same_thread": False, "timeout": 30, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        # Only a writer creates the file or turns it to WAL; FULL, or a power cut loses commits.
+        pragmas = ["journal_mode=WAL", "synchronous=FULL"] if writes else ["query_only=ON"]
+        for pragma in (*pragmas, "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # The driver's own BEGIN is deferred, and then fails with "database is locked" under load.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def secret_of(settings: Settings) -> bytes:
+    """The secret, which with SQLite is made at first use in a 0600 file beside the base.
+
+    Raises ValueError on PostgreSQL without one: several servers must share it.
+    """
+    if settings.secret:
+        return settings.secret.encode()
+    base = settings.sqlite_file
+    if base is None:
+        raise ValueError("RECORD_SECRET must be set: at least 32 random characters")
+    return _kept_secret(base.with_name(base.name + ".secret"))
+
+
+def _kept_secret(path: Path) -> bytes:
+    try:
+        with open(path, "x", opener=_private) as file:
+            file.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    return path.read_text().strip().encode()
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)

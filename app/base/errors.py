@@ -1,0 +1,187 @@
+"""The error tree: every refusal is a Problem, and every Problem has one wire form (RFC 9457).
+
+Problem
+├── Malformed             400  the request cannot be read
+├── Unauthorized          401  no key, or one that does not count
+├── Forbidden             403  the key's role does not reach
+├── NotFound              404  no such record or address
+├── MethodNotAllowed      405  with Allow
+├── NotAcceptable         406  no representation that the client takes
+├── Conflict              409  against a rule of the base, such as a taken name
+│   └── IllegalMove       409  names the moves that are legal
+├── Stale                 412  the record changed since it was read
+├── TooLarge              413  the body is over the limit
+├── UnsupportedMediaType  415  not JSON
+├── Invalid               422  a value that cannot be; says which, by JSON pointer
+├── PreconditionRequired  428  If-Match is missing
+├── Internal              500  our fault
+└── Unavailable           503  the database is away; with Retry-After
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict
+
+
+class Fault(TypedDict):
+    """One wrong value: an RFC 6901 pointer into the body, or a parameter's name, and what is wrong."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """A refusal. `extra` become members of their own in the answer."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong here"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def document(self, request_id: str | None) -> dict[str, Any]:
+        """The `application/problem+json` body."""
+        body: dict[str, Any] = {
+            "type": f"/problems#{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        if self.errors:
+            body["errors"] = self.errors
+        return body | self.extra
+
+
+class Malformed(Problem):
+    """The request could not be read: broken JSON, a cursor that is not ours, a bad header."""
+
+    status, slug, title = 400, "malformed", "The request cannot be read"
+
+
+class Unauthorized(Problem):
+    """No API key was sent where one is needed, or the key is unknown, expired or revoked."""
+
+    status, slug, title = 401, "unauthorized", "A valid key is needed"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(Problem):
+    """The key is good, but its role does not reach this far."""
+
+    status, slug, title = 403, "forbidden", "This key may not do that"
+
+
+class NotFound(Problem):
+    """Nothing is kept under that id, slug or address."""
+
+    status, slug, title = 404, "not-found", "There is no such thing here"
+
+
+class MethodNotAllowed(Problem):
+    """The address exists, but not with that method; `Allow` lists those that do."""
+
+    status, slug, title = 405, "method-not-allowed", "Not with that method"
+
+
+class NotAcceptable(Problem):
+    """The client accepts none of the forms that this address has."""
+
+    status, slug, title = 406, "not-acceptable", "No form of it that you accept"
+
+
+class Conflict(Problem):
+    """The request goes against a rule of the base: a slug or URL that is taken, a merge that loops."""
+
+    status, slug, title = 409, "conflict", "Against what the base holds"
+
+
+class IllegalMove(Conflict):
+    """The claim's standing does not allow that move; `legal_moves` lists those it does."""
+
+    slug, title = "illegal-move", "Not a legal move now"
+
+
+class Stale(Problem):
+    """The record has another version than the one in If-Match: read it again, then decide."""
+
+    status, slug, title = 412, "stale", "The record has changed since you read it"
+
+
+class TooLarge(Problem):
+    """The body is larger than this server reads."""
+
+    status, slug, title = 413, "too-large", "The body is too large"
+
+
+class UnsupportedMediaType(Problem):
+    """Bodies are `application/json`, or `application/merge-patch+json` in a PATCH."""
+
+    status, slug, title = 415, "unsupported-media-type", "Not a type that is read here"
+
+
+class Invalid(Problem):
+    """A value is wrong; `errors` names each by its pointer."""
+
+    status, slug, title = 422, "invalid", "A value is wrong"
+
+    @classmethod
+    def at(cls, pointer: str, detail: str, **extra: Any) -> "Invalid":
+        """One wrong value at one place."""
+        where = pointer or "The body"
+        return cls(f"{where}: {detail}", errors=[{"pointer": pointer, "detail": detail}], **extra)
+
+
+class PreconditionRequired(Problem):
+    """A change needs If-Match with the ETag of the version it is based on."""
+
+    status, slug, title = 428, "precondition-required", "If-Match is missing"
+
+
+class Internal(Problem):
+    """A fault of this server. Nothing was written. The request id finds it in the log."""
+
+    status, slug, title = 500, "internal", "Something went wrong here"
+
+
+class Unavailable(Problem):
+    """The database cannot be reached; nothing was written. Try again after `Retry-After` seconds."""
+
+    status, slug, title = 503, "unavailable", "The database is away"
+
+    def __init__(self, detail: str, retry_after: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+def tree(root: type[Problem] = Problem) -> Iterator[type[Problem]]:
+    """Every kind of problem, most general first."""
+    for kind in root.__subclasses__():
+        yield kind
+        yield from tree(kind)
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """An RFC 6901 JSON pointer."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'speaker'?`, or the list of what is known."""
+    known = sorted(known)
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.6):
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(known)}" if known else "; none is known here"

@@ -1,0 +1,159 @@
+"""What every route shares on the wire: a gate, known parameters and types, ETags.
+
+Nothing here knows a noun.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, get_args, runtime_checkable
+
+from fastapi import APIRouter, Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query as QueryParam
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from app.base.body import StrictRequest
+from app.base.errors import Invalid, Malformed, NotAcceptable, UnsupportedMediaType, nearest
+
+JSON, PROBLEM, MERGE_PATCH = (
+    "application/json",
+    "application/problem+json",
+    "application/merge-patch+json",
+)
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """A dependency that decides who may come in, before anything else of the request is looked at. `needs`
+    is the name of the role that it takes.
+    """
+
+    needs: str
+
+    async def admit(self, request: Request) -> None:
+        """Raises Unauthorized or Forbidden."""
+
+
+class Route(APIRoute):
+    """A route that looks at who asks first, and refuses query parameters it does not know and types it does
+    not read or write.
+    """
+
+    @property
+    def gates(self) -> list[Gate]:
+        """Who decides who may come in: exactly one, which a test sees to."""
+        calls: Iterable[object] = (each.call for each in self.dependant.dependencies)
+        return [call for call in calls if isinstance(call, Gate)]
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        inner = super().get_route_handler()
+        known = {
+            field.alias
+            for field in get_flat_params(self.dependant)
+            if isinstance(field.field_info, QueryParam)
+        } | _fields_of_query_models(self)
+        gates = self.gates
+        patch = "PATCH" in (self.methods or ())
+        has_body = self.body_field is not None
+
+        async def handle(request: Request) -> Response:
+            for gate in gates:
+                await gate.admit(request)
+            check_query(request, known)
+            _check_accept(request)
+            if has_body:
+                _check_type(request, patch=patch)
+            return await inner(StrictRequest(request.scope, request.receive))
+
+        return handle
+
+
+def _fields_of_query_models(route: APIRoute) -> set[str]:
+    names: set[str] = set()
+    for field in route.dependant.query_params:
+        annotation = field.field_info.annotation
+        for model in (annotation, *get_args(annotation)):
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                names |= set(model.model_fields)
+    return names
+
+
+def check_query(request: Request, known: Iterable[str]) -> None:
+    """Refuses parameters that are not known, naming the nearest that is. Raises Invalid."""
+    known = set(known)
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise Invalid.at(name, f"is not a parameter here{nearest(name, known)}")
+        if "\x00" in value or "\ufffd" in value:
+            raise Invalid.at(name, "has a character that is not text")
+
+
+def _check_accept(request: Request) -> None:
+    accepted = request.headers.get("accept", "*/*")
+    for part in accepted.split(","):
+        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        refused = any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+        if media in ("", "*/*", "application/*", JSON, PROBLEM) and not refused:
+            return
+    raise NotAcceptable(f"This address answers in {JSON}.")
+
+
+def _check_type(request: Request, *, patch: bool) -> None:
+    length = request.headers.get("content-length")
+    if length in (None, "0") and "transfer-encoding" not in request.headers:
+        return  # no body: whether one is needed is the route's matter
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    allowed = (MERGE_PATCH, JSON) if patch else (JSON,)
+    if media not in allowed:
+        raise UnsupportedMediaType(
+            f"Send {' or '.join(allowed)}, not {media or 'a body without Content-Type'}."
+        )
+
+
+def etag_of(body: bytes, version: int | None = None) -> str:
+    """A strong ETag (RFC 9110, section 8.8.3): the row's version, for If-Match, then the body's digest,
+    for caches, since a claim's body also changes when its speaker is renamed.
+    """
+    digest = hashlib.sha256(body).hexdigest()[:16]
+    return f'"{digest}"' if version is None else f'"v{version}-{digest}"'
+
+
+def versions_in(if_match: str) -> set[int] | None:
+    """The versions that an If-Match header names; None for `*`. Raises Malformed."""
+    if if_match.strip() == "*":
+        return None
+    tags = re.findall(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"', if_match)
+    if not tags:
+        raise Malformed('If-Match is an ETag in double quotes, as an answer gave it, or "*".')
+    found = (re.fullmatch(r"v([1-9]\d{0,15})(-[0-9a-f]{16})?", tag) for weak, tag in tags if not weak)
+    return {int(match[1]) for match in found if match}
+
+
+def respond(
+    request: Request,
+    body: bytes,
+    *,
+    status: int = 200,
+    version: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The JSON answer, with its ETag; 304 without a body if the client has that already."""
+    tag = etag_of(body, version)
+    out = {"ETag": tag, **(headers or {})}
+    if request.method in ("GET", "HEAD") and _has(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=out)
+    return Response(body, status, out, media_type=JSON)
+
+
+def _has(if_none_match: str | None, tag: str) -> bool:
+    if if_none_match is None:
+        return False
+    tags = (part.strip().removeprefix("W/") for part in if_none_match.split(","))
+    return any(candidate in ("*", tag) for candidate in tags)
+
+
+def v1(tag: str) -> APIRouter:
+    """A feature's router: under `/v1`, its routes strict, in its own section of the documentation."""
+    return APIRouter(prefix="/v1", route_class=Route, tags=[tag])

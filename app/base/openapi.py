@@ -1,0 +1,135 @@
+"""How routes say what they answer, and the OpenAPI document made of it."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel, create_model
+
+from app.base.errors import Problem, tree
+from app.base.http import PROBLEM, Route
+
+Responses = dict[int | str, dict[str, Any]]
+
+_READ = {400, 401, 403, 404, 406, 422, 500, 503}
+_WRITE = _READ | {409, 412, 413, 415, 428}
+
+
+class FaultOut(BaseModel):
+    """One wrong value."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemOut(BaseModel):
+    """An RFC 9457 problem. `type` leads to its description."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None
+    errors: list[FaultOut] = []
+
+
+@lru_cache
+def _page_of(model: type[BaseModel]) -> type[BaseModel]:
+    return create_model(
+        f"{model.__name__.removesuffix('Out')}Page",
+        __doc__="A page; `next_cursor` is null on the last.",
+        data=(list[model], ...),  # type: ignore[valid-type]
+        next_cursor=(str | None, ...),
+    )
+
+
+def _problems(statuses: set[int]) -> Responses:
+    found: Responses = {}
+    for kind in tree(Problem):
+        if kind.status in statuses and kind.status not in found:
+            found[kind.status] = {"description": kind.title, "model": ProblemOut}
+    return found
+
+
+def answers(model: type[BaseModel], status: Literal[200, 201] = 200) -> Responses:
+    """One record in the answer, and every problem that reading or writing it can meet."""
+    described = (model.__doc__ or "").strip()
+    return {status: {"model": model, "description": described}, **_problems(_WRITE)}
+
+
+def listed(model: type[BaseModel]) -> Responses:
+    """A page of records in the answer."""
+    return answers(_page_of(model))
+
+
+def partial(model: type[BaseModel]) -> type[BaseModel]:
+    """The body of a JSON Merge Patch (RFC 7396) for `model`: any of its fields, each of which may be
+    null. What null clears, and whether it may, the patched whole decides.
+    """
+    fields: dict[str, Any] = {
+        name: (field.rebuild_annotation() | None, None) for name, field in model.model_fields.items()
+    }
+    doc = f"Any of the fields of {model.__name__}; null clears one that can be empty."
+    name = model.__name__.removesuffix("In") + "Patch"
+    return create_model(name, __doc__=doc, __config__=model.model_config, **fields)
+
+
+# --- the document ------------------------------------------------------------------------------
+
+
+def _header(name: str, description: str, *, required: bool = False) -> dict[str, Any]:
+    shape = {"type": "string", "maxLength": 1000}
+    return {"name": name, "in": "header", "required": required, "description": description, "schema": shape}
+
+
+IF_MATCH: dict[str, Any] = {
+    "parameters": [_header("If-Match", "The ETag of the version that the change is based on.", required=True)]
+}
+"""What a route that changes a version adds to its description (`openapi_extra`)."""
+
+_IF_NONE_MATCH = _header("If-None-Match", "An ETag; the answer is 304 if it still holds.")
+_IDEMPOTENCY_KEY = _header("Idempotency-Key", "Anything unique to this request: sent again, it acts once.")
+_ETAG = {"ETag": {"description": "Names this version.", "schema": {"type": "string"}}}
+
+
+def describe(app: FastAPI, routes: Sequence[Route], *, public_reading: bool) -> None:
+    """Completes the OpenAPI document that FastAPI makes: keys, roles, headers, the type of problems."""
+    made, known = app.openapi, {route.operation_id: route for route in routes}
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        if "key" in schemes:
+            return document  # FastAPI keeps what it made
+        schemes["key"] = {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer otr_…`"}
+        for path in document["paths"].values():
+            for method, operation in path.items():
+                _complete(method, operation, known[operation["operationId"]], public_reading)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(method: str, operation: dict[str, Any], route: Route, public_reading: bool) -> None:
+    role = route.gates[0].needs
+    free = public_reading and role == "reader"
+    operation["security"] = [{}, {"key": []}] if free else [{"key": []}]
+    operation["x-role"] = role
+    if not free:
+        operation["description"] = f"{operation.get('description', '')}\n\nNeeds the role {role}."
+    parameters = operation.setdefault("parameters", [])
+    responses = operation["responses"]
+    if method == "get":
+        parameters.append(_IF_NONE_MATCH)
+        responses["304"] = {"description": "It has not changed.", "headers": _ETAG}
+        for status in _WRITE - _READ:
+            responses.pop(str(status), None)
+    elif method == "post":
+        parameters.append(_IDEMPOTENCY_KEY)
+    for status, response in responses.items():
+        if status in ("200", "201"):
+            response["headers"] = _ETAG
+        elif "content" in response:
+            response["content"] = {PROBLEM: response["content"].get("application/json", {})}
+    operation["responses"] = dict(sorted(responses.items()))

@@ -1,0 +1,157 @@
+"""Refusals out: every exception leaves as RFC 9457 `application/problem+json`, in one form."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast, get_args
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from app.base.body import merge_patch
+from app.base.errors import (
+    Fault,
+    Internal,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    TooLarge,
+    nearest,
+    pointer,
+)
+from app.base.http import PROBLEM
+from app.base.ids import request_id
+
+
+def problem_response(problem: Problem) -> Response:
+    """The one form of every error (RFC 9457)."""
+    body = orjson.dumps(problem.document(request_id.get()))
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return Response(body, problem.status, headers, media_type=PROBLEM)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Every exception leaves as a problem, and none with its own text unless it is ours."""
+
+    async def ours(_request: Request, fault: Exception) -> Response:
+        return problem_response(cast(Problem, fault))
+
+    async def validation(request: Request, fault: Exception) -> Response:
+        known = _body_fields(request)
+        return problem_response(_invalid(cast(RequestValidationError, fault).errors(), known))
+
+    async def http(request: Request, fault: Exception) -> Response:
+        return problem_response(_from_http(request, cast(HTTPException, fault)))
+
+    app.add_exception_handler(Problem, ours)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+
+
+def _from_http(request: Request, fault: HTTPException) -> Problem:
+    if isinstance(fault.__cause__, Problem):  # FastAPI wraps what strict_json raises
+        return fault.__cause__
+    match fault.status_code:
+        case 404:
+            return NotFound(f"There is nothing at {request.url.path}; /docs lists what there is.")
+        case 405:
+            allowed = allowed_methods(request)
+            return MethodNotAllowed(
+                f"{request.method} does not work here.", headers={"Allow": ", ".join(allowed)}
+            )
+        case 413:
+            return TooLarge("The body is larger than this server reads.")
+        case 400:
+            return Malformed("The request cannot be read.")
+        case _:
+            return Internal("The server could not answer.")
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Every method that some route has at this path, not just the first route's."""
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if route.path_regex.fullmatch(request.url.path):
+            methods |= route.methods
+    if "GET" in methods:
+        methods |= {"HEAD", "OPTIONS"}
+    return sorted(methods)
+
+
+def _body_fields(request: Request) -> Callable[[tuple[str | int, ...]], set[str]]:
+    route = request.scope.get("route")
+    field = getattr(route, "body_field", None)
+    model = field.field_info.annotation if field is not None else None
+
+    def at(path: tuple[str | int, ...]) -> set[str]:
+        return _fields_at(model, _names(path))
+
+    return at
+
+
+def _names(path: Iterable[str | int]) -> list[str]:
+    return [step for step in path if isinstance(step, str)]
+
+
+def _fields_at(model: Any, path: list[str]) -> set[str]:
+    models = _models_in(model)
+    for step in path:
+        annotations = [m.model_fields[step].annotation for m in models if step in m.model_fields]
+        if annotations:
+            models = [inner for a in annotations for inner in _models_in(a)]
+    return {name for m in models for name in m.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _invalid(
+    faults: Iterable[Any], known: Callable[[tuple[str | int, ...]], set[str]] = lambda _: set()
+) -> Invalid:
+    errors: list[Fault] = []
+    for fault in faults:
+        where, *path = fault["loc"]
+        steps = tuple(path) if where in ("body", "query", "path", "header") else tuple(fault["loc"])
+        detail = _say(fault, steps, known)
+        place = pointer(steps) if where not in ("query", "path", "header") else str(steps[0])
+        if {"pointer": place, "detail": detail} not in errors:
+            errors.append({"pointer": place, "detail": detail})
+    first = errors[0]
+    more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
+    return Invalid(f"{first['pointer'] or 'The body'}: {first['detail']}{more}", errors=errors)
+
+
+def _say(fault: Any, steps: tuple[str | int, ...], known: Callable[[tuple[str | int, ...]], set[str]]) -> str:
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"is not a field here{nearest(str(steps[-1]), known(steps[:-1]))}"
+        case "missing":
+            return "is needed"
+        case "value_error":
+            return str(fault["ctx"]["error"])
+        case _:
+            message = str(fault["msg"])
+            return message[0].lower() + message[1:]
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def revised(model: type[M], current: Mapping[str, Any], patch: Mapping[str, Any]) -> M:
+    """The whole that a merge patch makes of the current whole. Raises Invalid."""
+    return checked(model, merge_patch(current, patch))
+
+
+def checked(model: type[M], value: Any) -> M:
+    """The value as the model has it. Raises Invalid, as a body of a request would."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as fault:
+        errors = [{**error, "loc": ("body", *error["loc"])} for error in fault.errors()]
+        raise _invalid(errors, lambda path: _fields_at(model, _names(path))) from None

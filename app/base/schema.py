@@ -1,0 +1,48 @@
+"""The schema's version: brought up to date by Alembic, and checked before anything is served."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.base.db import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(url: str) -> Config:
+    """Alembic's configuration for a base."""
+    made = Config(ROOT / "alembic.ini")
+    made.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    return made
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Brings a base's schema to a revision, by default the newest."""
+    command.upgrade(config(url), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Takes a base's schema back to an older revision (`base` for none)."""
+    command.downgrade(config(url), revision)
+
+
+def newest() -> str | None:
+    """The revision that this code is written for."""
+    return ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+
+
+def current(db: Database) -> str | None:
+    """The revision that the base has; None before the first migration. Raises Unavailable."""
+    with db.read() as session:
+        return MigrationContext.configure(session.connection()).get_current_revision()
+
+
+def staleness(db: Database) -> str | None:
+    """What is wrong with the base's schema, or None. Raises Unavailable."""
+    has, needed = current(db), newest()
+    if has == needed:
+        return None
+    return f"The base's schema is at {has or 'no revision'} and {needed} is needed: python -m app migrate"

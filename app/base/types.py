@@ -1,0 +1,304 @@
+"""Column types that both databases keep alike, and the checked types of input."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+import orjson
+from langcodes import tag_is_valid
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from sqlalchemy import CheckConstraint, Date, DateTime, Dialect, Numeric, String, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
+from url_normalize import url_normalize
+
+from app.base.times import Span, instant, span
+
+MAX_INT = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
+
+DIGITS, DECIMALS = 38, 18
+"""An exact number has at most this many digits in all, and this many after the point."""
+
+
+# --- columns ---------------------------------------------------------------------------------
+
+
+class Id(TypeDecorator[str]):
+    """Text compared byte by byte, so that keyset pages have one order on both databases."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(String(collation=collation))
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps none of the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Exact(TypeDecorator[Decimal]):
+    """An exact decimal: NUMERIC on PostgreSQL, canonical text on SQLite, which has only doubles."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        exact = Numeric(DIGITS + DECIMALS, DECIMALS) if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(exact)
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return plain(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        return None if value is None else Decimal(plain(Decimal(value)))
+
+
+class TextList(TypeDecorator[Sequence[str]]):
+    """A short list of strings that is never searched by item, as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else orjson.dumps(list(value)).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[str] | None:  # noqa: ARG002
+        return None if value is None else list(orjson.loads(value))
+
+
+def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
+    """The CHECK that keeps a column to its list of words; named after the column."""
+    words = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def plain(number: Decimal) -> str:
+    """`98000000000`, `4.5`, `0`: no exponent, no trailing zeros, no minus zero."""
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+# --- input -----------------------------------------------------------------------------------
+
+
+class Shape(BaseModel):
+    """What a body may say: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def normal_text(text: str) -> str:
+    """Unicode NFC with LF line ends, the form in which every text is kept and anchors are counted."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _clean(text: str) -> str:
+    if found := _UNPRINTABLE.search(text):
+        raise ValueError(f"has a character that is not text: U+{ord(found[0]):04X}")
+    return normal_text(text)
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("has a line break")
+    return text
+
+
+def _language(tag: str) -> str:
+    if not tag_is_valid(tag):
+        raise ValueError("is not a BCP 47 language tag, such as en, ru or zh-Hant")
+    return tag
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", text, re.IGNORECASE):
+        raise ValueError("is not an http or https URL")
+    canonical_url(text)
+    return text
+
+
+def _edtf(text: str) -> str:
+    span(text)
+    return text
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise ValueError("is not a number")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError("is not a decimal number, such as 98000000000 or 4.5") from None
+    return exact(number)
+
+
+def exact(number: Decimal) -> Decimal:
+    """The number without needless zeros. ValueError if it is beyond what is kept exactly."""
+    if not number.is_finite():
+        raise ValueError("is not a finite number")
+    _, digits, exponent = number.as_tuple()
+    if len(digits) > 2 * DIGITS or abs(int(exponent)) > 2 * DIGITS:
+        raise ValueError(f"has more than {DIGITS} digits")
+    text = plain(number)
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if len(whole) + len(fraction) > DIGITS or len(fraction) > DECIMALS:
+        raise ValueError(f"has more than {DIGITS} digits, or more than {DECIMALS} after the point")
+    return Decimal(text)
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("is not an RFC 3339 time, such as 2023-03-22T09:30:00Z")
+    try:
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is None or len(value) < len("2023-03-22T09:30Z"):
+            raise ValueError
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is not an RFC 3339 time with its zone, such as 2023-03-22T09:30:00Z") from None
+
+
+def _day(value: object) -> date:
+    try:
+        if not isinstance(value, str) or len(value) != 10:
+            raise ValueError
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not a day of the calendar, such as 2023-12-31") from None
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("is neither true nor false")
+    return value
+
+
+def _query_flag(value: object) -> bool:
+    words = {"true": True, "false": False}
+    if isinstance(value, bool) or value in words:
+        return value if isinstance(value, bool) else words[str(value)]
+    raise ValueError("is neither true nor false")
+
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(_clean),
+    AfterValidator(_one_line),
+]
+Prose = Annotated[
+    str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S"), AfterValidator(_clean)
+]
+Document = Annotated[str, StringConstraints(min_length=1), AfterValidator(_clean)]
+Language = Annotated[Line, StringConstraints(max_length=35), AfterValidator(_language)]
+Url = Annotated[Line, StringConstraints(max_length=2000), AfterValidator(_url)]
+Edtf = Annotated[Line, StringConstraints(max_length=100), AfterValidator(_edtf)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=1, max_length=100)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^-?\d{1,38}(\.\d{1,18})?$"},
+                {"type": "number"},
+            ],
+            "description": "An exact decimal; write it as a string to keep every digit.",
+        }
+    ),
+]
+Moment = Annotated[
+    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
+QueryFlag = Annotated[bool, BeforeValidator(_query_flag), WithJsonSchema({"type": "boolean"})]
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
+
+_TRACKING = re.compile(
+    r"^(utm_\w+|fbclid|gclid|dclid|gbraid|wbraid|msclkid|mc_cid|mc_eid|igshid|yclid|_hs\w+|ref_src)$"
+)
+
+
+def canonical_url(url: str) -> str:
+    """One form for all spellings of an address (RFC 3986, section 6): scheme and host in lower case,
+    no default port, no dot segments, no fragment, no click-tracking parameters; https for http,
+    since a page is the same page on both.
+    """
+    try:
+        scheme, host, path, query = _url_parts(url_normalize(url) or "")
+    except (ValueError, UnicodeError):
+        raise ValueError("is not a URL that can be resolved") from None
+    if scheme not in ("http", "https") or not host:
+        raise ValueError("is not an http or https URL")
+    kept = "&".join(part for part in query.split("&") if part and not _TRACKING.match(part.partition("=")[0]))
+    canonical = f"https://{host}{path}" + (f"?{kept}" if kept else "")
+    if len(canonical) > 2000:  # beyond what PostgreSQL can index
+        raise ValueError("is longer than 2000 characters in its percent-encoded form")
+    return canonical
+
+
+def _url_parts(url: str) -> tuple[str, str, str, str]:
+    match = re.fullmatch(r"(\w+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", url)
+    if match is None:
+        raise ValueError
+    return match[1], match[2], match[3] or "/", match[4] or ""
+
+
+# --- output ----------------------------------------------------------------------------------
+
+
+def wire(value: object) -> Any:
+    """A column's value as JSON has it: instants with `Z`, days, exact decimals as strings."""
+    match value:
+        case datetime():
+            return instant(value)
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return plain(value)
+        case _:
+            return value
+
+
+def dated(text: str | None) -> Span | None:
+    """The days that a kept EDTF date covers."""
+    return span(text) if text else None
+
+
+Sort = Literal["desc", "asc"]
+DATE = Date

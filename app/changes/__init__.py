@@ -1,0 +1,1 @@
+"""The ledger behind everything: who changed what, when and why."""

@@ -1,0 +1,98 @@
+"""The ledger of changes, and what a row must be to be written through it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel
+from pydantic import Field as Describe
+from sqlalchemy import BigInteger, Index, Text
+from sqlmodel import Field, SQLModel
+
+from app.base.page import Question
+from app.base.times import now
+from app.base.types import MAX_INT, Id, Instant, Sort
+
+
+class Part(SQLModel):
+    """A row that belongs to a record and has no life of its own, such as one speaker of a claim.
+
+    `owner` names the column with the record's id; the rest of the primary key gives the order.
+    """
+
+    owner: ClassVar[str]
+
+
+class Record(SQLModel):
+    """The first row of one thing in the base. `parts` are its other rows, parents before children."""
+
+    noun: ClassVar[str]
+    parts: ClassVar[Mapping[str, type[Part]]] = {}
+    off_ledger: ClassVar[frozenset[str]] = frozenset()
+    """Columns that the ledger must not hold: secrets, and texts that may have to be removed."""
+
+    id: str = Field(primary_key=True, sa_type=Id)
+    version: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime = Field(default_factory=now, sa_type=Instant)
+    updated_at: datetime = Field(default_factory=now, sa_type=Instant)
+
+
+class Change(SQLModel, table=True):
+    """One write to one record: who, when, why and what differs. Never changed, never removed."""
+
+    __tablename__ = "changes"
+    __table_args__ = (Index(None, "resource", "resource_id", "seq"),)
+
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    at: datetime = Field(sa_type=Instant)
+    actor: str = Field(sa_type=Text)
+    actor_name: str = Field(sa_type=Text)
+    action: str = Field(sa_type=Text)
+    resource: str = Field(sa_type=Text)
+    resource_id: str = Field(sa_type=Id)
+    version: int = Field(sa_type=BigInteger)
+    difference: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    request_id: str | None = Field(default=None, sa_type=Text)
+    previous_hash: str = Field(sa_type=Text)
+    hash: str = Field(sa_type=Text)
+
+
+class ChangeQuestion(Question):
+    """Filters of the ledger; it is read oldest first, and `after` takes it up where a reader left off."""
+
+    order: Sort = "asc"
+    after: Annotated[int | None, Describe(ge=0, le=MAX_INT, description="Only entries after this `seq`.")] = (
+        None
+    )
+    resource: Annotated[list[str], Describe(description="A noun, such as claim.")] = []
+    resource_id: list[str] = []
+    actor: Annotated[list[str], Describe(description="A key's id.")] = []
+
+
+class Difference(BaseModel):
+    """A field before and after."""
+
+    old: Any = None
+    new: Any = None
+
+
+class ChangeOut(BaseModel):
+    """One entry of the ledger. `difference` maps each field that changed to its old and new value; it is
+    null where only an admin may see it (keys). `hash` is the SHA-256 of the entry's RFC 8785 JSON
+    without `hash` itself; `previous_hash` is that of the entry before.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    actor_name: str
+    action: str
+    resource: str
+    resource_id: str
+    version: int
+    difference: dict[str, Difference] | None
+    reason: str | None
+    request_id: str | None
+    previous_hash: str
+    hash: str

@@ -1,0 +1,1 @@
+"""Claims: who said what, on what occasion, printed where, with which figures."""

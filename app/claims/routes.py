@@ -1,0 +1,73 @@
+"""Claims over HTTP."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from app.access.model import Role
+from app.access.requests import Reading, Reporting
+from app.base.errors import Forbidden
+from app.base.http import v1
+from app.base.openapi import IF_MATCH, answers, listed, partial
+from app.base.page import Question
+from app.base.problems import revised
+from app.changes.model import ChangeOut
+from app.changes.store import history
+from app.claims import store
+from app.claims.model import ClaimIn, ClaimOut, ClaimQuestion
+
+router = v1("claims")
+ClaimPatch = partial(ClaimIn)
+
+
+@router.get("/claims", responses=listed(ClaimOut), operation_id="list_claims")
+def list_claims(ask: Annotated[ClaimQuestion, Query()], read: Reading) -> Response:
+    """Who said what: by speaker, subject, source, date and standing, newest first."""
+    with read as session:
+        found = store.find(session, ask, read.after(ask))
+        return read.page(ask, found.rows, found.last)
+
+
+@router.post("/claims", status_code=201, responses=answers(ClaimOut, 201), operation_id="state_claim")
+def state_claim(body: ClaimIn, write: Reporting) -> Response:
+    """States a claim. Its quotes are looked up in the texts at hand: a direct quote that is not there is
+    refused (422) with the nearest passage.
+    """
+    with write as session:
+        claim = store.state(session, body, by=write.by)
+        shown = store.document(session, claim.id)
+        return write.answer(shown, 201, location=f"/v1/claims/{claim.id}")
+
+
+@router.get("/claims/{claim_id}", responses=answers(ClaimOut), operation_id="get_claim")
+def get_claim(claim_id: str, read: Reading) -> Response:
+    """One claim with its speakers, sources, quotes, figures and standing."""
+    with read as session:
+        return read.answer(store.document(session, claim_id))
+
+
+@router.patch(
+    "/claims/{claim_id}", responses=answers(ClaimOut), operation_id="revise_claim", openapi_extra=IF_MATCH
+)
+def revise_claim(claim_id: str, body: ClaimPatch, write: Reporting) -> Response:  # type: ignore[valid-type]
+    """Changes some fields of a claim (JSON Merge Patch; a list is replaced as a whole). Once a checker has
+    taken it, only an editor may: what was ruled on must not change underneath the ruling unseen.
+    """
+    del body  # checked by its type; null and absent are told apart in what was sent
+    with write as session:
+        claim = store.row(session, claim_id)
+        if claim.status != "unverified" and (write.role or Role.reader) < Role.editor:
+            raise Forbidden(f"This claim is {claim.status}: only an editor may change it now.")
+        write.expect(claim)
+        whole = revised(ClaimIn, store.as_input(session, claim), write.patch)
+        store.revise(session, claim, whole, write.patch, by=write.by)
+        return write.answer(store.document(session, claim.id))
+
+
+@router.get("/claims/{claim_id}/history", responses=listed(ChangeOut), operation_id="get_claim_history")
+def get_claim_history(claim_id: str, ask: Annotated[Question, Query()], read: Reading) -> Response:
+    """Who changed what of a claim, when and why."""
+    with read as session:
+        store.must_exist(session, claim_id)
+        found = history(session, "claim", claim_id, ask, read.after(ask))
+        return read.page(ask, found.rows, found.last)

@@ -1,0 +1,380 @@
+"""Claims: stated, revised and found."""
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, exists, func
+from sqlmodel import col
+
+from app.base import units
+from app.base.db import ReadSession, WriteSession
+from app.base.errors import Conflict, Invalid, NotFound
+from app.base.ids import new_id, noun_of
+from app.base.page import Page, page
+from app.base.sql import Query, select
+from app.base.times import UNDATED, span
+from app.base.types import dated, exact
+from app.changes.model import Part
+from app.changes.store import By, part_documents, save
+from app.claims import documents
+from app.claims.model import (
+    STANDING,
+    Appearance,
+    Claim,
+    ClaimAbout,
+    ClaimIn,
+    ClaimQuestion,
+    ClaimSpeaker,
+    ClaimTopic,
+    Figure,
+    FigureAbout,
+    FigureIn,
+)
+from app.claims.quotes import check
+from app.entities.store import everyone_merged
+from app.entities.store import resolve as resolve_entities
+from app.sources.model import Source
+from app.sources.store import resolve as resolve_sources
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
+    """A new claim. Raises Invalid for entities, sources or claims that are not known, and for a quote that is
+    not in its source's text.
+    """
+    record = Claim(id=new_id("clm"), text="", mode=claim.mode, kind=claim.kind)
+    parts = _fill(session, record, claim)
+    _repeat(session, record, claim.repeats, by=by)
+    save(session, record, by=by, action="claim.state", parts=parts)
+    return record
+
+
+def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collection[str], *, by: By) -> None:
+    """Gives the named fields of a claim their new values. Raises as `state` does."""
+    parts = _fill(session, record, claim)
+    if "repeats" in fields:
+        _repeat(session, record, claim.repeats, by=by)
+    changed = {name: parts[name] for name in parts if _belongs_to(name) & set(fields)}
+    save(session, record, by=by, action="claim.revise", parts=changed)
+
+
+def _belongs_to(part: str) -> set[str]:
+    """The fields of the input that decide a part."""
+    match part:
+        case "appearances" | "anchors":
+            return {"appearances", "mode", "text", "original_text"}
+        case "figure_about":
+            return {"figures"}
+        case _:
+            return {part}
+
+
+def _fill(session: ReadSession, record: Claim, claim: ClaimIn) -> dict[str, Sequence[Part]]:
+    for name in ("text", "mode", "kind", "language", "original_text", "original_language", "said",
+                 "occasion", "place", "context", "due"):  # fmt: skip
+        setattr(record, name, getattr(claim, name))
+    days = dated(claim.said)
+    record.said_earliest = days.earliest if days else UNDATED
+    record.said_latest = days.latest if days else UNDATED
+    entities = resolve_entities(session, _entity_refs(claim))
+    record.relayed_by_id = entities[claim.relayed_by] if claim.relayed_by else None
+    printed = check(session, record.id, claim)
+    return {
+        **_people(record.id, claim, entities),
+        "topics": [
+            ClaimTopic(claim_id=record.id, position=n, topic=topic) for n, topic in enumerate(claim.topics)
+        ],
+        "appearances": printed.appearances,
+        "anchors": printed.anchors,
+        **_figures(session, record.id, claim.figures, entities),
+    }
+
+
+def _entity_refs(claim: ClaimIn) -> dict[str, str]:
+    refs = {f"/speakers/{n}": speaker.entity for n, speaker in enumerate(claim.speakers)}
+    refs |= {f"/about/{n}": ref for n, ref in enumerate(claim.about)}
+    for n, figure in enumerate(claim.figures):
+        refs |= {f"/figures/{n}/about/{m}": ref for m, ref in enumerate(figure.about)}
+    return refs | ({"/relayed_by": claim.relayed_by} if claim.relayed_by else {})
+
+
+def _people(claim_id: str, claim: ClaimIn, entities: Mapping[str, str]) -> dict[str, Sequence[Part]]:
+    speakers = [
+        ClaimSpeaker(claim_id=claim_id, position=n, entity_id=entities[speaker.entity], title=speaker.title)
+        for n, speaker in enumerate(claim.speakers)
+    ]
+    about = [
+        ClaimAbout(claim_id=claim_id, position=n, entity_id=entities[ref])
+        for n, ref in enumerate(claim.about)
+    ]
+    for place, people in (("/speakers", speakers), ("/about", about)):
+        ids = [person.entity_id for person in people]
+        if len(set(ids)) < len(ids):
+            raise Invalid.at(place, "has the same entity twice")
+    return {"speakers": speakers, "about": about}
+
+
+def _figures(
+    session: ReadSession, claim_id: str, figures: Sequence[FigureIn], entities: Mapping[str, str]
+) -> dict[str, Sequence[Part]]:
+    known = set(session.execute(select(Figure.id).where(col(Figure.claim_id) == claim_id)).scalars())
+    kept = [figure.id for figure in figures if figure.id is not None]
+    for n, figure in enumerate(figures):
+        if figure.id is not None and (figure.id not in known or kept.count(figure.id) > 1):
+            raise Invalid.at(f"/figures/{n}/id", "is not the id of one figure of this claim")
+    return {
+        "figures": [_figure(claim_id, n, figure) for n, figure in enumerate(figures)],
+        "figure_about": [
+            FigureAbout(claim_id=claim_id, figure=n, position=m, entity_id=entities[ref])
+            for n, figure in enumerate(figures)
+            for m, ref in enumerate(figure.about)
+        ],
+    }
+
+
+def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
+    factor, unit = units.resolve(figure.unit, figure.scale)
+
+    def plain_unit(number: Decimal | None) -> Decimal | None:
+        return None if number is None else exact(units.scaled(number, factor))
+
+    value, lower, upper = map(plain_unit, (figure.value, figure.lower, figure.upper))
+    days = dated(figure.period)
+    return Figure(
+        claim_id=claim_id,
+        position=position,
+        id=figure.id or new_id("fig"),
+        measure=figure.measure,
+        value=value,
+        lower=lower,
+        upper=upper,
+        value_number=None if value is None else float(value),
+        comparator=figure.comparator,
+        unit=unit,
+        display=figure.display,
+        kind=figure.kind,
+        is_record=figure.is_record,
+        period=figure.period,
+        period_earliest=days.earliest if days else UNDATED,
+        period_latest=days.latest if days else UNDATED,
+        condition=figure.condition,
+    )
+
+
+# --- repeats -----------------------------------------------------------------------------------
+
+
+def _repeat(session: WriteSession, record: Claim, repeats: str | None, *, by: By) -> None:
+    """Points a claim at the first of its kind, whose verification it then carries; or frees it."""
+    if repeats is None:
+        if record.repeats_id is not None:
+            record.repeats_id = None
+            for name in STANDING:
+                setattr(record, name, "unverified" if name == "status" else None)
+        return
+    original = _original(session, record, repeats)
+    if record.repeats_id == original.id:
+        return
+    if record.repeats_id is None and record.status != "unverified":
+        raise Conflict("A claim that has been taken or reviewed cannot become a repeat of another.")
+    record.repeats_id = original.id
+    _copy_standing(original, record)
+    if record.version:
+        for repeater in _repeaters(session, record.id):
+            repeater.repeats_id = original.id
+            _copy_standing(original, repeater)
+            save(session, repeater, by=by, action="claim.repeat")
+
+
+def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:
+    target = session.get(Claim, repeats)
+    if target is None:
+        raise Invalid.at("/repeats", _unknown(repeats).detail)
+    original = session.get(Claim, target.repeats_id) if target.repeats_id else target
+    if original is None or original.id == record.id:
+        raise Invalid.at("/repeats", "would have a claim repeat itself")
+    return original
+
+
+def _repeaters(session: ReadSession, claim_id: str) -> Sequence[Claim]:
+    query = select(Claim).where(col(Claim.repeats_id) == claim_id).order_by(col(Claim.id))
+    return session.execute(query).scalars().all()
+
+
+def _copy_standing(original: Claim, repeater: Claim) -> None:
+    for name in STANDING:
+        setattr(repeater, name, getattr(original, name))
+
+
+def carry_standing(session: WriteSession, original: Claim, *, by: By) -> None:
+    """Gives the claims that repeat this one its standing."""
+    for repeater in _repeaters(session, original.id):
+        _copy_standing(original, repeater)
+        save(session, repeater, by=by, action="claim.carry")
+
+
+# --- finding -----------------------------------------------------------------------------------
+
+
+def row(session: WriteSession, claim_id: str) -> Claim:
+    """The claim with that id, to be changed. Raises NotFound."""
+    claim = session.get(Claim, claim_id)
+    if claim is None:
+        raise _unknown(claim_id)
+    return claim
+
+
+def document(session: ReadSession, claim_id: str) -> dict[str, Any]:
+    """One claim as every route shows it. Raises NotFound."""
+    found = session.execute(documents.query().where(col(Claim.id) == claim_id)).all()
+    if not found:
+        raise _unknown(claim_id)
+    return documents.many(session, found)[0]
+
+
+def must_exist(session: ReadSession, claim_id: str) -> None:
+    """Raises NotFound if there is no such claim."""
+    if session.execute(select(Claim.id).where(col(Claim.id) == claim_id)).first() is None:
+        raise _unknown(claim_id)
+
+
+def _unknown(claim_id: str) -> NotFound:
+    noun = noun_of(claim_id)
+    if noun not in (None, "claim"):
+        return NotFound(f"{claim_id} is the id of a {noun}, not of a claim.")
+    return NotFound(f"There is no claim {claim_id}.")
+
+
+def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
+    """A page of claims."""
+    found: Page[Row[Any]] = page(session, filtered(session, documents.query(), ask), _keys(ask), ask, after)
+    return Page(documents.many(session, found.rows), found.last)
+
+
+def _keys(ask: ClaimQuestion) -> list[Any]:
+    match ask.sort:
+        case "said":
+            return [col(Claim.said_latest), col(Claim.id)]
+        case "created":
+            return [col(Claim.id)]
+        case "reviewed":
+            # Never null: what was not reviewed stands by when it was stated.
+            return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
+
+
+def filtered(session: ReadSession, query: Query, ask: ClaimQuestion) -> Query:
+    """The filters of a question, on a query that has claims. Raises Invalid for unknown entities."""
+    for name in ("status", "verdict", "attribution", "mode", "kind"):
+        if wanted := getattr(ask, name):
+            query = query.where(col(getattr(Claim, name)).in_(wanted))
+    if ask.assignee:
+        query = query.where(col(Claim.assignee_id).in_(ask.assignee))
+    if ask.repeats:
+        query = query.where(col(Claim.repeats_id).in_(ask.repeats))
+    if ask.due_before:
+        query = query.where(col(Claim.due) < ask.due_before)
+    return query.where(*_said(ask), *_linked(session, ask))
+
+
+def _said(ask: ClaimQuestion) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    if ask.said_from:
+        clauses.append(col(Claim.said_latest) >= span(ask.said_from).earliest)
+    if ask.said_to:
+        clauses.append(col(Claim.said_earliest) <= span(ask.said_to).latest)
+    return [*clauses, col(Claim.said).is_not(None)] if clauses else []
+
+
+def _linked(session: ReadSession, ask: ClaimQuestion) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    if ask.speaker:
+        clauses.append(_has(ClaimSpeaker, "entity_id", everyone_merged(session, "speaker", ask.speaker)))
+    if ask.about:
+        clauses.append(_has(ClaimAbout, "entity_id", everyone_merged(session, "about", ask.about)))
+    if ask.topic:
+        clauses.append(_has(ClaimTopic, "topic", ask.topic))
+    if ask.source:
+        refs = {f"source/{n}": ref for n, ref in enumerate(ask.source)}
+        sources = list(resolve_sources(session, refs).values())
+        clauses.append(_has(Appearance, "source_id", sources))
+    if ask.publisher:
+        publishers = everyone_merged(session, "publisher", ask.publisher)
+        published = select(Source.id).where(col(Source.publisher_id).in_(publishers))
+        clauses.append(_has(Appearance, "source_id", published))
+    if ask.has_figure is not None:
+        figure = exists().where(col(Figure.claim_id) == col(Claim.id))
+        clauses.append(figure if ask.has_figure else ~figure)
+    return clauses
+
+
+def _has(part: Any, column: str, values: Any) -> ColumnElement[bool]:
+    return col(Claim.id).in_(select(part.claim_id).where(getattr(part, column).in_(values)))
+
+
+def twin(session: ReadSession, claim: ClaimIn) -> str | None:
+    """The id of a claim that has the same words, speakers, date and sources. Raises Invalid."""
+    entities = resolve_entities(session, _entity_refs(claim))
+    refs = {f"/appearances/{n}/source": item.source for n, item in enumerate(claim.appearances)}
+    printed = sorted(resolve_sources(session, refs).values())
+    speakers = [entities[speaker.entity] for speaker in claim.speakers]
+    alike = (
+        select(Claim.id)
+        .join(ClaimSpeaker, col(ClaimSpeaker.claim_id) == col(Claim.id))
+        .where(
+            col(ClaimSpeaker.entity_id) == speakers[0],
+            col(Claim.text) == claim.text,
+            col(Claim.mode) == claim.mode,
+            col(Claim.said).is_not_distinct_from(claim.said),
+        )
+    )
+    ids: Sequence[str] = session.execute(alike).scalars().all()
+    said_by, found_in = (part_documents(session, Claim, name, ids) for name in ("speakers", "appearances"))
+    for claim_id in ids:
+        same_speakers = [part["entity_id"] for part in said_by.get(claim_id, [])] == speakers
+        if same_speakers and sorted(part["source_id"] for part in found_in.get(claim_id, [])) == printed:
+            return claim_id
+    return None
+
+
+# --- revising ----------------------------------------------------------------------------------
+
+
+def as_input(session: ReadSession, record: Claim) -> dict[str, Any]:
+    """The claim as it would be sent to state it: what a merge patch is applied to."""
+    parts = {
+        name: part_documents(session, Claim, name, [record.id]).get(record.id, []) for name in Claim.parts
+    }
+    names = ("text", "mode", "kind", "language", "original_text", "original_language", "said",
+             "occasion", "place", "context")  # fmt: skip
+    whole = {name: getattr(record, name) for name in names}
+    return whole | {
+        "speakers": [{"entity": s["entity_id"], "title": s["title"]} for s in parts["speakers"]],
+        "relayed_by": record.relayed_by_id,
+        "about": [a["entity_id"] for a in parts["about"]],
+        "topics": [t["topic"] for t in parts["topics"]],
+        "repeats": record.repeats_id,
+        "due": record.due.isoformat() if record.due else None,
+        "appearances": [_appearance_in(a, parts["anchors"]) for a in parts["appearances"]],
+        "figures": [_figure_in(f, parts["figure_about"]) for f in parts["figures"]],
+    }
+
+
+def _appearance_in(appearance: dict[str, Any], anchors: list[dict[str, Any]]) -> dict[str, Any]:
+    names = ("exact", "prefix", "suffix", "start", "end")
+    return {
+        "source": appearance["source_id"],
+        "snapshot": appearance["snapshot_id"],
+        "anchors": [
+            {name: anchor[name] for name in names}
+            for anchor in anchors
+            if anchor["appearance"] == appearance["position"]
+        ],
+    }
+
+
+def _figure_in(figure: dict[str, Any], about: list[dict[str, Any]]) -> dict[str, Any]:
+    whole = {name: figure[name] for name in FigureIn.model_fields.keys() & figure.keys()}
+    here = [a["entity_id"] for a in about if a["figure"] == figure["position"]]
+    return {**whole, "about": here}

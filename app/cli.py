@@ -1,0 +1,217 @@
+"""The command line: the same store functions as the routes, for whoever runs the base."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from sqlmodel import col
+
+from app.access import store as keys
+from app.access.model import Key, KeyIn, RoleName
+from app.base import schema
+from app.base.db import Database, secret_of
+from app.base.errors import Problem
+from app.base.problems import checked
+from app.changes.store import By, head
+from app.changes.store import verify as verify_ledger
+from app.claims.quotes import verify as verify_quotes
+from app.exchange.records import bring_in
+from app.main import create_app
+from app.reviews.evidence import archive_text
+from app.settings import Settings
+from app.sources import store as sources
+from app.sources.model import SnapshotIn
+from app.sources.store import verify as verify_texts
+
+SEED = schema.ROOT / "seed"
+
+cli = typer.Typer(
+    help="On the Record: who said what, where it is printed, and whether it holds.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+key = typer.Typer(help="API keys.", no_args_is_help=True)
+source = typer.Typer(help="Published documents.", no_args_is_help=True)
+cli.add_typer(key, name="key")
+cli.add_typer(source, name="source")
+
+
+def main() -> None:
+    """Runs a command; what is refused is said in a line, with exit status 1."""
+    try:
+        cli()
+    except Problem as refused:
+        sys.exit(f"{refused.title}: {refused.detail}")
+    except ValidationError as fault:
+        sys.exit("\n".join(f"RECORD_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()))
+    except (ValueError, OSError) as fault:
+        sys.exit(str(fault))
+
+
+@contextmanager
+def _base() -> Iterator[tuple[Settings, Database]]:
+    settings = Settings()
+    db = Database(settings.database_url, settings.pool_size)
+    try:
+        if fault := schema.staleness(db):
+            raise ValueError(fault)
+        yield settings, db
+    finally:
+        db.dispose()
+
+
+# --- serving -----------------------------------------------------------------------------------
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 picks a free one.", min=0, max=65535)] = 8000,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring the schema up to date first.")] = False,
+    seed: Annotated[bool, typer.Option("--seed", help="Bring in the seed's records first.")] = False,
+) -> None:
+    """Serves the API."""
+    settings = Settings()
+    if migrate:
+        schema.upgrade(settings.database_url)
+    if seed:
+        _seed(SEED)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    _say_where(*listening.getsockname()[:2])
+    server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(3)
+
+
+def _say_where(host: str, port: int) -> None:
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{port}"
+    python = shlex.join([os.path.relpath(sys.executable), "-m", "app"])
+    lines = [
+        f"On the Record answers at {base}",
+        f"  Documentation  {base}/docs",
+        f"  A first look   curl '{base}/v1/claims?speaker=vladimir-putin&about=power-of-siberia-2'",
+        f"  A key to write {python} key create 'Your name' --role editor",
+    ]
+    typer.echo("\n".join(lines))
+
+
+@cli.command()
+def migrate(
+    revision: Annotated[str, typer.Argument(help="`head` for the newest, `base` for none.")] = "head",
+    down: Annotated[bool, typer.Option("--down", help="Go back to the revision.")] = False,
+) -> None:
+    """Brings the schema up to date, or back to an older revision."""
+    url = Settings().database_url
+    if down:
+        schema.downgrade(url, revision)
+    else:
+        schema.upgrade(url, revision)
+
+
+@cli.command()
+def seed(
+    directory: Annotated[Path, typer.Argument(help="Where the records are.")] = SEED,
+) -> None:
+    """Brings in the example records. What is here already stays as it is."""
+    _seed(directory)
+
+
+def _seed(directory: Path) -> None:
+    with _base() as (_, db), db.write() as session:
+        done = bring_in(session, directory, by=By("seed", "seed"))
+    for noun in ("entities", "sources", "claims"):
+        typer.echo(f"{noun:<9} {done[noun, 'new']:>4} new, {done[noun, 'known']} here already")
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+@key.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Whose it is, for everyone to see beside what they ruled.")],
+    role: Annotated[RoleName, typer.Option(help="What it may do; each includes the one before.")],
+    expires: Annotated[str | None, typer.Option(help="Until when, such as 2030-01-01T00:00:00Z.")] = None,
+) -> None:
+    """Makes a key and prints it. It is shown this once."""
+    wish = checked(KeyIn, {"name": name, "role": role, "expires_at": expires})
+    with _base() as (settings, db), db.write() as session:
+        made, token = keys.create(session, secret_of(settings), wish, by=By("cli", "command line"))
+    typer.echo(f"{made.id} ({role}); the key is shown this once:", err=True)
+    typer.echo(token)
+
+
+@key.command("list")
+def list_keys() -> None:
+    """Lists the keys, newest first."""
+    with _base() as (_, db), db.read() as session:
+        for row in session.execute(keys.find().order_by(col(Key.id).desc())):
+            typer.echo(f"{row.id}  {row.role:<8}  {keys.state(row):<9}  {row.name}")
+
+
+@key.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="The key's id (`key list`).")]) -> None:
+    """Ends a key at once."""
+    with _base() as (_, db), db.write() as session:
+        keys.revoke(session, key_id, by=By("cli", "command line"))
+    typer.echo(f"{key_id} is revoked")
+
+
+# --- sources -----------------------------------------------------------------------------------
+
+
+@source.command("archive")
+def archive_source(
+    ref: Annotated[str, typer.Argument(metavar="SOURCE", help="The source's id or URL.")],
+    text: Annotated[Path, typer.Option(help="The file with its text, UTF-8.", exists=True, dir_okay=False)],
+    new: Annotated[bool, typer.Option("--new", help="Keep a text that is not a recorded one.")] = False,
+    withhold: Annotated[
+        bool | None, typer.Option("--withhold/--publish", help="Whether the text is shown to no one.")
+    ] = None,
+) -> None:
+    """Supplies the text of a source, checks it against the hash on record, and looks up every quote in it."""
+    content = text.read_bytes().decode("utf-8-sig")
+    with _base() as (_, db), db.write() as session:
+        record = sources.row(session, ref)
+        snapshot = checked(SnapshotIn, {"text": content, "text_withheld": withhold})
+        if not new:
+            snapshot = sources.as_recorded(session, record.id, snapshot)
+        kept, counts = archive_text(session, record, snapshot, by=By("cli", "command line"))
+    typer.echo(f"{kept.id} of {record.title}: {kept.length} characters, sha256 {kept.sha256}")
+    found = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    typer.echo(f"Segments looked up: {found or 'none, the text was at hand already'}")
+
+
+# --- checking ----------------------------------------------------------------------------------
+
+
+@cli.command()
+def verify() -> None:
+    """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
+    with _base() as (_, db), db.read() as session:
+        faults = 0
+        for check in (verify_ledger, verify_texts, verify_quotes):
+            for fault in check(session):
+                faults += 1
+                typer.echo(fault)
+        seq, digest = head(session)
+    if faults:
+        sys.exit(f"{faults} faults in {seq} changes")
+    typer.echo(f"{seq} changes, unbroken up to {digest}")

@@ -1,0 +1,1 @@
+"""Who and what claims are made by and about."""

@@ -1,0 +1,1 @@
+"""Records in and out: files to rows and back."""

@@ -1,0 +1,108 @@
+"""Figures found across claims."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col
+
+from app.base.db import ReadSession
+from app.base.errors import NotFound
+from app.base.ids import noun_of
+from app.base.page import Page, page
+from app.base.sql import select
+from app.base.times import span
+from app.claims import documents
+from app.claims.model import Appearance, Claim, ClaimSpeaker, Figure, FigureAbout
+from app.entities.store import everyone_merged
+from app.figures.model import FigureQuestion
+from app.sources.store import resolve as resolve_sources
+
+
+def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
+    """A page of figures, newest claim first."""
+    query = select(col(Figure.id), col(Figure.claim_id)).join(Claim, col(Claim.id) == col(Figure.claim_id))
+    query = query.where(*_own(ask), *_period(ask), *_linked(session, ask))
+    found = page(session, query, [col(Figure.id)], ask, after)
+    return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
+
+
+def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
+    """One figure. Raises NotFound."""
+    query = select(col(Figure.id), col(Figure.claim_id)).where(col(Figure.id) == figure_id)
+    found = session.execute(query).first()
+    if found is None:
+        noun = noun_of(figure_id)
+        other = f"{figure_id} is the id of a {noun}, not of a figure."
+        known = noun not in (None, "figure")
+        raise NotFound(other if known else f"There is no figure {figure_id}.")
+    return _documents(session, [(found.id, found.claim_id)])[0]
+
+
+def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
+    pairs: list[tuple[Any, Sequence[str]]] = [
+        (col(Figure.measure), ask.measure),
+        (col(Figure.unit), ask.unit),
+        (col(Figure.kind), ask.kind),
+        (col(Figure.claim_id), ask.claim),
+        (col(Claim.status), ask.status),
+    ]
+    clauses: list[ColumnElement[bool]] = [column.in_(wanted) for column, wanted in pairs if wanted]
+    if ask.is_record is not None:
+        clauses.append(col(Figure.is_record).is_(ask.is_record))
+    return clauses
+
+
+def _period(ask: FigureQuestion) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    if ask.period_from:
+        clauses.append(col(Figure.period_latest) >= span(ask.period_from).earliest)
+    if ask.period_to:
+        clauses.append(col(Figure.period_earliest) <= span(ask.period_to).latest)
+    return [*clauses, col(Figure.period).is_not(None)] if clauses else []
+
+
+def _linked(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    if ask.about:
+        entities = everyone_merged(session, "about", ask.about)
+        subject = select(FigureAbout.claim_id).where(
+            col(FigureAbout.claim_id) == col(Figure.claim_id),
+            col(FigureAbout.figure) == col(Figure.position),
+            col(FigureAbout.entity_id).in_(entities),
+        )
+        clauses.append(subject.exists())
+    if ask.speaker:
+        entities = everyone_merged(session, "speaker", ask.speaker)
+        query = select(ClaimSpeaker.claim_id).where(col(ClaimSpeaker.entity_id).in_(entities))
+        clauses.append(col(Figure.claim_id).in_(query))
+    if ask.source:
+        refs = {f"source/{n}": ref for n, ref in enumerate(ask.source)}
+        sources = resolve_sources(session, refs).values()
+        query = select(Appearance.claim_id).where(col(Appearance.source_id).in_(sources))
+        clauses.append(col(Figure.claim_id).in_(query))
+    return clauses
+
+
+def _documents(session: ReadSession, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    ids = sorted({claim_id for _, claim_id in wanted})
+    rows = session.execute(documents.query().where(col(Claim.id).in_(ids))).all()
+    speakers = documents.speakers_of(session, ids)
+    claims = {row.id: row for row in rows}
+    figures = {
+        figure["id"]: figure for some in documents.figures_of(session, ids).values() for figure in some
+    }
+    return [
+        {
+            **figures[figure_id],
+            "claim": {
+                "id": claim_id,
+                "text": claims[claim_id].text,
+                "mode": claims[claim_id].mode,
+                "said": claims[claim_id].said,
+                "speakers": speakers.get(claim_id, []),
+            },
+            "verification": documents.verification(claims[claim_id]),
+        }
+        for figure_id, claim_id in wanted
+    ]

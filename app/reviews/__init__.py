@@ -1,0 +1,1 @@
+"""Checking: evidence, reviews, and the moves of a claim's verification."""

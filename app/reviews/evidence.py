@@ -1,0 +1,125 @@
+"""Evidence: gathered, looked up in its source's text, shown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from app.base.db import ReadSession, WriteSession
+from app.base.errors import Invalid
+from app.base.ids import new_id
+from app.base.page import Page, Question, page
+from app.base.sql import Query, select, table
+from app.base.types import wire
+from app.changes.store import By, save
+from app.claims.anchors import Selector, locate, surroundings
+from app.claims.documents import anchor
+from app.claims.model import Claim
+from app.claims.quotes import check_again as check_claims_again
+from app.entities.model import Entity
+from app.reviews.model import Evidence, EvidenceIn
+from app.sources.model import Snapshot, SnapshotIn, Source
+from app.sources.store import archive, brief_source, brief_source_columns, join_publisher, resolve, text_of
+
+
+def gather(session: WriteSession, claim: Claim, evidence: EvidenceIn, *, by: By, at: str = "") -> Evidence:
+    """Adds a piece of evidence to a claim; `at` is the JSON pointer to it. Raises Invalid if the passage
+    is not in the text at hand.
+    """
+    record = Evidence(
+        id=new_id("evd"),
+        claim_id=claim.id,
+        url=evidence.url,
+        stance=evidence.stance,
+        note=evidence.note,
+    )
+    if evidence.source is not None:
+        sources = resolve(session, {f"{at}/source": evidence.source})
+        record.source_id = sources[evidence.source]
+        kept = text_of(session, record.source_id, evidence.snapshot)
+        record.snapshot_id = kept.id if kept else None
+        if evidence.anchor is not None:
+            for name, value in evidence.anchor.model_dump().items():
+                setattr(record, name, value)
+            record.state = "unchecked"
+            if kept is not None and kept.text is not None:
+                _look_up(record, kept.text)
+            if record.state == "orphaned":
+                raise Invalid.at(f"{at}/anchor", "is not in the source's text")
+    save(session, record, by=by, action="evidence.gather")
+    return record
+
+
+def _look_up(record: Evidence, text: str) -> None:
+    selector = Selector(record.exact or "", record.prefix, record.suffix, record.start)
+    place = locate(text, selector)
+    record.state, record.score = place.state, place.score
+    if place.start is not None:
+        record.start, record.end = place.start, place.end
+        prefix, suffix = surroundings(text, place)
+        record.prefix, record.suffix = record.prefix or prefix, record.suffix or suffix
+
+
+def archive_text(
+    session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By
+) -> tuple[Snapshot, dict[str, int]]:
+    """Archives a snapshot and, if its text has come to hand, looks up every quote of the source in it: those
+    of claims and those of evidence. The counts are of the claims' segments by state.
+    """
+    kept, supplied = archive(session, source, snapshot, by=by)
+    if not supplied:
+        return kept, {}
+    counts = check_claims_again(session, kept, by=by)
+    waiting = select(Evidence).where(
+        col(Evidence.source_id) == source.id,
+        col(Evidence.exact).is_not(None),
+        col(Evidence.snapshot_id).is_(None) | (col(Evidence.snapshot_id) == kept.id),
+    )
+    for record in session.execute(waiting.order_by(col(Evidence.id))).scalars().all():
+        record.snapshot_id = kept.id
+        _look_up(record, kept.text or "")
+        save(session, record, by=by, action="evidence.anchor")
+    return kept, counts
+
+
+def query() -> Query:
+    """Evidence with its source."""
+    publisher = aliased(Entity)
+    found = (
+        select(*table(Evidence).columns, *brief_source_columns(publisher)[1:])
+        .select_from(Evidence)
+        .outerjoin(Source, col(Source.id) == col(Evidence.source_id))
+    )
+    return join_publisher(found, publisher)
+
+
+def find(
+    session: ReadSession, claim_id: str, ask: Question, after: Sequence[Any] | None
+) -> Page[dict[str, Any]]:
+    """A page of a claim's evidence."""
+    mine = query().where(col(Evidence.claim_id) == claim_id)
+    found = page(session, mine, [col(Evidence.id)], ask, after)
+    return Page([document(row) for row in found.rows], found.last)
+
+
+def one(session: ReadSession, evidence_id: str) -> dict[str, Any]:
+    """One piece of evidence."""
+    return document(session.execute(query().where(col(Evidence.id) == evidence_id)).one())
+
+
+def document(row: Row[Any]) -> dict[str, Any]:
+    """A piece of evidence as every route shows it."""
+    return {
+        "id": row.id,
+        "claim": row.claim_id,
+        "source": brief_source(row) if row.source_id else None,
+        "snapshot": row.snapshot_id,
+        "anchor": anchor(row) if row.exact is not None else None,
+        "url": row.url,
+        "stance": row.stance,
+        "note": row.note,
+        "version": row.version,
+        "created_at": wire(row.created_at),
+    }

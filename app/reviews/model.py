@@ -1,0 +1,263 @@
+"""Evidence, reviews and decisions: tables and the shapes of input and output. All append-only."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import BaseModel, model_validator
+from pydantic import Field as Describe
+from sqlalchemy import BigInteger, Text
+from sqlmodel import Field
+
+from app.base.types import Exact, Id, Instant, Line, Moment, Number, Prose, Shape, Url, one_of
+from app.changes.model import Part, Record
+from app.claims.anchors import AnchorState
+from app.claims.model import AnchorIn, AnchorOut, Attribution, Verdict
+from app.entities.model import EntityBrief, Ref
+from app.sources.model import SourceBrief, SourceRef
+
+Stance = Literal["supports", "refutes", "context"]
+Outcome = Literal["approved", "returned"]
+ReviewState = Literal["proposed", "returned", "standing", "corrected"]
+
+ORDINAL: dict[str, int] = {
+    "true": 5,
+    "mostly_true": 4,
+    "half_true": 3,
+    "mostly_false": 2,
+    "false": 1,
+}
+"""The verdicts that have an order, as a schema.org Rating of worst 1 and best 5."""
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+class Evidence(Record, table=True):
+    """A passage or page that bears on a claim."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (
+        one_of("stance", get_args(Stance)),
+        one_of("state", get_args(AnchorState)),
+    )
+    noun: ClassVar[str] = "evidence"
+
+    claim_id: str = Field(sa_type=Id, foreign_key="claims.id", index=True)
+    source_id: str | None = Field(default=None, sa_type=Id, foreign_key="sources.id", index=True)
+    snapshot_id: str | None = Field(default=None, sa_type=Id, foreign_key="snapshots.id")
+    exact: str | None = Field(default=None, sa_type=Text)
+    prefix: str | None = Field(default=None, sa_type=Text)
+    suffix: str | None = Field(default=None, sa_type=Text)
+    start: int | None = Field(default=None, sa_type=BigInteger)
+    end: int | None = Field(default=None, sa_type=BigInteger)
+    state: str | None = Field(default=None, sa_type=Text)
+    score: Decimal | None = Field(default=None, sa_type=Exact)
+    url: str | None = Field(default=None, sa_type=Text)
+    stance: str = Field(sa_type=Text)
+    note: str | None = Field(default=None, sa_type=Text)
+
+
+class ReviewEvidence(Part, table=True):
+    """A piece of evidence that a review rests on."""
+
+    __tablename__ = "review_evidence"
+    owner: ClassVar[str] = "review_id"
+
+    review_id: str = Field(primary_key=True, sa_type=Id, foreign_key="reviews.id")
+    position: int = Field(primary_key=True)
+    evidence_id: str = Field(sa_type=Id, foreign_key="evidence.id", index=True)
+
+
+class Review(Record, table=True):
+    """One act of checking by one desk."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        one_of("verdict", get_args(Verdict)),
+        one_of("attribution", get_args(Attribution)),
+    )
+    noun: ClassVar[str] = "review"
+    parts: ClassVar[Mapping[str, type[Part]]] = {"evidence": ReviewEvidence}
+
+    claim_id: str = Field(sa_type=Id, foreign_key="claims.id", index=True)
+    publisher_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id", index=True)
+    reviewer_id: str = Field(sa_type=Id)
+    reviewer_name: str = Field(sa_type=Text)
+    verdict: str | None = Field(default=None, sa_type=Text)
+    attribution: str | None = Field(default=None, sa_type=Text)
+    label: str | None = Field(default=None, sa_type=Text)
+    rating_value: Decimal | None = Field(default=None, sa_type=Exact)
+    rating_best: Decimal | None = Field(default=None, sa_type=Exact)
+    rating_worst: Decimal | None = Field(default=None, sa_type=Exact)
+    summary: str = Field(sa_type=Text)
+    explanation: str | None = Field(default=None, sa_type=Text)
+    url: str | None = Field(default=None, sa_type=Text)
+    reviewed_at: datetime = Field(sa_type=Instant)
+    corrects_id: str | None = Field(default=None, sa_type=Id, foreign_key="reviews.id")
+    correction_note: str | None = Field(default=None, sa_type=Text)
+    needs_approval: bool
+
+
+class Decision(Record, table=True):
+    """What the second pair of eyes made of a proposed review."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (one_of("outcome", get_args(Outcome)),)
+    noun: ClassVar[str] = "decision"
+
+    review_id: str = Field(sa_type=Id, foreign_key="reviews.id", unique=True)
+    outcome: str = Field(sa_type=Text)
+    note: str | None = Field(default=None, sa_type=Text)
+    decided_by: str = Field(sa_type=Id)
+    decided_by_name: str = Field(sa_type=Text)
+
+
+# --- in ----------------------------------------------------------------------------------------
+
+
+class EvidenceIn(Shape):
+    """A passage of a source (with its anchor), a source as a whole, or a page by its URL."""
+
+    source: SourceRef | None = None
+    snapshot: str | None = None
+    anchor: AnchorIn | None = None
+    url: Url | None = None
+    stance: Stance
+    note: Prose | None = None
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if self.source is None and self.url is None:
+            raise ValueError("a source or a url is needed")
+        if self.source is None and (self.anchor or self.snapshot):
+            raise ValueError("an anchor or snapshot needs its source")
+        return self
+
+
+class RatingIn(Shape):
+    """A desk's own scale."""
+
+    value: Number
+    best: Number
+    worst: Number
+
+
+class ReviewIn(Shape):
+    """A ruling: a verdict (is it true), an attribution (did they say it), or both, with the reason."""
+
+    verdict: Verdict | None = None
+    attribution: Attribution | None = None
+    summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
+    explanation: Prose | None = None
+    publisher: Annotated[Ref | None, Describe(description="The desk, if not this one.")] = None
+    label: Annotated[Line | None, Describe(description="The desk's own wording.")] = None
+    rating: RatingIn | None = None
+    url: Url | None = None
+    reviewed_at: Moment | None = None
+    evidence: Annotated[list[EvidenceIn], Describe(max_length=100)] = []
+    cites: Annotated[
+        list[str], Describe(max_length=100, description="Ids of evidence that the claim has already.")
+    ] = []
+    corrects: Annotated[str | None, Describe(description="The id of the review it corrects.")] = None
+    correction_note: Annotated[Prose | None, Describe(description="Public.")] = None
+
+    @model_validator(mode="after")
+    def _rules_on_something(self) -> Self:
+        if self.verdict is None and self.attribution is None:
+            raise ValueError("a verdict or an attribution is needed")
+        if self.verdict not in (None, "not_checkable") and not (self.evidence or self.cites):
+            raise ValueError("a verdict needs at least one piece of evidence, unless not_checkable")
+        if (self.corrects is None) != (self.correction_note is None):
+            raise ValueError("corrects and correction_note go together")
+        if len(set(self.cites)) < len(self.cites):
+            raise ValueError("cites has the same evidence twice")
+        return self
+
+
+class AssignmentIn(Shape):
+    """Who takes the claim and for how long; by default the caller, for the time that the house has set."""
+
+    minutes: Annotated[int | None, Describe(strict=True, ge=1, le=43_200)] = None
+    assignee: Annotated[str | None, Describe(description="Another key's id; editors only.")] = None
+
+
+class DecisionIn(Shape):
+    """A word to the proposer."""
+
+    note: Prose | None = None
+
+
+class WithdrawalIn(Shape):
+    """Why the claim is withdrawn, for everyone to read."""
+
+    note: Prose
+
+
+# --- out ---------------------------------------------------------------------------------------
+
+
+class EvidenceOut(BaseModel):
+    """A passage or page that bears on the claim."""
+
+    id: str
+    claim: str
+    source: SourceBrief | None
+    snapshot: str | None
+    anchor: AnchorOut | None
+    url: str | None
+    stance: Stance
+    note: str | None
+    version: int
+    created_at: datetime
+
+
+class RatingOut(BaseModel):
+    """The desk's own scale, or that of the verdict: 5 for true to 1 for false."""
+
+    value: str
+    best: str
+    worst: str
+
+
+class ReviewerOut(BaseModel):
+    """The key that ruled."""
+
+    id: str
+    name: str
+
+
+class DecisionOut(BaseModel):
+    """What the second pair of eyes decided."""
+
+    outcome: Outcome
+    note: str | None
+    decided_by: ReviewerOut
+    decided_at: datetime
+
+
+class ReviewOut(BaseModel):
+    """One ruling. `state`: it waits for approval (`proposed`), was sent back (`returned`), stands, or was
+    corrected by a later one.
+    """
+
+    id: str
+    claim: str
+    state: ReviewState
+    publisher: EntityBrief | None
+    reviewer: ReviewerOut
+    verdict: Verdict | None
+    attribution: Attribution | None
+    label: str | None
+    rating: RatingOut | None
+    summary: str
+    explanation: str | None
+    url: str | None
+    reviewed_at: datetime
+    evidence: list[EvidenceOut]
+    corrects: str | None
+    correction_note: str | None
+    decision: DecisionOut | None
+    version: int
+    created_at: datetime

@@ -1,0 +1,131 @@
+"""The legal moves of a claim's verification, and who may make them. Every other move is refused."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from app.access.model import Role
+from app.base.errors import Forbidden, IllegalMove
+from app.claims.model import Status
+
+Move = Literal[
+    "take", "release", "review", "approve", "return", "correct", "withdraw", "reinstate", "attribute"
+]
+Who = Literal["anyone", "holder", "holder_or_editor", "whoever_finds_it_free", "second_pair_of_eyes"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A move: in which standings, for what role and whom, and by which request."""
+
+    move: Move
+    statuses: frozenset[Status]
+    role: Role
+    who: Who
+    request: str
+
+
+def _in(*statuses: Status) -> frozenset[Status]:
+    return frozenset(statuses)
+
+
+_OPEN = _in("unverified", "in_review", "pending_approval", "reviewed")
+
+RULES: tuple[Rule, ...] = (
+    Rule("take", _in("unverified", "in_review", "reviewed"), Role.checker, "whoever_finds_it_free",
+         "POST /v1/claims/{id}/assignment"),
+    Rule("release", _in("in_review"), Role.checker, "holder_or_editor",
+         "DELETE /v1/claims/{id}/assignment"),
+    Rule("review", _in("in_review"), Role.checker, "holder",
+         "POST /v1/claims/{id}/reviews"),
+    Rule("approve", _in("pending_approval"), Role.editor, "second_pair_of_eyes",
+         "POST /v1/claims/{id}/approval"),
+    Rule("return", _in("pending_approval"), Role.editor, "second_pair_of_eyes",
+         "POST /v1/claims/{id}/return"),
+    Rule("correct", _in("reviewed"), Role.editor, "anyone",
+         "POST /v1/claims/{id}/reviews with corrects and correction_note"),
+    Rule("withdraw", _OPEN, Role.editor, "anyone",
+         "POST /v1/claims/{id}/withdrawal"),
+    Rule("reinstate", _in("withdrawn"), Role.editor, "anyone",
+         "DELETE /v1/claims/{id}/withdrawal"),
+)  # fmt: skip
+
+REPEAT_RULES: tuple[Rule, ...] = (
+    Rule("attribute", _OPEN, Role.checker, "anyone",
+         "POST /v1/claims/{id}/reviews with attribution and no verdict"),
+)  # fmt: skip
+"""A claim that repeats another carries that one's verification; only whether its own speaker said it is
+checked on itself.
+"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the rules need to know of a claim. `proposer` is who proposed the review that waits."""
+
+    claim_id: str
+    status: Status
+    repeats: str | None = None
+    holder: str | None = None
+    lease_expires_at: datetime | None = None
+    proposer: str | None = None
+
+
+def legal_moves(standing: Standing, by: str, role: Role, at: datetime) -> list[Rule]:
+    """The moves that this caller may make now."""
+    rules = REPEAT_RULES if standing.repeats else RULES
+    return [
+        rule
+        for rule in rules
+        if standing.status in rule.statuses and rule.role <= role and _fits(rule.who, standing, by, role, at)
+    ]
+
+
+def check(move: Move, standing: Standing, by: str, role: Role, at: datetime) -> None:
+    """Raises Forbidden if no standing would let this role make the move, and IllegalMove, naming the legal
+    ones, if this standing does not.
+    """
+    needed = min(rule.role for rule in (*RULES, *REPEAT_RULES) if rule.move == move)
+    if role < needed:
+        raise Forbidden(f"To {move} needs the role {needed.name}; the key's is {role.name}.")
+    legal = legal_moves(standing, by, role, at)
+    if move in {rule.move for rule in legal}:
+        return
+    original: dict[str, Any] = {"repeats": standing.repeats} if standing.repeats else {}
+    named = ", ".join(rule.move for rule in legal) or "none"
+    raise IllegalMove(
+        f"{_why(move, standing, by, at)} Legal for you now: {named}.",
+        legal_moves=[
+            {"move": rule.move, "request": rule.request.replace("{id}", standing.claim_id)} for rule in legal
+        ],
+        **original,
+    )
+
+
+def _fits(who: Who, standing: Standing, by: str, role: Role, at: datetime) -> bool:
+    live = standing.lease_expires_at is not None and standing.lease_expires_at > at
+    match who:
+        case "anyone":
+            return True
+        case "holder":
+            return standing.holder == by and live
+        case "holder_or_editor":
+            return standing.holder == by or role >= Role.editor
+        case "whoever_finds_it_free":
+            return standing.status != "in_review" or standing.holder == by or not live
+        case "second_pair_of_eyes":
+            return standing.proposer != by
+
+
+def _why(move: Move, standing: Standing, by: str, at: datetime) -> str:
+    if standing.repeats:
+        return f"The claim repeats {standing.repeats} and carries that one's verification."
+    if standing.status == "in_review" and standing.holder != by and standing.lease_expires_at:
+        until = standing.lease_expires_at
+        word = "is" if until > at else "was"
+        return f"The claim {word} taken by {standing.holder} until {until:%Y-%m-%dT%H:%M:%SZ}."
+    if standing.status == "in_review" and standing.lease_expires_at and standing.lease_expires_at <= at:
+        return "Your lease has expired: take the claim again."
+    if standing.proposer == by:
+        return "Who proposes a verdict may not be the one to approve or return it."
+    return f"A claim that is {standing.status} is not to {move}."

@@ -1,0 +1,409 @@
+"""The moves of verification: taken, released, reviewed, approved, returned, corrected, withdrawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from app.access.model import Key, Role
+from app.base.db import ReadSession, WriteSession
+from app.base.errors import Forbidden, Invalid, NotFound
+from app.base.ids import new_id
+from app.base.page import Page, Question, page
+from app.base.sql import Query, select, table
+from app.base.times import now
+from app.base.types import wire
+from app.changes.store import By, save
+from app.claims.model import Claim
+from app.claims.store import carry_standing
+from app.entities.model import Entity
+from app.entities.store import brief, brief_columns
+from app.entities.store import resolve as resolve_entities
+from app.reviews import evidence as gathered
+from app.reviews.model import (
+    ORDINAL,
+    AssignmentIn,
+    Decision,
+    Evidence,
+    Outcome,
+    Review,
+    ReviewEvidence,
+    ReviewIn,
+)
+from app.reviews.rules import Move, Standing, check
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Who makes a move, with the role that they have."""
+
+    by: By
+    role: Role
+
+
+# --- moves -------------------------------------------------------------------------------------
+
+
+def take(session: WriteSession, claim: Claim, wish: AssignmentIn, lease: timedelta, *, who: Checker) -> None:
+    """Gives the claim to the caller, or by an editor to another checker, until the lease expires."""
+    _check(session, "take", claim, who)
+    assignee = wish.assignee or who.by.id
+    if assignee != who.by.id:
+        _check_assignee(session, assignee, who)
+    if session.get(Key, assignee) is None:
+        raise Invalid.at("/assignee", f"there is no key {assignee}")
+    if wish.minutes is not None:
+        lease = timedelta(minutes=wish.minutes)
+    claim.status, claim.assignee_id, claim.lease_expires_at = "in_review", assignee, now() + lease
+    _save(session, claim, who, "claim.take")
+
+
+def _check_assignee(session: ReadSession, assignee: str, who: Checker) -> None:
+    if who.role < Role.editor:
+        raise Forbidden("Only an editor may give a claim to another.")
+    key = session.get(Key, assignee)
+    if key is None or key.revoked_at is not None or Role[key.role] < Role.checker:
+        raise Invalid.at("/assignee", f"{assignee} is not the key of a checker")
+
+
+def release(session: WriteSession, claim: Claim, *, who: Checker) -> None:
+    """Puts the claim back as it was before it was taken."""
+    _check(session, "release", claim, who)
+    _settle(session, claim)
+    _save(session, claim, who, "claim.release")
+
+
+def review(session: WriteSession, claim: Claim, ruling: ReviewIn, *, four_eyes: bool, who: Checker) -> Review:
+    """Rules on a claim, or corrects a ruling. Under four eyes the ruling waits for approval."""
+    move: Move = (
+        "correct" if ruling.corrects else "attribute" if _only_attributes(claim, ruling) else "review"
+    )
+    _check(session, move, claim, who)
+    if ruling.verdict is not None and claim.kind in ("opinion", "position"):
+        raise Invalid.at("/verdict", f"is not given to {claim.kind}s: they are recorded, not rated")
+    record = _record(session, claim, ruling, who.by, needs_approval=four_eyes)
+    if four_eyes and claim.repeats_id is None:
+        claim.status, claim.assignee_id, claim.lease_expires_at = "pending_approval", None, None
+    else:
+        _settle(session, claim)
+    _save(session, claim, who, f"claim.{move}", reason=ruling.correction_note or ruling.summary)
+    return record
+
+
+def _only_attributes(claim: Claim, ruling: ReviewIn) -> bool:
+    return claim.repeats_id is not None and ruling.verdict is None
+
+
+def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, needs_approval: bool) -> Review:
+    corrected = _corrected(session, claim, ruling)
+    publishers = {"/publisher": ruling.publisher} if ruling.publisher else {}
+    desks = resolve_entities(session, publishers)
+    record = Review(
+        id=new_id("rev"),
+        claim_id=claim.id,
+        publisher_id=desks[ruling.publisher] if ruling.publisher else None,
+        reviewer_id=by.id,
+        reviewer_name=by.name,
+        verdict=ruling.verdict,
+        attribution=ruling.attribution,
+        label=ruling.label,
+        rating_value=ruling.rating.value if ruling.rating else None,
+        rating_best=ruling.rating.best if ruling.rating else None,
+        rating_worst=ruling.rating.worst if ruling.rating else None,
+        summary=ruling.summary,
+        explanation=ruling.explanation,
+        url=ruling.url,
+        reviewed_at=ruling.reviewed_at or now(),
+        corrects_id=corrected.id if corrected else None,
+        correction_note=ruling.correction_note,
+        needs_approval=needs_approval and claim.repeats_id is None,
+    )
+    cited = _cited(session, claim, ruling, by)
+    links = [
+        ReviewEvidence(review_id=record.id, position=n, evidence_id=evidence_id)
+        for n, evidence_id in enumerate(cited)
+    ]
+    save(session, record, by=by, action="review.give", parts={"evidence": links})
+    return record
+
+
+def _corrected(session: ReadSession, claim: Claim, ruling: ReviewIn) -> Review | None:
+    if ruling.corrects is None:
+        return None
+    corrected = session.get(Review, ruling.corrects)
+    if corrected is None or corrected.claim_id != claim.id:
+        raise Invalid.at("/corrects", "is not a review of this claim")
+    if corrected.id not in {review.id for review in _standing_reviews(session, claim.id)}:
+        raise Invalid.at("/corrects", "does not stand: it was corrected, returned or never approved")
+    return corrected
+
+
+def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By) -> list[str]:
+    query = select(Evidence.id).where(col(Evidence.claim_id) == claim.id, col(Evidence.id).in_(ruling.cites))
+    known = set(session.execute(query).scalars())
+    for n, cited in enumerate(ruling.cites):
+        if cited not in known:
+            raise Invalid.at(f"/cites/{n}", "is not evidence of this claim")
+    fresh = [
+        gathered.gather(session, claim, item, by=by, at=f"/evidence/{n}").id
+        for n, item in enumerate(ruling.evidence)
+    ]
+    return [*ruling.cites, *fresh]
+
+
+def decide(
+    session: WriteSession,
+    claim: Claim,
+    outcome: Outcome,
+    note: str | None,
+    lease: timedelta,
+    *,
+    who: Checker,
+) -> None:
+    """Approves the ruling that waits, or returns it to its proposer with a fresh lease on the claim."""
+    _check(session, "approve" if outcome == "approved" else "return", claim, who)
+    proposal = _proposal(session, claim.id)
+    if proposal is None:
+        raise NotFound("No ruling waits for approval.")
+    decision = Decision(
+        id=new_id("dec"),
+        review_id=proposal.id,
+        outcome=outcome,
+        note=note,
+        decided_by=who.by.id,
+        decided_by_name=who.by.name,
+    )
+    save(session, decision, by=who.by, action=f"review.{outcome}", reason=note)
+    _settle(session, claim)
+    if outcome == "returned":
+        claim.status, claim.assignee_id = "in_review", proposal.reviewer_id
+        claim.lease_expires_at = now() + lease
+    _save(session, claim, who, "claim.approve" if outcome == "approved" else "claim.return", note)
+
+
+def withdraw(session: WriteSession, claim: Claim, note: str, *, who: Checker) -> None:
+    """Withdraws the claim, with a public note. It stays readable."""
+    _check(session, "withdraw", claim, who)
+    claim.status, claim.assignee_id, claim.lease_expires_at = "withdrawn", None, None
+    claim.public_note = note
+    _save(session, claim, who, "claim.withdraw", note)
+
+
+def reinstate(session: WriteSession, claim: Claim, *, who: Checker) -> None:
+    """Takes a withdrawal back: the claim stands as its reviews have it, one that waits for approval among
+    them.
+    """
+    _check(session, "reinstate", claim, who)
+    _settle(session, claim)
+    if _proposal(session, claim.id) is not None:
+        claim.status = "pending_approval"
+    _save(session, claim, who, "claim.reinstate")
+
+
+def _check(session: ReadSession, move: Move, claim: Claim, who: Checker) -> None:
+    proposal = _proposal(session, claim.id) if claim.status == "pending_approval" else None
+    standing = Standing(
+        claim_id=claim.id,
+        status=claim.status,  # type: ignore[arg-type]
+        repeats=claim.repeats_id,
+        holder=claim.assignee_id,
+        lease_expires_at=claim.lease_expires_at,
+        proposer=proposal.reviewer_id if proposal else None,
+    )
+    check(move, standing, who.by.id, who.role, now())
+
+
+def _save(session: WriteSession, claim: Claim, who: Checker, action: str, reason: str | None = None) -> None:
+    save(session, claim, by=who.by, action=action, reason=reason)
+    carry_standing(session, claim, by=who.by)
+
+
+# --- standing ----------------------------------------------------------------------------------
+
+
+def _settle(session: ReadSession, claim: Claim) -> None:
+    """Gives the claim the standing that its reviews make: each desk's latest word counts, the latest of all
+    is the verdict, and who differs shows in the agreement.
+    """
+    standing = _standing_reviews(session, claim.id)
+    attributions = [review.attribution for review in standing if review.attribution]
+    claim.attribution = attributions[-1] if attributions else "unconfirmed"
+    if claim.repeats_id is not None:
+        return
+    ruled = [review for review in standing if review.verdict]
+    desks = {review.publisher_id: review.verdict for review in ruled}
+    claim.verdict = ruled[-1].verdict if ruled else None
+    claim.agreement = _agreement(list(desks.values()))
+    claim.reviewed_at = standing[-1].reviewed_at if standing else None
+    notes = [review.correction_note for review in standing if review.correction_note]
+    claim.public_note = notes[-1] if notes else None
+    claim.status = "reviewed" if standing else "unverified"
+    claim.assignee_id, claim.lease_expires_at = None, None
+
+
+def _agreement(verdicts: Sequence[str | None]) -> str | None:
+    if len(verdicts) < 2:
+        return "single" if verdicts else None
+    return "unanimous" if len(set(verdicts)) == 1 else "split"
+
+
+def _standing_reviews(session: ReadSession, claim_id: str) -> list[Row[Any]]:
+    """The reviews that count, oldest first: approved where they had to be, and not corrected since."""
+    query = (
+        select(
+            Review.id,
+            Review.publisher_id,
+            Review.verdict,
+            Review.attribution,
+            Review.reviewed_at,
+            Review.corrects_id,
+            Review.correction_note,
+        )
+        .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
+        .where(
+            col(Review.claim_id) == claim_id,
+            col(Review.needs_approval).is_(False) | (col(Decision.outcome) == "approved"),
+        )
+        .order_by(col(Review.id))
+    )
+    approved = session.execute(query).all()
+    corrected = {review.corrects_id for review in approved}
+    return [review for review in approved if review.id not in corrected]
+
+
+def _proposal(session: ReadSession, claim_id: str) -> Row[Any] | None:
+    """The ruling that waits for approval."""
+    query = (
+        select(Review.id, Review.reviewer_id)
+        .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
+        .where(
+            col(Review.claim_id) == claim_id,
+            col(Review.needs_approval).is_(True),
+            col(Decision.id).is_(None),
+        )
+        .order_by(col(Review.id).desc())
+    )
+    return session.execute(query.limit(1)).first()
+
+
+# --- showing -----------------------------------------------------------------------------------
+
+
+def find(
+    session: ReadSession, claim_id: str, ask: Question, after: Sequence[Any] | None
+) -> Page[dict[str, Any]]:
+    """A page of a claim's reviews."""
+    found = page(session, _query().where(col(Review.claim_id) == claim_id), [col(Review.id)], ask, after)
+    return Page(_documents(session, found.rows), found.last)
+
+
+def document(session: ReadSession, claim_id: str, review_id: str) -> dict[str, Any]:
+    """One review of a claim. Raises NotFound."""
+    query = _query().where(col(Review.claim_id) == claim_id, col(Review.id) == review_id)
+    rows = session.execute(query).all()
+    if not rows:
+        raise NotFound(f"There is no review {review_id} of that claim.")
+    return _documents(session, rows)[0]
+
+
+def _query() -> Query:
+    written, desk, later = aliased(Entity), aliased(Entity), aliased(Review)
+    decided = aliased(Decision)
+    replaced = (
+        select(later.id)
+        .outerjoin(decided, col(decided.review_id) == col(later.id))
+        .where(
+            col(later.corrects_id) == col(Review.id),
+            col(later.needs_approval).is_(False) | (col(decided.outcome) == "approved"),
+        )
+        .exists()
+    )
+    return (
+        select(
+            *table(Review).columns,
+            *brief_columns(desk, "desk"),
+            replaced.label("replaced"),
+            col(Decision.outcome),
+            col(Decision.note),
+            col(Decision.decided_by),
+            col(Decision.decided_by_name),
+            col(Decision.created_at).label("decided_at"),
+        )
+        .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
+        .outerjoin(written, col(written.id) == col(Review.publisher_id))
+        .outerjoin(desk, col(desk.id) == col(written.canonical_id))
+    )
+
+
+def _documents(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    cited = _evidence_of(session, [review.id for review in rows])
+    return [
+        {
+            "id": review.id,
+            "claim": review.claim_id,
+            "state": _state(review),
+            "publisher": brief(review, "desk"),
+            "reviewer": {"id": review.reviewer_id, "name": review.reviewer_name},
+            "verdict": review.verdict,
+            "attribution": review.attribution,
+            "label": review.label,
+            "rating": _rating(review),
+            "summary": review.summary,
+            "explanation": review.explanation,
+            "url": review.url,
+            "reviewed_at": wire(review.reviewed_at),
+            "evidence": cited.get(review.id, []),
+            "corrects": review.corrects_id,
+            "correction_note": review.correction_note,
+            "decision": _decision(review),
+            "version": review.version,
+            "created_at": wire(review.created_at),
+        }
+        for review in rows
+    ]
+
+
+def _state(review: Row[Any]) -> str:
+    if review.outcome == "returned":
+        return "returned"
+    if review.needs_approval and review.outcome is None:
+        return "proposed"
+    return "corrected" if review.replaced else "standing"
+
+
+def _rating(review: Row[Any]) -> dict[str, Any] | None:
+    if review.rating_value is not None:
+        names = ("value", "best", "worst")
+        return {name: wire(getattr(review, f"rating_{name}")) for name in names}
+    if review.verdict in ORDINAL:
+        return {"value": str(ORDINAL[review.verdict]), "best": "5", "worst": "1"}
+    return None
+
+
+def _decision(review: Row[Any]) -> dict[str, Any] | None:
+    if review.outcome is None:
+        return None
+    return {
+        "outcome": review.outcome,
+        "note": review.note,
+        "decided_by": {"id": review.decided_by, "name": review.decided_by_name},
+        "decided_at": wire(review.decided_at),
+    }
+
+
+def _evidence_of(session: ReadSession, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    query = (
+        gathered.query()
+        .add_columns(col(ReviewEvidence.review_id))
+        .join(ReviewEvidence, col(ReviewEvidence.evidence_id) == col(Evidence.id))
+        .where(col(ReviewEvidence.review_id).in_(ids))
+        .order_by(col(ReviewEvidence.review_id), col(ReviewEvidence.position))
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in session.execute(query):
+        found.setdefault(row.review_id, []).append(gathered.document(row))
+    return found

@@ -1,0 +1,1 @@
+"""Published documents and the snapshots of their text."""

@@ -1,0 +1,167 @@
+"""Sources and snapshots: tables and the shapes of input and output."""
+
+from datetime import date, datetime
+from typing import Annotated, ClassVar, Literal, get_args
+
+from pydantic import BaseModel, StringConstraints
+from pydantic import Field as Describe
+from sqlalchemy import BigInteger, Date, Text, UniqueConstraint
+from sqlmodel import Field
+
+from app.base.page import Question
+from app.base.times import UNDATED
+from app.base.types import (
+    Count,
+    Document,
+    Edtf,
+    Flag,
+    Id,
+    Instant,
+    Language,
+    Line,
+    Moment,
+    Sha256,
+    Shape,
+    TextList,
+    Url,
+    one_of,
+)
+from app.changes.model import Record
+from app.entities.model import EntityBrief, Ref
+
+SourceKind = Literal[
+    "article",
+    "transcript",
+    "statement",
+    "speech",
+    "interview",
+    "press_conference",
+    "social_post",
+    "broadcast",
+    "dataset",
+    "report",
+]
+
+SourceRef = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000),
+    Describe(description="A source's id or URL, in any of its spellings."),
+]
+
+
+class Source(Record, table=True):
+    """A published document. `canonical_url` is its URL in the one spelling that is unique."""
+
+    __tablename__ = "sources"
+    __table_args__ = (one_of("kind", get_args(SourceKind)),)
+    noun: ClassVar[str] = "source"
+
+    url: str = Field(sa_type=Text)
+    canonical_url: str = Field(sa_type=Id, unique=True)
+    title: str = Field(sa_type=Text)
+    publisher_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id", index=True)
+    authors: list[str] = Field(default=[], sa_type=TextList)
+    published: str | None = Field(default=None, sa_type=Text)
+    published_latest: date = Field(default=UNDATED, sa_type=Date, index=True)
+    language: str | None = Field(default=None, sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    archive_url: str | None = Field(default=None, sa_type=Text)
+
+
+class Snapshot(Record, table=True):
+    """The text of a source at one moment: NFC, LF. Its hash never changes; the text may be missing, or at
+    hand to check quotes with but shown to no one.
+    """
+
+    __tablename__ = "snapshots"
+    __table_args__ = (UniqueConstraint("source_id", "sha256"),)
+    noun: ClassVar[str] = "snapshot"
+    off_ledger: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    source_id: str = Field(sa_type=Id, foreign_key="sources.id")
+    sha256: str = Field(sa_type=Id)
+    length: int = Field(sa_type=BigInteger)
+    retrieved_at: datetime = Field(sa_type=Instant)
+    text_withheld: bool
+    text_at_hand: bool
+    text: str | None = Field(default=None, sa_type=Text)
+
+
+class SnapshotIn(Shape):
+    """A text, or only the hash and length of one that may not be kept. `sha256` is of the UTF-8 of the text
+    in NFC with LF line ends, and `length` its code points; given with a text, they are checked.
+    """
+
+    text: Document | None = None
+    sha256: Sha256 | None = None
+    length: Count | None = None
+    retrieved_at: Moment | None = None
+    text_withheld: Annotated[
+        Flag | None,
+        Describe(description="Whether the text is for checking quotes only and shown to no one."),
+    ] = None
+
+
+class SourceIn(Shape):
+    """A published document, with a first snapshot of its text if there is one."""
+
+    url: Url
+    title: Line
+    publisher: Ref | None = None
+    authors: Annotated[list[Line], Describe(max_length=100)] = []
+    published: Edtf | None = None
+    language: Language | None = None
+    kind: SourceKind = "article"
+    archive_url: Url | None = None
+
+
+class SourceQuestion(Question):
+    """Filters of the list of sources; a repeated one means any of its values."""
+
+    url: Annotated[list[str], Describe(description="In any spelling.")] = []
+    publisher: Annotated[list[Ref], Describe(description="Its id or slug.")] = []
+    kind: list[SourceKind] = []
+    sort: Literal["created", "published"] = "created"
+
+
+class SourceBrief(BaseModel):
+    """A source as other records show it."""
+
+    id: str
+    title: str
+    url: str
+    publisher: EntityBrief | None
+
+
+class SourceOut(SourceBrief):
+    """One source."""
+
+    authors: list[str]
+    published: str | None
+    language: str | None
+    kind: SourceKind
+    archive_url: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SnapshotOut(BaseModel):
+    """A snapshot. `text_at_hand` says whether quotes can be checked in it."""
+
+    id: str
+    source: str
+    sha256: str
+    length: int
+    retrieved_at: datetime
+    text_withheld: bool
+    text_at_hand: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SnapshotText(SnapshotOut):
+    """A snapshot with its text, which is null if it is withheld or not at hand."""
+
+    text: str | None

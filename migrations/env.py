@@ -1,0 +1,27 @@
+"""Runs the migrations on the base that `app.base.schema` names."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import app.main  # noqa: F401 (its imports register every table)
+from app.base.db import Database
+
+config = context.config
+
+
+def migrate() -> None:
+    """One transaction for all of it. SQLite rebuilds tables to alter them, and a dropped table would take the
+    rows that refer to it along, so its foreign keys are off meanwhile and checked before the commit.
+    """
+    db = Database(str(config.get_main_option("sqlalchemy.url")))
+    try:
+        with db.schema_change() as connection:
+            context.configure(
+                connection=connection, target_metadata=SQLModel.metadata, render_as_batch=db.sqlite
+            )
+            context.run_migrations()
+    finally:
+        db.dispose()
+
+
+migrate()

@@ -1,0 +1,65 @@
+"""What the tests stand on.
+
+Whatever touches data runs twice, on SQLite and on a real PostgreSQL (see `postgres.py`): `room` is a newsroom
+with a fresh base, cloned from one that was migrated once for the whole run; `seeded` has the seed in it. Both
+are asked over HTTP, on a real socket, by a real client. Each worker has one server, which answers with the
+application of the test that is running. Nothing is mocked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
+from tests.postgres import running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a superuser on a real PostgreSQL."""
+    with running_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_bases(tmp_path_factory: pytest.TempPathFactory) -> SqliteBases:
+    return SqliteBases(tmp_path_factory.mktemp("bases"))
+
+
+@pytest.fixture(scope="session")
+def postgres_bases(postgres: str) -> PostgresBases:
+    return PostgresBases(postgres)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bases(request: pytest.FixtureRequest) -> Bases:
+    """Where fresh bases come from: each test that uses it runs on both databases."""
+    found: Bases = request.getfixturevalue(f"{request.param.removesuffix('ql')}_bases")
+    return found
+
+
+@pytest.fixture
+def room(bases: Bases, server: Server) -> Iterator[Newsroom]:
+    """A newsroom with an empty base."""
+    with bases.fresh() as url, Newsroom(server, url) as newsroom:
+        yield newsroom
+
+
+@pytest.fixture
+def seeded(bases: Bases, server: Server) -> Iterator[Newsroom]:
+    """A newsroom with the seed's records."""
+    with bases.fresh(seeded=True) as url, Newsroom(server, url) as newsroom:
+        yield newsroom
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's directory."""
+    return Path(__file__).parents[1]

@@ -1,0 +1,337 @@
+"""A newsroom for a test: a base, an application on it, a server, and clients with keys."""
+
+import contextlib
+import itertools
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import httpx
+import psycopg
+import uvicorn
+from psycopg import sql
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.access import store as keys
+from app.access.model import KeyIn, RoleName
+from app.base import schema
+from app.base.db import Database
+from app.changes.store import By
+from app.changes.store import verify as verify_ledger
+from app.claims.quotes import verify as verify_quotes
+from app.exchange.records import bring_in
+from app.main import create_app
+from app.settings import Settings
+from app.sources.store import verify as verify_texts
+
+SECRET = "a secret for tests, of more than 32 characters"
+SEED = schema.ROOT / "seed"
+TESTS = By("tests", "tests")
+Json = dict[str, Any]
+
+
+# --- bases -------------------------------------------------------------------------------------
+
+
+class Bases(Protocol):
+    """Makes fresh bases."""
+
+    def fresh(self, *, seeded: bool = False, migrated: bool = True) -> contextlib.AbstractContextManager[str]:
+        """The URL of a base that is gone afterwards."""
+
+
+def _prepare(url: str, *, seeded: bool) -> None:
+    schema.upgrade(url)
+    if seeded:
+        db = Database(url)
+        with db.write() as session:
+            bring_in(session, SEED, by=By("seed", "seed"))
+        db.dispose()
+
+
+class SqliteBases:
+    """Files, copied from one that was prepared once."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.numbers = itertools.count()
+
+    @contextmanager
+    def fresh(self, *, seeded: bool = False, migrated: bool = True) -> Iterator[str]:
+        place = self.directory / str(next(self.numbers))
+        place.mkdir()
+        if migrated:
+            shutil.copy(self._template(seeded=seeded), place / "record.db")
+        yield f"sqlite:///{place}/record.db"
+        shutil.rmtree(place)
+
+    def _template(self, *, seeded: bool) -> Path:
+        path = self.directory / f"template-{'seeded' if seeded else 'empty'}.db"
+        if not path.exists():
+            _prepare(f"sqlite:///{path}", seeded=seeded)
+        return path
+
+
+class PostgresBases:
+    """Databases on one server, cloned from one that was prepared once."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.numbers = itertools.count()
+        self.run = f"record_{time.time_ns():x}"
+
+    @contextmanager
+    def fresh(self, *, seeded: bool = False, migrated: bool = True) -> Iterator[str]:
+        name = f"{self.run}_{next(self.numbers)}"
+        self._create(name, self._template(seeded=seeded) if migrated else "template0")
+        yield self._url(name)
+        self._command("DROP DATABASE {} WITH (FORCE)", name)
+
+    def _template(self, *, seeded: bool) -> str:
+        name = f"{self.run}_{'seeded' if seeded else 'empty'}"
+        if not self._there(name):
+            self._create(name, "template0")
+            _prepare(self._url(name), seeded=seeded)
+        return name
+
+    def _create(self, name: str, template: str) -> None:
+        self._command("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
+
+    def _there(self, name: str) -> bool:
+        with self._connection() as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+            return found.fetchone() is not None
+
+    def _command(self, command: Any, *names: str) -> None:
+        with self._connection() as connection:
+            connection.execute(sql.SQL(command).format(*map(sql.Identifier, names)))
+
+    def _connection(self) -> Any:
+        return psycopg.connect(self.server.replace("+psycopg", "", 1), autocommit=True)
+
+    def _url(self, name: str) -> str:
+        return make_url(self.server).set(database=name).render_as_string(hide_password=False)
+
+
+# --- the server --------------------------------------------------------------------------------
+
+
+class Server:
+    """A real server on a real socket; `app` is what answers."""
+
+    app: ASGIApp
+
+    def __enter__(self) -> Self:
+        config = uvicorn.Config(
+            self._answer, port=0, log_level="error", lifespan="off", interface="asgi3", server_header=False
+        )
+        self._server = uvicorn.Server(config)
+        self._socket = config.bind_socket()
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.001)
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class Newsroom:
+    """An application on a base, with clients: `anyone` has no key, the others a key of their role."""
+
+    def __init__(self, server: Server, database_url: str, **settings: Any) -> None:
+        self.server = server
+        self.settings = Settings(database_url=database_url, secret=SECRET, **settings)
+        self._clients: dict[str, httpx.Client] = {}
+
+    def __enter__(self) -> Self:
+        self.app = create_app(self.settings)
+        self.db: Database = self.app.state.house.db
+        self.server.app = self.app
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        for client in self._clients.values():
+            client.close()
+        faults = [] if kind else self.faults()
+        self.db.dispose()
+        # Whatever a test has done, the base must agree with its own ledger.
+        assert not faults, faults
+
+    @contextmanager
+    def with_settings(self, **settings: Any) -> Iterator["Newsroom"]:
+        """The same base under other settings."""
+        with Newsroom(self.server, self.settings.database_url, **settings) as other:
+            yield other
+        self.server.app = self.app
+
+    def faults(self) -> list[str]:
+        """What `verify` finds."""
+        with self.db.read() as session:
+            return [fault for check in CHECKS for fault in check(session)]
+
+    # clients
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        # No TLS here, and a context for it takes longer to make than most tests.
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(
+            base_url=self.server.url, headers=headers, trust_env=False, timeout=30, verify=False
+        )
+
+    def key(self, role: RoleName, name: str | None = None, expires_at: Any = None) -> tuple[str, str]:
+        """A new key's id and token."""
+        wish = KeyIn(name=name or f"The {role}", role=role, expires_at=expires_at)
+        with self.db.write() as session:
+            made, token = keys.create(session, SECRET.encode(), wish, by=TESTS)
+        return made.id, token
+
+    def another(self, role: RoleName, name: str | None = None) -> httpx.Client:
+        """A client with a new key."""
+        key_id, token = self.key(role, name)
+        client = self._clients[key_id] = self.client(token)
+        return client
+
+    def _kept(self, role: RoleName | None) -> httpx.Client:
+        name = role or "anyone"
+        if name not in self._clients:
+            self._clients[name] = self.client(self.key(role)[1] if role else None)
+        return self._clients[name]
+
+    @property
+    def anyone(self) -> httpx.Client:
+        return self._kept(None)
+
+    @property
+    def reader(self) -> httpx.Client:
+        return self._kept("reader")
+
+    @property
+    def reporter(self) -> httpx.Client:
+        return self._kept("reporter")
+
+    @property
+    def checker(self) -> httpx.Client:
+        return self._kept("checker")
+
+    @property
+    def editor(self) -> httpx.Client:
+        return self._kept("editor")
+
+    @property
+    def admin(self) -> httpx.Client:
+        return self._kept("admin")
+
+    # records, stated over HTTP
+
+    def get(self, path: str, **query: Any) -> Json:
+        return ok(self.anyone.get(path, params=query))
+
+    def entity(self, name: str = "Vladimir Putin", kind: str = "person", **more: Any) -> Json:
+        return ok(self.reporter.post("/v1/entities", json={"name": name, "kind": kind, **more}))
+
+    def source(self, url: str = "https://example.org/a", title: str = "A report", **more: Any) -> Json:
+        return ok(self.reporter.post("/v1/sources", json={"url": url, "title": title, **more}))
+
+    def claim(self, text: str = "The pipeline is agreed.", **more: Any) -> Json:
+        """A paraphrase by Putin, who is added if he is not there."""
+        body = {"text": text, "mode": "paraphrase", "speakers": ["vladimir-putin"], **more}
+        missing = self.anyone.get("/v1/entities/vladimir-putin").status_code == 404
+        if missing and "vladimir-putin" in json.dumps(body):
+            self.entity()
+        return ok(self.reporter.post("/v1/claims", json=body))
+
+    def take(self, claim: Json, by: httpx.Client | None = None) -> Json:
+        """The claim as it is after it was taken."""
+        path = f"/v1/claims/{claim['id']}/assignment"
+        return ok((by or self.checker).post(path, headers=match(self.fresh(claim))))
+
+    def review(self, claim: Json, by: httpx.Client | None = None, **more: Any) -> Json:
+        """A ruling on a claim that was taken."""
+        path = f"/v1/claims/{claim['id']}/reviews"
+        return ok((by or self.checker).post(path, headers=match(self.fresh(claim)), json=ruling(**more)))
+
+    def fresh(self, record: Json) -> Json:
+        """A claim as it is now."""
+        return self.get(f"/v1/claims/{record['id']}")
+
+    def state(self) -> int:
+        """How many changes the ledger has: the same before and after means that nothing was written."""
+        with self.db.read() as session:
+            return int(session.connection().exec_driver_sql("SELECT count(*) FROM changes").scalar_one())
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is done inside must leave no trace."""
+        before = self.state()
+        yield
+        assert self.state() == before, "the ledger has grown"
+        assert self.faults() == []
+
+    @contextmanager
+    def queries(self) -> Iterator[list[str]]:
+        """The statements that are sent to the database meanwhile."""
+        sent: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            sent.append(statement)
+
+        event.listen(self.db.reader, "before_cursor_execute", note)
+        yield sent
+        event.remove(self.db.reader, "before_cursor_execute", note)
+
+
+CHECKS = (verify_ledger, verify_texts, verify_quotes)
+
+
+def ok(answer: httpx.Response) -> Json:
+    """The body of an answer that must be good."""
+    assert answer.is_success, f"{answer.status_code} {answer.text}"
+    body: Json = answer.json()
+    return body
+
+
+def problem(answer: httpx.Response, status: int, slug: str | None = None) -> Json:
+    """The body of a refusal, which must be in the one form."""
+    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: Json = answer.json()
+    assert body.keys() >= {"type", "title", "status", "detail", "request_id"}
+    assert body["status"] == status
+    assert body["request_id"] == answer.headers["x-request-id"]
+    if slug is not None:
+        assert body["type"] == f"/problems#{slug}"
+    return body
+
+
+def match(record: Json) -> dict[str, str]:
+    """The If-Match header for a record as it was answered."""
+    return {"If-Match": f'"v{record["version"]}"'}
+
+
+def ruling(**more: Any) -> Json:
+    """A review that is complete: false, with a reason and a piece of evidence."""
+    whole = {
+        "verdict": "false",
+        "summary": "Not what the record shows.",
+        "evidence": [{"url": "https://example.org/proof", "stance": "refutes"}],
+        **more,
+    }
+    return {name: value for name, value in whole.items() if value is not None}
