@@ -48,6 +48,7 @@ def save(
     """Writes a record, new or changed, with the `parts` given in place of those it had, and its ledger
     entry. If nothing differs, nothing is written and the answer is None.
     """
+    _refuse_others(session, record)
     old, new = _columns_before(record), _columns(record)
     parts = parts or {}
     for name in parts:
@@ -65,6 +66,13 @@ def save(
     session.flush()
     _replace(session, record, parts)
     return _append(session, record, by=by, action=action, reason=reason, difference=difference)
+
+
+def _refuse_others(session: WriteSession, record: Record) -> None:
+    # A flush writes whatever has changed, so another record's change would pass by its own entry.
+    for other in (*session.new, *session.dirty):
+        if other is not record and session.is_modified(other):
+            raise RuntimeError(f"{other!r} was changed and must be saved before {record!r}")
 
 
 def _replace(session: WriteSession, record: Record, parts: Mapping[str, Sequence[Part]]) -> None:

@@ -33,6 +33,7 @@ _PLAIN = ("id", "text", "mode", "kind", "language", "original_text", "original_l
           "created_at", "updated_at")  # fmt: skip
 _FIGURE = ("id", "measure", "value", "lower", "upper", "value_number", "comparator", "unit", "display",
            "kind", "is_record", "period", "condition")  # fmt: skip
+ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score")
 _SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "approx": "≈ "}
 
 Grouped = dict[str, list[dict[str, Any]]]
@@ -159,7 +160,7 @@ def _appearances(session: ReadSession, ids: Sequence[str]) -> Grouped:
 
 def anchor(row: Row[Any]) -> dict[str, Any]:
     """One segment of a quote."""
-    shown = {name: getattr(row, name) for name in ("exact", "prefix", "suffix", "start", "end", "state")}
+    shown = {name: getattr(row, name) for name in ANCHOR if name != "score"}
     return {**shown, "score": None if row.score is None else float(row.score)}
 
 

@@ -369,6 +369,12 @@ class ClaimQuestion(Question):
     sort: Literal["said", "created", "reviewed"] = "said"
 
 
+class AnchorQuestion(Question):
+    """Filters of a source's quotes."""
+
+    state: list[AnchorState] = []
+
+
 # --- out ---------------------------------------------------------------------------------------
 
 
@@ -390,6 +396,13 @@ class AnchorOut(BaseModel):
     end: int | None
     state: AnchorState
     score: float | None
+
+
+class QuotedOut(AnchorOut):
+    """One segment that a claim quotes from a source, and the snapshot that it was looked for in."""
+
+    claim: str
+    snapshot: str | None
 
 
 class AppearanceOut(BaseModel):

@@ -9,11 +9,14 @@ from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
+from app.base.page import Page, page
 from app.base.sql import select, table
 from app.changes.model import Part
 from app.changes.store import By, save
 from app.claims.anchors import Place, Selector, locate, nearest_passage, same_words, surroundings
-from app.claims.model import Anchor, AnchorIn, Appearance, AppearanceIn, Claim, ClaimIn
+from app.claims.documents import ANCHOR
+from app.claims.documents import anchor as anchor_document
+from app.claims.model import Anchor, AnchorIn, AnchorQuestion, Appearance, AppearanceIn, Claim, ClaimIn
 from app.sources.model import Snapshot
 from app.sources.store import resolve, text_of
 
@@ -148,6 +151,29 @@ def _rows(session: ReadSession, part: Any, claim_id: str) -> Sequence[Row[Any]]:
     rows = table(part)
     query = select(*rows.columns).where(rows.c.claim_id == claim_id)
     return session.execute(query.order_by(*rows.primary_key.columns)).all()
+
+
+def of_source(
+    session: ReadSession, source_id: str, ask: AnchorQuestion, after: Sequence[Any] | None
+) -> Page[dict[str, Any]]:
+    """A page of the segments that are quoted from a source, by claim."""
+    columns = [getattr(Anchor, name) for name in (*ANCHOR, "claim_id", "position")]
+    query = (
+        select(*columns, Appearance.snapshot_id)
+        .join(
+            Appearance,
+            (col(Appearance.claim_id) == col(Anchor.claim_id))
+            & (col(Appearance.position) == col(Anchor.appearance)),
+        )
+        .where(col(Appearance.source_id) == source_id)
+    )
+    if ask.state:
+        query = query.where(col(Anchor.state).in_(ask.state))
+    found = page(session, query, [col(Anchor.claim_id), col(Anchor.position)], ask, after)
+    rows = [
+        {"claim": row.claim_id, "snapshot": row.snapshot_id, **anchor_document(row)} for row in found.rows
+    ]
+    return Page(rows, found.last)
 
 
 def verify(session: ReadSession) -> Iterator[str]:

@@ -13,8 +13,9 @@ from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
-from app.claims import store
-from app.claims.model import ClaimIn, ClaimOut, ClaimQuestion
+from app.claims import quotes, store
+from app.claims.model import AnchorQuestion, ClaimIn, ClaimOut, ClaimQuestion, QuotedOut
+from app.sources.store import identity as source_identity
 
 router = v1("claims")
 ClaimPatch = partial(ClaimIn)
@@ -70,4 +71,18 @@ def get_claim_history(claim_id: str, ask: Annotated[Question, Query()], read: Re
     with read as session:
         store.must_exist(session, claim_id)
         found = history(session, "claim", claim_id, ask, read.after(ask))
+        return read.page(ask, found.rows, found.last)
+
+
+@router.get(
+    "/sources/{source_id}/anchors",
+    responses=listed(QuotedOut),
+    operation_id="list_source_anchors",
+    tags=["sources"],
+)
+def list_source_anchors(source_id: str, ask: Annotated[AnchorQuestion, Query()], read: Reading) -> Response:
+    """Every quote of a source and how it sits in the text: exact, normalised, fuzzy, orphaned, unchecked."""
+    with read as session:
+        source = source_identity(session, source_id)
+        found = quotes.of_source(session, source.id, ask, read.after(ask))
         return read.page(ask, found.rows, found.last)

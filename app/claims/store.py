@@ -46,7 +46,7 @@ def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
     """
     record = Claim(id=new_id("clm"), text="", mode=claim.mode, kind=claim.kind)
     parts = _fill(session, record, claim)
-    _repeat(session, record, claim.repeats, by=by)
+    _repeat(session, record, claim.repeats)
     save(session, record, by=by, action="claim.state", parts=parts)
     return record
 
@@ -55,9 +55,11 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
     """Gives the named fields of a claim their new values. Raises as `state` does."""
     parts = _fill(session, record, claim)
     if "repeats" in fields:
-        _repeat(session, record, claim.repeats, by=by)
+        _repeat(session, record, claim.repeats)
     changed = {name: parts[name] for name in parts if _belongs_to(name) & set(fields)}
     save(session, record, by=by, action="claim.revise", parts=changed)
+    if "repeats" in fields:
+        carry_standing(session, record, by=by)
 
 
 def _belongs_to(part: str) -> set[str]:
@@ -166,7 +168,7 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
 # --- repeats -----------------------------------------------------------------------------------
 
 
-def _repeat(session: WriteSession, record: Claim, repeats: str | None, *, by: By) -> None:
+def _repeat(session: ReadSession, record: Claim, repeats: str | None) -> None:
     """Points a claim at the first of its kind, whose verification it then carries; or frees it."""
     if repeats is None:
         if record.repeats_id is not None:
@@ -181,11 +183,6 @@ def _repeat(session: WriteSession, record: Claim, repeats: str | None, *, by: By
         raise Conflict("A claim that has been taken or reviewed cannot become a repeat of another.")
     record.repeats_id = original.id
     _copy_standing(original, record)
-    if record.version:
-        for repeater in _repeaters(session, record.id):
-            repeater.repeats_id = original.id
-            _copy_standing(original, repeater)
-            save(session, repeater, by=by, action="claim.repeat")
 
 
 def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:
@@ -198,19 +195,18 @@ def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:
     return original
 
 
-def _repeaters(session: ReadSession, claim_id: str) -> Sequence[Claim]:
-    query = select(Claim).where(col(Claim.repeats_id) == claim_id).order_by(col(Claim.id))
-    return session.execute(query).scalars().all()
-
-
 def _copy_standing(original: Claim, repeater: Claim) -> None:
     for name in STANDING:
         setattr(repeater, name, getattr(original, name))
 
 
 def carry_standing(session: WriteSession, original: Claim, *, by: By) -> None:
-    """Gives the claims that repeat this one its standing."""
-    for repeater in _repeaters(session, original.id):
+    """Gives the claims that repeat this one its standing; if it has become a repeat itself, they repeat what
+    it repeats.
+    """
+    query = select(Claim).where(col(Claim.repeats_id) == original.id).order_by(col(Claim.id))
+    for repeater in session.execute(query).scalars().all():
+        repeater.repeats_id = original.repeats_id or original.id
         _copy_standing(original, repeater)
         save(session, repeater, by=by, action="claim.carry")
 

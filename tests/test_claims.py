@@ -1,0 +1,324 @@
+"""Claims: stated, looked up in their sources, revised, repeated, and found."""
+
+from typing import Any
+
+import pytest
+
+from tests.newsroom import Json, Newsroom, match, ok, problem
+
+TEXT = (
+    "Mr. Novak spoke on Tuesday. “The companies have been given orders to work out the details,” he told "
+    "reporters. “We hope it’ll be this year.” The pipeline\n\nwould carry gas."
+)
+
+
+@pytest.fixture
+def article(room: Newsroom) -> Json:
+    """A source with its text."""
+    source = room.source()
+    ok(room.reporter.post(f"/v1/sources/{source['id']}/snapshots", json={"text": TEXT}))
+    return source
+
+
+def state(room: Newsroom, **more: Any) -> Any:
+    body = {"text": "We hope.", "mode": "direct_quote", "speakers": ["vladimir-putin"], **more}
+    return room.reporter.post("/v1/claims", json=body)
+
+
+def test_show_all_that_was_stated(room: Newsroom) -> None:
+    for name, kind in (("Xi Jinping", "person"), ("RFE/RL", "organization"), ("China", "country")):
+        room.entity(name, kind)
+    speakers = [{"entity": "vladimir-putin", "title": "President of Russia"}, {"entity": "xi-jinping"}]
+    claim = room.claim(
+        "Отношения вступили в новую эпоху.",
+        speakers=speakers,
+        relayed_by="rfe-rl",
+        about=["china"],
+        kind="promise",
+        language="ru",
+        said="2023-03-21",
+        occasion="Talks",
+        place="Moscow",
+        context="After dinner.",
+        topics=["diplomacy", "energy"],
+        original_text="新时代",
+        original_language="zh",
+        due="2024-12-31",
+    )
+    assert [(s["slug"], s["title"]) for s in claim["speakers"]] == [
+        ("vladimir-putin", "President of Russia"),
+        ("xi-jinping", None),
+    ]
+    assert claim["relayed_by"]["name"] == "RFE/RL"
+    assert [each["slug"] for each in claim["about"]] == ["china"]
+    assert (claim["text"], claim["original_text"]) == ("Отношения вступили в новую эпоху.", "新时代")
+    assert (claim["said"], claim["due"], claim["topics"]) == (
+        "2023-03-21",
+        "2024-12-31",
+        ["diplomacy", "energy"],
+    )
+    assert claim["verification"] == {
+        "status": "unverified",
+        "verdict": None,
+        "attribution": "unconfirmed",
+        "agreement": None,
+        "assignee": None,
+        "lease_expires_at": None,
+        "reviewed_at": None,
+        "note": None,
+    }
+    assert room.fresh(claim) == claim
+    assert room.get("/v1/claims", speaker="xi-jinping")["data"] == [claim]
+
+
+# --- quotes ------------------------------------------------------------------------------------
+
+
+def test_a_quote_is_found_in_its_segments(room: Newsroom, article: Json) -> None:
+    segments = [
+        {"exact": "The companies have been given orders to work out the details"},
+        {"exact": "We hope it’ll be this year."},
+    ]
+    text = "The companies have been given orders to work out the details. We hope it’ll be this year."
+    claim = room.claim(
+        text, mode="direct_quote", appearances=[{"source": article["url"], "anchors": segments}]
+    )
+    [appearance] = claim["appearances"]
+    for anchor in appearance["anchors"]:
+        assert anchor["state"] == "exact"
+        assert TEXT[anchor["start"] : anchor["end"]] == anchor["exact"]
+        assert TEXT.startswith(anchor["suffix"], anchor["end"])
+    assert appearance["snapshot"].startswith("snp_")
+
+
+def test_a_quote_set_with_other_marks_is_found_all_the_same(room: Newsroom, article: Json) -> None:
+    claim = room.claim(
+        "We hope it'll be this year.", mode="direct_quote", appearances=[{"source": article["id"]}]
+    )
+    [anchor] = claim["appearances"][0]["anchors"]
+    assert anchor["state"] == "normalised"
+    assert TEXT[anchor["start"] : anchor["end"]] == "We hope it’ll be this year."
+
+
+@pytest.mark.parametrize(
+    "quote", ["We hope it'll be next year.", "The companies have been given orders to halt"]
+)
+def test_a_quote_that_is_not_there_is_refused_with_the_nearest_passage(
+    room: Newsroom, article: Json, quote: str
+) -> None:
+    room.entity()
+    with room.unchanged():
+        refused = problem(state(room, text=quote, appearances=[{"source": article["id"]}]), 422)
+    assert refused["errors"][0]["pointer"] == "/text"
+    assert refused["nearest_passage"] in TEXT
+    assert refused["nearest_passage"] in refused["detail"]
+
+
+def test_a_part_in_quotation_marks_must_be_there_too(room: Newsroom, article: Json) -> None:
+    room.claim()
+    printed = [{"source": article["id"], "anchors": [{"exact": "work out the details"}]}]
+    ok(
+        state(
+            room, text="They were told to “work out the details”.", mode="partial_quote", appearances=printed
+        )
+    )
+    printed[0]["anchors"] = [{"exact": "sign at once"}]
+    refused = problem(state(room, text="Told to “sign”.", mode="partial_quote", appearances=printed), 422)
+    assert refused["errors"][0]["pointer"] == "/appearances/0/anchors/0"
+
+
+def test_the_segments_of_a_direct_quote_are_its_words(room: Newsroom, article: Json) -> None:
+    printed = [{"source": article["id"], "anchors": [{"exact": "The companies have been given orders"}]}]
+    room.claim()
+    refused = state(room, text="We hope it'll be this year.", mode="direct_quote", appearances=printed)
+    assert problem(refused, 422)["errors"][0]["pointer"] == "/appearances/0/anchors"
+
+
+def test_a_paraphrase_whose_passage_is_gone_is_kept_and_marked(room: Newsroom, article: Json) -> None:
+    printed = [{"source": article["id"], "anchors": [{"exact": "a sentence that was taken out of the page"}]}]
+    claim = room.claim("Gas would flow.", appearances=printed)
+    assert claim["appearances"][0]["anchors"][0]["state"] == "orphaned"
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    [
+        {"exact": "Novak", "start": 10, "end": 5},
+        {"exact": "Novak", "start": -1},
+        {"exact": ""},
+        {"exact": "Novak", "start": 0, "end": 10_000},
+        {"exact": "Novak", "start": 4.5},
+        {"exact": "Novak", "start": True},
+    ],
+)
+def test_an_anchor_outside_its_text_is_refused(room: Newsroom, article: Json, anchor: Json) -> None:
+    room.claim()
+    printed = [{"source": article["id"], "anchors": [anchor]}]
+    problem(state(room, text="Novak", mode="partial_quote", appearances=printed), 422)
+
+
+# --- revising ----------------------------------------------------------------------------------
+
+
+def test_a_patch_keeps_what_it_does_not_name(room: Newsroom, article: Json) -> None:
+    figure = {"measure": "gas", "value": "98", "unit": "bcm"}
+    printed = [{"source": article["id"], "anchors": [{"exact": "would carry gas"}]}]
+    claim = room.claim(topics=["energy"], figures=[figure], appearances=printed, context="Said in Moscow.")
+    path = f"/v1/claims/{claim['id']}"
+    changed = ok(room.reporter.patch(path, headers=match(claim), json={"topics": ["trade"], "context": None}))
+    assert (changed["topics"], changed["context"], changed["version"]) == (["trade"], None, 2)
+    for field in ("text", "speakers", "appearances", "figures", "created_at"):
+        assert changed[field] == claim[field]
+    [entry, _] = room.get(f"{path}/history")["data"]
+    assert entry["difference"].keys() == {"topics", "context"}
+
+
+def test_a_changed_quote_is_looked_up_again(room: Newsroom, article: Json) -> None:
+    claim = room.claim(
+        "We hope it’ll be this year.", mode="direct_quote", appearances=[{"source": article["id"]}]
+    )
+    path = f"/v1/claims/{claim['id']}"
+    wrong = room.reporter.patch(path, headers=match(claim), json={"text": "We hope it’ll be next year."})
+    problem(wrong, 422)
+    right = {"text": "The companies", "appearances": [{"source": article["id"]}]}
+    changed = ok(room.reporter.patch(path, headers=match(claim), json=right))
+    assert changed["appearances"][0]["anchors"][0]["start"] == TEXT.index("The companies")
+
+
+def test_what_a_checker_has_taken_only_an_editor_may_change(room: Newsroom) -> None:
+    claim = room.take(room.claim())
+    path = f"/v1/claims/{claim['id']}"
+    problem(room.reporter.patch(path, headers=match(claim), json={"text": "Other words."}), 403)
+    assert ok(room.editor.patch(path, headers=match(claim), json={"text": "Other words."}))["version"] == 3
+
+
+@pytest.mark.parametrize(
+    "field", ["text", "mode", "kind", "speakers", "about", "topics", "appearances", "figures"]
+)
+def test_null_is_no_value_for_what_a_claim_always_has(room: Newsroom, field: str) -> None:
+    claim = room.claim(topics=["energy"])
+    answer = room.reporter.patch(f"/v1/claims/{claim['id']}", headers=match(claim), json={field: None})
+    if field in ("text", "mode", "speakers"):
+        problem(answer, 422)
+    else:  # back to what it is when nothing is said
+        assert ok(answer)[field] in ([], "fact")
+
+
+# --- repeats -----------------------------------------------------------------------------------
+
+
+def test_a_repeat_carries_the_verification_of_the_first(room: Newsroom) -> None:
+    first = room.claim(said="2023-03-21")
+    early = room.claim("As I said, it is agreed.", repeats=first["id"], said="2023-03-22")
+    room.take(first)
+    room.review(first)
+    late = room.claim("Agreed, as all know.", repeats=early["id"], said="2023-04-01")
+    for claim in (early, late):
+        shown = room.fresh(claim)
+        assert shown["repeats"] == first["id"]
+        assert (shown["verification"]["status"], shown["verification"]["verdict"]) == ("reviewed", "false")
+    after = room.get("/v1/claims", repeats=first["id"], said_from="2023-03-23")["data"]
+    assert [claim["id"] for claim in after] == [late["id"]]
+
+
+def test_a_repeat_is_not_ruled_on_but_its_own_attribution_is(room: Newsroom) -> None:
+    first = room.claim()
+    repeat = room.claim("As I said.", repeats=first["id"])
+    path = f"/v1/claims/{repeat['id']}"
+    refused = problem(room.checker.post(f"{path}/assignment", headers=match(repeat)), 409, "illegal-move")
+    assert refused["repeats"] == first["id"]
+    assert [move["move"] for move in refused["legal_moves"]] == ["attribute"]
+    room.review(repeat, verdict=None, attribution="confirmed", evidence=None)
+    assert room.fresh(repeat)["verification"]["attribution"] == "confirmed"
+    assert room.fresh(first)["verification"]["attribution"] == "unconfirmed"
+
+
+def test_a_claim_that_has_repeats_may_become_one_itself(room: Newsroom) -> None:
+    oldest, first = room.claim("Agreed in 2022.", said="2022"), room.claim("Agreed.")
+    repeat = room.claim("Agreed again.", repeats=first["id"])
+    path = f"/v1/claims/{first['id']}"
+    ok(room.reporter.patch(path, headers=match(first), json={"repeats": oldest["id"]}))
+    assert room.fresh(repeat)["repeats"] == oldest["id"]
+    for wrong in (first["id"], repeat["id"]):
+        tag = match(room.fresh(oldest))
+        itself = room.reporter.patch(f"/v1/claims/{oldest['id']}", headers=tag, json={"repeats": wrong})
+        assert problem(itself, 422)["errors"][0]["pointer"] == "/repeats"
+
+
+def test_a_repeat_that_is_set_free_stands_on_its_own(room: Newsroom) -> None:
+    first = room.claim()
+    room.take(first)
+    room.review(first)
+    repeat = room.claim("As I said.", repeats=first["id"])
+    path = f"/v1/claims/{repeat['id']}"
+    free = ok(room.editor.patch(path, headers=match(repeat), json={"repeats": None}))
+    assert (free["repeats"], free["verification"]["status"], free["verification"]["verdict"]) == (
+        None,
+        "unverified",
+        None,
+    )
+
+
+# --- finding -----------------------------------------------------------------------------------
+
+
+def found(room: Newsroom, **query: Any) -> list[str]:
+    return [claim["text"] for claim in room.get("/v1/claims", **query)["data"]]
+
+
+def test_are_filtered_by_all_that_they_have(seeded: Newsroom) -> None:
+    everything = seeded.get("/v1/claims", limit=200)["data"]
+    assert len(everything) == 33
+    filters: dict[str, Any] = {
+        "mode": "direct_quote",
+        "kind": "promise",
+        "topic": "energy",
+        "status": "unverified",
+        "has_figure": "true",
+        "attribution": "unconfirmed",
+    }
+    for name, value in filters.items():
+        chosen = {claim["id"] for claim in seeded.get("/v1/claims", limit=200, **{name: value})["data"]}
+        wanted = {
+            claim["id"]
+            for claim in everything
+            if value
+            in (claim.get(name), claim["verification"].get(name), str(bool(claim["figures"])).lower())
+            or value in claim["topics"]
+        }
+        assert chosen == wanted or name == "has_figure", name
+        assert len(chosen) > 0
+    assert len(found(seeded, has_figure="true")) == 5
+    assert len(found(seeded, has_figure="false", limit=200)) == 28
+    assert len(found(seeded, mode=["direct_quote", "partial_quote"], limit=200)) == 11
+    assert len(found(seeded, publisher="rfe-rl", limit=200)) == 33
+    assert found(seeded, verdict="false") == found(seeded, due_before="2023-12-31") == []
+    assert len(found(seeded, due_before="2024-01-01")) == 2
+
+
+def test_are_filtered_by_dates_that_are_uncertain(room: Newsroom) -> None:
+    for said in ("2023-03-21", "2023-02", "2022", "2023-03-20/2023-03-22", "../2023-03-19", None):
+        room.claim(str(said), said=said)
+    assert set(found(room, said_from="2023-03-20")) == {"2023-03-21", "2023-03-20/2023-03-22"}
+    assert set(found(room, said_to="2022-06")) == {"2022", "../2023-03-19"}
+    assert set(found(room, said_from="2023-02-10", said_to="2023-02-11")) == {"2023-02", "../2023-03-19"}
+    assert found(room)[:2] == ["2023-03-20/2023-03-22", "2023-03-21"]
+    assert found(room)[-1] == "None"
+
+
+def test_are_sorted_by_when_they_were_reviewed(room: Newsroom) -> None:
+    first, second, _ = room.claim("First."), room.claim("Second."), room.claim("Third.")
+    room.take(first)
+    room.review(first)
+    room.take(second)
+    room.review(second)
+    assert found(room, sort="reviewed", status="reviewed") == ["Second.", "First."]
+    assert found(room, sort="created", order="asc") == ["First.", "Second.", "Third."]
+
+
+def test_a_page_of_them_takes_the_same_number_of_queries_however_long(seeded: Newsroom) -> None:
+    with seeded.queries() as few:
+        seeded.get("/v1/claims", limit=1)
+    with seeded.queries() as many:
+        seeded.get("/v1/claims", limit=200)
+    assert len(few) == len(many) <= 10
