@@ -192,6 +192,18 @@ def test_what_a_checker_has_taken_only_an_editor_may_change(room: Newsroom) -> N
     assert ok(room.editor.patch(path, headers=match(claim), json={"text": "Other words."}))["version"] == 3
 
 
+def test_a_quote_that_a_text_has_refuted_does_not_stand_in_the_way_of_the_rest(room: Newsroom) -> None:
+    source = room.source()
+    claim = room.claim("It is all agreed.", mode="direct_quote", appearances=[{"source": source["id"]}])
+    ok(room.reporter.post(f"/v1/sources/{source['id']}/snapshots", json={"text": TEXT}))
+    claim = room.fresh(claim)
+    assert claim["appearances"][0]["anchors"][0]["state"] == "orphaned"
+    path = f"/v1/claims/{claim['id']}"
+    changed = ok(room.reporter.patch(path, headers=match(claim), json={"topics": ["energy"]}))
+    assert (changed["topics"], changed["appearances"]) == (["energy"], claim["appearances"])
+    problem(room.reporter.patch(path, headers=match(changed), json={"text": "It is agreed."}), 422)
+
+
 @pytest.mark.parametrize(
     "field", ["text", "mode", "kind", "speakers", "about", "topics", "appearances", "figures"]
 )

@@ -16,7 +16,8 @@ from app.changes.store import By, save
 from app.claims.anchors import Place, Selector, locate, nearest_passage, same_words, surroundings
 from app.claims.documents import ANCHOR
 from app.claims.documents import anchor as anchor_document
-from app.claims.model import Anchor, AnchorIn, AnchorQuestion, Appearance, AppearanceIn, Claim, ClaimIn
+from app.claims.model import Anchor, Appearance, Claim
+from app.claims.shapes import AnchorIn, AnchorQuestion, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
 from app.sources.store import resolve, text_of
 

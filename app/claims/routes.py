@@ -14,7 +14,7 @@ from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
 from app.claims import quotes, store
-from app.claims.model import AnchorQuestion, ClaimIn, ClaimOut, ClaimQuestion, QuotedOut
+from app.claims.shapes import AnchorQuestion, ClaimIn, ClaimOut, ClaimQuestion, QuotedOut
 from app.sources.store import identity as source_identity
 
 router = v1("claims")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, func
+from sqlalchemy import Row, func
 from sqlmodel import col
 
 from app.base import units
@@ -12,30 +12,29 @@ from app.base.db import ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
-from app.base.sql import Query, select
-from app.base.times import UNDATED, span
+from app.base.sql import select
+from app.base.times import UNDATED
 from app.base.types import dated, exact
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
 from app.claims import documents
+from app.claims.filters import filtered
 from app.claims.model import (
     STANDING,
-    Appearance,
     Claim,
     ClaimAbout,
-    ClaimIn,
-    ClaimQuestion,
     ClaimSpeaker,
     ClaimTopic,
     Figure,
     FigureAbout,
-    FigureIn,
 )
 from app.claims.quotes import check
-from app.entities.store import everyone_merged
+from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
 from app.entities.store import resolve as resolve_entities
-from app.sources.model import Source
 from app.sources.store import resolve as resolve_sources
+
+_QUOTED = frozenset({"appearances", "mode", "text", "original_text"})
+"""The fields that decide what is looked up in a source's text."""
 
 # --- writing -----------------------------------------------------------------------------------
 
@@ -45,7 +44,7 @@ def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
     not in its source's text.
     """
     record = Claim(id=new_id("clm"), text="", mode=claim.mode, kind=claim.kind)
-    parts = _fill(session, record, claim)
+    parts = {**_fill(session, record, claim), **_printed(session, record, claim)}
     _repeat(session, record, claim.repeats)
     save(session, record, by=by, action="claim.state", parts=parts)
     return record
@@ -54,23 +53,14 @@ def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
 def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collection[str], *, by: By) -> None:
     """Gives the named fields of a claim their new values. Raises as `state` does."""
     parts = _fill(session, record, claim)
+    changed = {name: parts[name] for name in parts if name.replace("figure_about", "figures") in fields}
+    if _QUOTED & set(fields):  # a quote that a text has since refuted must not stand in the way of the rest
+        changed |= _printed(session, record, claim)
     if "repeats" in fields:
         _repeat(session, record, claim.repeats)
-    changed = {name: parts[name] for name in parts if _belongs_to(name) & set(fields)}
     save(session, record, by=by, action="claim.revise", parts=changed)
     if "repeats" in fields:
         carry_standing(session, record, by=by)
-
-
-def _belongs_to(part: str) -> set[str]:
-    """The fields of the input that decide a part."""
-    match part:
-        case "appearances" | "anchors":
-            return {"appearances", "mode", "text", "original_text"}
-        case "figure_about":
-            return {"figures"}
-        case _:
-            return {part}
 
 
 def _fill(session: ReadSession, record: Claim, claim: ClaimIn) -> dict[str, Sequence[Part]]:
@@ -82,16 +72,18 @@ def _fill(session: ReadSession, record: Claim, claim: ClaimIn) -> dict[str, Sequ
     record.said_latest = days.latest if days else UNDATED
     entities = resolve_entities(session, _entity_refs(claim))
     record.relayed_by_id = entities[claim.relayed_by] if claim.relayed_by else None
-    printed = check(session, record.id, claim)
     return {
         **_people(record.id, claim, entities),
         "topics": [
             ClaimTopic(claim_id=record.id, position=n, topic=topic) for n, topic in enumerate(claim.topics)
         ],
-        "appearances": printed.appearances,
-        "anchors": printed.anchors,
         **_figures(session, record.id, claim.figures, entities),
     }
+
+
+def _printed(session: ReadSession, record: Claim, claim: ClaimIn) -> dict[str, Sequence[Part]]:
+    printed = check(session, record.id, claim)
+    return {"appearances": printed.appearances, "anchors": printed.anchors}
 
 
 def _entity_refs(claim: ClaimIn) -> dict[str, str]:
@@ -258,55 +250,6 @@ def _keys(ask: ClaimQuestion) -> list[Any]:
         case "reviewed":
             # Never null: what was not reviewed stands by when it was stated.
             return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
-
-
-def filtered(session: ReadSession, query: Query, ask: ClaimQuestion) -> Query:
-    """The filters of a question, on a query that has claims. Raises Invalid for unknown entities."""
-    for name in ("status", "verdict", "attribution", "mode", "kind"):
-        if wanted := getattr(ask, name):
-            query = query.where(col(getattr(Claim, name)).in_(wanted))
-    if ask.assignee:
-        query = query.where(col(Claim.assignee_id).in_(ask.assignee))
-    if ask.repeats:
-        query = query.where(col(Claim.repeats_id).in_(ask.repeats))
-    if ask.due_before:
-        query = query.where(col(Claim.due) < ask.due_before)
-    return query.where(*_said(ask), *_linked(session, ask))
-
-
-def _said(ask: ClaimQuestion) -> list[ColumnElement[bool]]:
-    clauses: list[ColumnElement[bool]] = []
-    if ask.said_from:
-        clauses.append(col(Claim.said_latest) >= span(ask.said_from).earliest)
-    if ask.said_to:
-        clauses.append(col(Claim.said_earliest) <= span(ask.said_to).latest)
-    return [*clauses, col(Claim.said).is_not(None)] if clauses else []
-
-
-def _linked(session: ReadSession, ask: ClaimQuestion) -> list[ColumnElement[bool]]:
-    clauses: list[ColumnElement[bool]] = []
-    if ask.speaker:
-        clauses.append(_has(ClaimSpeaker, "entity_id", everyone_merged(session, "speaker", ask.speaker)))
-    if ask.about:
-        clauses.append(_has(ClaimAbout, "entity_id", everyone_merged(session, "about", ask.about)))
-    if ask.topic:
-        clauses.append(_has(ClaimTopic, "topic", ask.topic))
-    if ask.source:
-        refs = {f"source/{n}": ref for n, ref in enumerate(ask.source)}
-        sources = list(resolve_sources(session, refs).values())
-        clauses.append(_has(Appearance, "source_id", sources))
-    if ask.publisher:
-        publishers = everyone_merged(session, "publisher", ask.publisher)
-        published = select(Source.id).where(col(Source.publisher_id).in_(publishers))
-        clauses.append(_has(Appearance, "source_id", published))
-    if ask.has_figure is not None:
-        figure = exists().where(col(Figure.claim_id) == col(Claim.id))
-        clauses.append(figure if ask.has_figure else ~figure)
-    return clauses
-
-
-def _has(part: Any, column: str, values: Any) -> ColumnElement[bool]:
-    return col(Claim.id).in_(select(part.claim_id).where(getattr(part, column).in_(values)))
 
 
 def twin(session: ReadSession, claim: ClaimIn) -> str | None:

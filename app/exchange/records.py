@@ -17,7 +17,7 @@ from app.base.problems import checked
 from app.base.types import Line, Slug
 from app.changes.store import By
 from app.claims import store as claims
-from app.claims.model import ClaimIn
+from app.claims.shapes import ClaimIn
 from app.entities import store as entities
 from app.entities.model import EntityIn
 from app.reviews import evidence

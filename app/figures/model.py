@@ -7,14 +7,8 @@ from pydantic import Field as Describe
 
 from app.base.page import Question
 from app.base.types import Edtf, QueryFlag
-from app.claims.model import (
-    FigureKind,
-    FigureOut,
-    Mode,
-    SpeakerOut,
-    Status,
-    VerificationOut,
-)
+from app.claims.model import FigureKind, Mode, Status
+from app.claims.shapes import FigureOut, SpeakerOut, VerificationOut
 from app.entities.model import Ref
 from app.sources.model import SourceRef
 
@@ -25,7 +19,8 @@ class FigureQuestion(Question):
     measure: Annotated[list[str], Describe(description="As it is kept, such as `bilateral trade`.")] = []
     about: Annotated[list[Ref], Describe(description="What it measures: ids or slugs.")] = []
     speaker: list[Ref] = []
-    source: list[SourceRef] = []
+    source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
+    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
     claim: list[str] = []
     unit: Annotated[list[str], Describe(description="UCUM or ISO 4217 code.")] = []
     kind: list[FigureKind] = []

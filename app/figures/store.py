@@ -11,18 +11,24 @@ from app.base.errors import NotFound
 from app.base.ids import noun_of
 from app.base.page import Page, page
 from app.base.sql import select
-from app.base.times import span
 from app.claims import documents
-from app.claims.model import Appearance, Claim, ClaimSpeaker, Figure, FigureAbout
+from app.claims.filters import overlapping, spoken_or_printed
+from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
 from app.figures.model import FigureQuestion
-from app.sources.store import resolve as resolve_sources
 
 
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of figures, newest claim first."""
     query = select(col(Figure.id), col(Figure.claim_id)).join(Claim, col(Claim.id) == col(Figure.claim_id))
-    query = query.where(*_own(ask), *_period(ask), *_linked(session, ask))
+    query = query.where(
+        *_own(ask),
+        *overlapping(
+            Figure.period, Figure.period_earliest, Figure.period_latest, ask.period_from, ask.period_to
+        ),
+        *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
+        *_subjects(session, ask),
+    )
     found = page(session, query, [col(Figure.id)], ask, after)
     return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
 
@@ -53,35 +59,15 @@ def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
     return clauses
 
 
-def _period(ask: FigureQuestion) -> list[ColumnElement[bool]]:
-    clauses: list[ColumnElement[bool]] = []
-    if ask.period_from:
-        clauses.append(col(Figure.period_latest) >= span(ask.period_from).earliest)
-    if ask.period_to:
-        clauses.append(col(Figure.period_earliest) <= span(ask.period_to).latest)
-    return [*clauses, col(Figure.period).is_not(None)] if clauses else []
-
-
-def _linked(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
-    clauses: list[ColumnElement[bool]] = []
-    if ask.about:
-        entities = everyone_merged(session, "about", ask.about)
-        subject = select(FigureAbout.claim_id).where(
-            col(FigureAbout.claim_id) == col(Figure.claim_id),
-            col(FigureAbout.figure) == col(Figure.position),
-            col(FigureAbout.entity_id).in_(entities),
-        )
-        clauses.append(subject.exists())
-    if ask.speaker:
-        entities = everyone_merged(session, "speaker", ask.speaker)
-        query = select(ClaimSpeaker.claim_id).where(col(ClaimSpeaker.entity_id).in_(entities))
-        clauses.append(col(Figure.claim_id).in_(query))
-    if ask.source:
-        refs = {f"source/{n}": ref for n, ref in enumerate(ask.source)}
-        sources = resolve_sources(session, refs).values()
-        query = select(Appearance.claim_id).where(col(Appearance.source_id).in_(sources))
-        clauses.append(col(Figure.claim_id).in_(query))
-    return clauses
+def _subjects(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
+    if not ask.about:
+        return []
+    subject = select(FigureAbout.claim_id).where(
+        col(FigureAbout.claim_id) == col(Figure.claim_id),
+        col(FigureAbout.figure) == col(Figure.position),
+        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", ask.about)),
+    )
+    return [subject.exists()]
 
 
 def _documents(session: ReadSession, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from sqlmodel import Field
 from app.base.types import Exact, Id, Instant, Line, Moment, Number, Prose, Shape, Url, one_of
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
-from app.claims.model import AnchorIn, AnchorOut, Attribution, Verdict
+from app.claims.model import Attribution, Verdict
+from app.claims.shapes import AnchorIn, AnchorOut
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
 

@@ -12,8 +12,9 @@ from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed
 from app.base.page import Question
 from app.claims import store as claims
-from app.claims.model import Claim, ClaimOut
-from app.reviews import evidence, store
+from app.claims.model import Claim
+from app.claims.shapes import ClaimOut
+from app.reviews import documents, evidence, store
 from app.reviews.model import (
     AssignmentIn,
     DecisionIn,
@@ -79,7 +80,7 @@ def list_reviews(claim_id: str, ask: Annotated[Question, Query()], read: Reading
     """Every ruling on a claim, newest first: who, when, what, why, on what evidence."""
     with read as session:
         claims.must_exist(session, claim_id)
-        found = store.find(session, claim_id, ask, read.after(ask))
+        found = documents.find(session, claim_id, ask, read.after(ask))
         return read.page(ask, found.rows, found.last)
 
 
@@ -87,7 +88,7 @@ def list_reviews(claim_id: str, ask: Annotated[Question, Query()], read: Reading
 def get_review(claim_id: str, review_id: str, read: Reading) -> Response:
     """One ruling."""
     with read as session:
-        return read.answer(store.document(session, claim_id, review_id))
+        return read.answer(documents.document(session, claim_id, review_id))
 
 
 @router.post(
@@ -106,7 +107,7 @@ def review_claim(claim_id: str, body: ReviewIn, write: Checking) -> Response:
         four_eyes = write.settings.four_eyes
         review = store.review(session, claim, body, four_eyes=four_eyes, who=_checker(write))
         location = f"/v1/claims/{claim.id}/reviews/{review.id}"
-        return write.answer(store.document(session, claim.id, review.id), 201, location=location)
+        return write.answer(documents.document(session, claim.id, review.id), 201, location=location)
 
 
 @router.post(

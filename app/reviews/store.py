@@ -6,26 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.access.model import Key, Role
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Forbidden, Invalid, NotFound
 from app.base.ids import new_id
-from app.base.page import Page, Question, page
-from app.base.sql import Query, select, table
+from app.base.sql import select
 from app.base.times import now
-from app.base.types import wire
 from app.changes.store import By, save
 from app.claims.model import Claim
 from app.claims.store import carry_standing
-from app.entities.model import Entity
-from app.entities.store import brief, brief_columns
 from app.entities.store import resolve as resolve_entities
 from app.reviews import evidence as gathered
 from app.reviews.model import (
-    ORDINAL,
     AssignmentIn,
     Decision,
     Evidence,
@@ -288,122 +282,3 @@ def _proposal(session: ReadSession, claim_id: str) -> Row[Any] | None:
         .order_by(col(Review.id).desc())
     )
     return session.execute(query.limit(1)).first()
-
-
-# --- showing -----------------------------------------------------------------------------------
-
-
-def find(
-    session: ReadSession, claim_id: str, ask: Question, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    """A page of a claim's reviews."""
-    found = page(session, _query().where(col(Review.claim_id) == claim_id), [col(Review.id)], ask, after)
-    return Page(_documents(session, found.rows), found.last)
-
-
-def document(session: ReadSession, claim_id: str, review_id: str) -> dict[str, Any]:
-    """One review of a claim. Raises NotFound."""
-    query = _query().where(col(Review.claim_id) == claim_id, col(Review.id) == review_id)
-    rows = session.execute(query).all()
-    if not rows:
-        raise NotFound(f"There is no review {review_id} of that claim.")
-    return _documents(session, rows)[0]
-
-
-def _query() -> Query:
-    written, desk, later = aliased(Entity), aliased(Entity), aliased(Review)
-    decided = aliased(Decision)
-    replaced = (
-        select(later.id)
-        .outerjoin(decided, col(decided.review_id) == col(later.id))
-        .where(
-            col(later.corrects_id) == col(Review.id),
-            col(later.needs_approval).is_(False) | (col(decided.outcome) == "approved"),
-        )
-        .exists()
-    )
-    return (
-        select(
-            *table(Review).columns,
-            *brief_columns(desk, "desk"),
-            replaced.label("replaced"),
-            col(Decision.outcome),
-            col(Decision.note),
-            col(Decision.decided_by),
-            col(Decision.decided_by_name),
-            col(Decision.created_at).label("decided_at"),
-        )
-        .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
-        .outerjoin(written, col(written.id) == col(Review.publisher_id))
-        .outerjoin(desk, col(desk.id) == col(written.canonical_id))
-    )
-
-
-def _documents(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    cited = _evidence_of(session, [review.id for review in rows])
-    return [
-        {
-            "id": review.id,
-            "claim": review.claim_id,
-            "state": _state(review),
-            "publisher": brief(review, "desk"),
-            "reviewer": {"id": review.reviewer_id, "name": review.reviewer_name},
-            "verdict": review.verdict,
-            "attribution": review.attribution,
-            "label": review.label,
-            "rating": _rating(review),
-            "summary": review.summary,
-            "explanation": review.explanation,
-            "url": review.url,
-            "reviewed_at": wire(review.reviewed_at),
-            "evidence": cited.get(review.id, []),
-            "corrects": review.corrects_id,
-            "correction_note": review.correction_note,
-            "decision": _decision(review),
-            "version": review.version,
-            "created_at": wire(review.created_at),
-        }
-        for review in rows
-    ]
-
-
-def _state(review: Row[Any]) -> str:
-    if review.outcome == "returned":
-        return "returned"
-    if review.needs_approval and review.outcome is None:
-        return "proposed"
-    return "corrected" if review.replaced else "standing"
-
-
-def _rating(review: Row[Any]) -> dict[str, Any] | None:
-    if review.rating_value is not None:
-        names = ("value", "best", "worst")
-        return {name: wire(getattr(review, f"rating_{name}")) for name in names}
-    if review.verdict in ORDINAL:
-        return {"value": str(ORDINAL[review.verdict]), "best": "5", "worst": "1"}
-    return None
-
-
-def _decision(review: Row[Any]) -> dict[str, Any] | None:
-    if review.outcome is None:
-        return None
-    return {
-        "outcome": review.outcome,
-        "note": review.note,
-        "decided_by": {"id": review.decided_by, "name": review.decided_by_name},
-        "decided_at": wire(review.decided_at),
-    }
-
-
-def _evidence_of(session: ReadSession, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    query = (
-        gathered.query()
-        .add_columns(col(ReviewEvidence.review_id))
-        .join(ReviewEvidence, col(ReviewEvidence.evidence_id) == col(Evidence.id))
-        .where(col(ReviewEvidence.review_id).in_(ids))
-        .order_by(col(ReviewEvidence.review_id), col(ReviewEvidence.position))
-    )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in session.execute(query):
-        found.setdefault(row.review_id, []).append(gathered.document(row))
-    return found

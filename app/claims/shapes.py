@@ -1,0 +1,274 @@
+"""Claims as they are sent, asked for and shown."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
+from pydantic import Field as Describe
+
+from app.base import units
+from app.base.page import Question
+from app.base.types import (
+    MAX_INT,
+    Day,
+    Edtf,
+    Flag,
+    Language,
+    Line,
+    Number,
+    Prose,
+    QueryFlag,
+    Shape,
+    Slug,
+    exact,
+)
+from app.claims.anchors import AnchorState
+from app.claims.model import Agreement, Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
+from app.entities.model import EntityBrief, Ref
+from app.sources.model import SourceBrief, SourceRef
+
+# --- in ----------------------------------------------------------------------------------------
+
+
+class SpeakerIn(Shape):
+    """Who says it (an id or slug), with the title held at the time."""
+
+    entity: Ref
+    title: Line | None = None
+
+
+def _bare_ref(value: Any) -> Any:
+    return {"entity": value} if isinstance(value, str) else value
+
+
+class AnchorIn(Shape):
+    """One segment of a quote. `prefix`, `suffix` and `start` tell it from the same words elsewhere."""
+
+    exact: Prose
+    prefix: Annotated[str | None, StringConstraints(max_length=500)] = None
+    suffix: Annotated[str | None, StringConstraints(max_length=500)] = None
+    start: Annotated[int | None, Describe(strict=True, ge=0, le=MAX_INT)] = None
+    end: Annotated[int | None, Describe(strict=True, ge=0, le=MAX_INT)] = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end is not None and self.start is not None and self.end <= self.start:
+            raise ValueError("ends before it starts")
+        return self
+
+
+class AppearanceIn(Shape):
+    """A source that prints the claim, with the segments of the quote in it."""
+
+    source: SourceRef
+    snapshot: Annotated[str | None, Describe(description="A snapshot's id; else the newest with a text.")] = (
+        None
+    )
+    anchors: Annotated[list[AnchorIn], Describe(max_length=100)] = []
+
+
+class FigureIn(Shape):
+    """A number in the claim. `scale` (thousand to trillion) is resolved into the value."""
+
+    id: Annotated[str | None, Describe(description="To keep a figure's id when revising.")] = None
+    measure: Line
+    about: Annotated[list[Ref], Describe(max_length=50)] = []
+    value: Number | None = None
+    lower: Number | None = None
+    upper: Number | None = None
+    comparator: Comparator = "eq"
+    unit: Annotated[Line, Describe(description="UCUM, ISO 4217, or a word such as bcm.")]
+    scale: Line | None = None
+    display: Line | None = None
+    kind: FigureKind = "reported"
+    is_record: Flag = False
+    period: Edtf | None = None
+    condition: Line | None = None
+
+    @model_validator(mode="after")
+    def _is_a_number(self) -> Self:
+        if self.comparator == "range":
+            if self.lower is None or self.upper is None:
+                raise ValueError("a range needs lower and upper")
+        elif self.value is None:
+            raise ValueError("a value is needed")
+        bounds = [n for n in (self.lower, self.value, self.upper) if n is not None]
+        if bounds != sorted(bounds):
+            raise ValueError("lower, value and upper are not in that order")
+        factor, _ = units.resolve(self.unit, self.scale)
+        for number in bounds:
+            exact(units.scaled(number, factor))
+        return self
+
+
+class ClaimIn(Shape):
+    """A claim. A direct quote without anchors is looked for in its source by its own text."""
+
+    text: Annotated[Prose, Describe(examples=["The parameters have been finalized."])]
+    mode: Mode
+    kind: ClaimKind = "fact"
+    language: Language | None = None
+    speakers: Annotated[
+        list[Annotated[SpeakerIn, BeforeValidator(_bare_ref, json_schema_input_type=str | SpeakerIn)]],
+        Describe(min_length=1, max_length=50),
+    ]
+    relayed_by: Ref | None = None
+    about: Annotated[list[Ref], Describe(max_length=100)] = []
+    topics: Annotated[list[Slug], Describe(max_length=50)] = []
+    said: Edtf | None = None
+    occasion: Line | None = None
+    place: Line | None = None
+    context: Prose | None = None
+    original_text: Prose | None = None
+    original_language: Language | None = None
+    repeats: Annotated[str | None, Describe(description="The id of an earlier claim.")] = None
+    due: Annotated[Day | None, Describe(description="When to look again.")] = None
+    appearances: Annotated[list[AppearanceIn], Describe(max_length=100)] = []
+    figures: Annotated[list[FigureIn], Describe(max_length=100)] = []
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if (self.original_text is None) != (self.original_language is None):
+            raise ValueError("original_text and original_language go together")
+        refs = [speaker.entity for speaker in self.speakers]
+        for name, listed in (("speakers", refs), ("about", self.about), ("topics", self.topics)):
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"{name} has the same one twice")
+        if self.mode == "own_voice" and len(self.speakers) != 1:
+            raise ValueError("a publisher's own voice has one speaker: the publisher")
+        return self
+
+
+class ClaimQuestion(Question):
+    """Filters of the list of claims; a repeated one means any of its values."""
+
+    speaker: Annotated[list[Ref], Describe(description="Who says it: ids or slugs.")] = []
+    about: Annotated[list[Ref], Describe(description="Whom or what it is about.")] = []
+    source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
+    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
+    topic: list[Slug] = []
+    status: list[Status] = []
+    verdict: list[Verdict] = []
+    attribution: list[Attribution] = []
+    mode: list[Mode] = []
+    kind: list[ClaimKind] = []
+    said_from: Annotated[Edtf | None, Describe(description="EDTF; dates that reach into it count.")] = None
+    said_to: Edtf | None = None
+    has_figure: QueryFlag | None = None
+    repeats: Annotated[list[str], Describe(description="The claims they repeat: ids.")] = []
+    assignee: Annotated[list[str], Describe(description="The key that has taken it: its id.")] = []
+    due_before: Day | None = None
+    sort: Literal["said", "created", "reviewed"] = "said"
+
+
+class AnchorQuestion(Question):
+    """Filters of a source's quotes."""
+
+    state: list[AnchorState] = []
+
+
+# --- out ---------------------------------------------------------------------------------------
+
+
+class SpeakerOut(EntityBrief):
+    """Who says it, with the title held at the time."""
+
+    title: str | None
+
+
+class AnchorOut(BaseModel):
+    """One segment of the quote and how it sits in the source: `exact`; `normalised` (quotes, dashes or
+    spaces differ); `fuzzy`, with a score below 1; `orphaned`; `unchecked` (no text at hand).
+    """
+
+    exact: str
+    prefix: str | None
+    suffix: str | None
+    start: int | None
+    end: int | None
+    state: AnchorState
+    score: float | None
+
+
+class QuotedOut(AnchorOut):
+    """One segment that a claim quotes from a source, and the snapshot that it was looked for in."""
+
+    claim: str
+    snapshot: str | None
+
+
+class AppearanceOut(BaseModel):
+    """Where the claim is printed."""
+
+    source: SourceBrief
+    snapshot: str | None
+    anchors: list[AnchorOut]
+
+
+class FigureOut(BaseModel):
+    """A number in a claim. `value` is exact, `value_number` the nearest double."""
+
+    id: str
+    measure: str
+    about: list[EntityBrief]
+    value: str | None
+    lower: str | None
+    upper: str | None
+    value_number: float | None
+    comparator: Comparator
+    unit: str
+    display: str
+    kind: FigureKind
+    is_record: bool
+    period: str | None
+    condition: str | None
+
+
+class AssigneeOut(BaseModel):
+    """The key that has taken the claim."""
+
+    id: str
+    name: str
+
+
+class VerificationOut(BaseModel):
+    """The claim's standing: `attribution`, did they say it; `verdict`, is it true. `note` is the public
+    note of the last correction or withdrawal.
+    """
+
+    status: Status
+    verdict: Verdict | None
+    attribution: Attribution
+    agreement: Agreement | None
+    assignee: AssigneeOut | None
+    lease_expires_at: datetime | None
+    reviewed_at: datetime | None
+    note: str | None
+
+
+class ClaimOut(BaseModel):
+    """One claim, as every route shows it."""
+
+    id: str
+    text: str
+    mode: Mode
+    kind: ClaimKind
+    language: str | None
+    original_text: str | None
+    original_language: str | None
+    speakers: list[SpeakerOut]
+    relayed_by: EntityBrief | None
+    about: list[EntityBrief]
+    topics: list[str]
+    said: str | None
+    occasion: str | None
+    place: str | None
+    context: str | None
+    repeats: str | None
+    due: date | None
+    appearances: list[AppearanceOut]
+    figures: list[FigureOut]
+    verification: VerificationOut
+    version: int
+    created_at: datetime
+    updated_at: datetime
