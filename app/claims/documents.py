@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row
@@ -39,6 +40,7 @@ _SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "appro
 Grouped = dict[str, list[dict[str, Any]]]
 
 
+@cache
 def query() -> Query:
     """The first query: one row for each claim, to which a list adds its filters."""
     written, relay = aliased(Entity), aliased(Entity)
@@ -117,19 +119,23 @@ def _grouped(session: ReadSession, found: Query, part: Any, ids: Sequence[str]) 
     return session.execute(found.where(part.claim_id.in_(ids)).order_by(*keys))
 
 
-def _people(session: ReadSession, ids: Sequence[str], part: type[SQLModel]) -> Grouped:
+@cache
+def _people_query(part: type[SQLModel]) -> Query:
     link: Any = part
     winner = aliased(Entity)
     titles = [link.title] if part is ClaimSpeaker else []
-    found = (
+    return (
         select(link.claim_id, *titles, *brief_columns(winner, "entity"))
         .join(Entity, col(Entity.id) == link.entity_id)
         .join(winner, col(winner.id) == col(Entity.canonical_id))
     )
+
+
+def _people(session: ReadSession, ids: Sequence[str], part: type[SQLModel]) -> Grouped:
     people: Grouped = {}
-    for row in _grouped(session, found, part, ids):
+    for row in _grouped(session, _people_query(part), part, ids):
         person = brief(row, "entity") or {}
-        if titles:
+        if part is ClaimSpeaker:
             person["title"] = row.title
         people.setdefault(row.claim_id, []).append(person)
     return people
@@ -143,14 +149,19 @@ def _topics(session: ReadSession, ids: Sequence[str]) -> dict[str, list[str]]:
     return topics
 
 
-def _appearances(session: ReadSession, ids: Sequence[str]) -> Grouped:
+@cache
+def _appearances_query() -> Query:
     publisher = aliased(Entity)
     columns = (col(Appearance.claim_id), col(Appearance.snapshot_id))
     found = select(*columns, *brief_source_columns(publisher)).join(
         Source, col(Source.id) == col(Appearance.source_id)
     )
+    return join_publisher(found, publisher)
+
+
+def _appearances(session: ReadSession, ids: Sequence[str]) -> Grouped:
     appearances: Grouped = {}
-    for row in _grouped(session, join_publisher(found, publisher), Appearance, ids):
+    for row in _grouped(session, _appearances_query(), Appearance, ids):
         shown = {"source": brief_source(row), "snapshot": row.snapshot_id, "anchors": []}
         appearances.setdefault(row.claim_id, []).append(shown)
     for row in _grouped(session, select(*table(Anchor).columns), Anchor, ids):
@@ -164,16 +175,20 @@ def anchor(row: Row[Any]) -> dict[str, Any]:
     return {**shown, "score": None if row.score is None else float(row.score)}
 
 
-def figures_of(session: ReadSession, ids: Sequence[str]) -> Grouped:
-    """The figures of some claims."""
+@cache
+def _subjects_query() -> Query:
     winner = aliased(Entity)
-    found = (
+    return (
         select(FigureAbout.claim_id, FigureAbout.figure, *brief_columns(winner, "entity"))
         .join(Entity, col(Entity.id) == col(FigureAbout.entity_id))
         .join(winner, col(winner.id) == col(Entity.canonical_id))
     )
+
+
+def figures_of(session: ReadSession, ids: Sequence[str]) -> Grouped:
+    """The figures of some claims."""
     about: dict[tuple[str, int], list[Any]] = {}
-    for row in _grouped(session, found, FigureAbout, ids):
+    for row in _grouped(session, _subjects_query(), FigureAbout, ids):
         about.setdefault((row.claim_id, row.figure), []).append(brief(row, "entity"))
     columns = [getattr(Figure, name) for name in ("claim_id", "position", *_FIGURE)]
     figures: Grouped = {}

@@ -17,8 +17,8 @@ from app.claims import quotes, store
 from app.claims.shapes import AnchorQuestion, ClaimIn, ClaimOut, ClaimQuestion, QuotedOut
 from app.sources.store import identity as source_identity
 
-router = v1("claims")
-ClaimPatch = partial(ClaimIn)
+router, of_sources = v1("claims"), v1("sources")
+ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
 @router.get("/claims", responses=listed(ClaimOut), operation_id="list_claims")
@@ -74,11 +74,8 @@ def get_claim_history(claim_id: str, ask: Annotated[Question, Query()], read: Re
         return read.page(ask, found.rows, found.last)
 
 
-@router.get(
-    "/sources/{source_id}/anchors",
-    responses=listed(QuotedOut),
-    operation_id="list_source_anchors",
-    tags=["sources"],
+@of_sources.get(
+    "/sources/{source_id}/anchors", responses=listed(QuotedOut), operation_id="list_source_anchors"
 )
 def list_source_anchors(source_id: str, ask: Annotated[AnchorQuestion, Query()], read: Reading) -> Response:
     """Every quote of a source and how it sits in the text: exact, normalised, fuzzy, orphaned, unchecked."""

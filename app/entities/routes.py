@@ -15,7 +15,7 @@ from app.entities import store
 from app.entities.model import EntityIn, EntityOut, EntityQuestion, MergeIn
 
 router = v1("entities")
-EntityPatch = partial(EntityIn)
+EntityPatch = partial(EntityIn, description="President of Russia since 2012.", aliases=[{"name": "Путин"}])
 
 
 @router.get("/entities", responses=listed(EntityOut), operation_id="list_entities")

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from slugify import slugify
@@ -306,13 +307,16 @@ def brief_columns(entity: Any, prefix: str) -> list[Any]:
 
 def briefs(session: ReadSession, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Entities inside other records, by id, merges followed."""
-    winner = aliased(Entity)
-    query = (
-        select(col(Entity.id).label("asked"), *brief_columns(winner, "entity"))
-        .join(winner, col(winner.id) == col(Entity.canonical_id))
-        .where(col(Entity.id).in_(sorted(set(ids))))
-    )
+    query = _briefs_query().where(col(Entity.id).in_(sorted(set(ids))))
     return {row.asked: brief(row, "entity") or {} for row in session.execute(query)}
+
+
+@cache
+def _briefs_query() -> Query:
+    winner = aliased(Entity)
+    return select(col(Entity.id).label("asked"), *brief_columns(winner, "entity")).join(
+        winner, col(winner.id) == col(Entity.canonical_id)
+    )
 
 
 def _parts_of(session: ReadSession, ids: Sequence[str], part: Any, *columns: Any) -> Any:

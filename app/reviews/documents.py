@@ -1,6 +1,7 @@
 """Reviews as every route shows them."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row
@@ -41,6 +42,7 @@ def document(session: ReadSession, claim_id: str, review_id: str) -> dict[str, A
     return _documents(session, rows)[0]
 
 
+@cache
 def _query() -> Query:
     written, desk, later = aliased(Entity), aliased(Entity), aliased(Review)
     decided = aliased(Decision)

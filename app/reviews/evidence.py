@@ -1,6 +1,7 @@
 """Evidence: gathered, looked up in its source's text, shown."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row
@@ -84,6 +85,7 @@ def archive_text(
     return kept, counts
 
 
+@cache
 def query() -> Query:
     """Evidence with its source."""
     publisher = aliased(Entity)

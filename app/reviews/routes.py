@@ -27,7 +27,7 @@ from app.reviews.model import (
 from app.sources import store as sources
 from app.sources.model import SnapshotIn, SnapshotOut
 
-router = v1("verification")
+router, of_sources = v1("verification"), v1("sources")
 
 
 def _checker(write: Write) -> store.Checker:
@@ -192,12 +192,11 @@ def gather_evidence(claim_id: str, body: EvidenceIn, write: Checking) -> Respons
         return write.answer(evidence.one(session, found.id), 201, location=location)
 
 
-@router.post(
+@of_sources.post(
     "/sources/{source_id}/snapshots",
     status_code=201,
     responses=answers(SnapshotOut, 201),
     operation_id="archive_snapshot",
-    tags=["sources"],
 )
 def archive_snapshot(source_id: str, body: SnapshotIn, write: Reporting) -> Response:
     """Archives a text of a source, or supplies one that is here by its hash alone, and looks up every quote

@@ -23,7 +23,7 @@ from app.sources.model import (
 )
 
 router = v1("sources")
-SourcePatch = partial(SourceIn)
+SourcePatch = partial(SourceIn, title="What was agreed, and what was not", published="2023-03-22?")
 
 
 @router.get("/sources", responses=listed(SourceOut), operation_id="list_sources")

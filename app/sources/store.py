@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row
@@ -243,6 +244,7 @@ def join_publisher(query: Query, publisher: Any) -> Query:
     )
 
 
+@cache
 def _sources() -> Query:
     publisher = aliased(Entity)
     shown = [getattr(Source, name) for name in _SHOWN]
