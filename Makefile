@@ -29,10 +29,11 @@ serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, H
 test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
 	@$(RUN) -m pytest -n auto --maxprocesses 8 $(ARGS)
 
-check: $(VENV)/.dev ## Check style, types, Dockerfile and docker-compose.yml
+check: $(VENV)/.dev ## Check style, types, house rules, Dockerfile and docker-compose.yml
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(RUN) -m pytest -q tests/test_house.py
 	$(VENV)/bin/hadolint Dockerfile
 	$(RUN) -m tests.lint_compose docker-compose.yml
 

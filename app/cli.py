@@ -2,22 +2,25 @@
 
 import os
 import shlex
+import signal
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from sqlmodel import col
 
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
 from app.base import schema
 from app.base.db import Database, secret_of
-from app.base.errors import Problem
+from app.base.errors import Problem, Unavailable
 from app.base.problems import checked
 from app.changes.store import By, head
 from app.changes.store import verify as verify_ledger
@@ -52,6 +55,8 @@ def main() -> None:
         sys.exit(f"{refused.title}: {refused.detail}")
     except ValidationError as fault:
         sys.exit("\n".join(f"RECORD_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()))
+    except SettingsError as fault:
+        sys.exit(f'{fault}: a list is written as JSON, such as ["https://example.org"]')
     except (ValueError, OSError) as fault:
         sys.exit(str(fault))
 
@@ -84,6 +89,8 @@ def serve(
         schema.upgrade(settings.database_url)
     if seed:
         _seed(SEED)
+    with suppress(Unavailable), _base():
+        pass  # a stale schema ends it here, in a line; a database that is away may come back
     config = uvicorn.Config(
         create_app(settings),
         host=host,
@@ -93,11 +100,23 @@ def serve(
         timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(config)
-    listening = config.bind_socket()
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # the reason is logged
+        sys.exit(f"Nothing can listen on {host}, port {port}: choose another with --host or --port.")
+    # asyncio does not set it on sockets made as uvicorn makes them: every answer would wait for an ACK, 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _say_where(*listening.getsockname()[:2])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)
     server.run(sockets=[listening])
     if not server.started:
         sys.exit(3)
+
+
+def _stopped(_signal: int, _frame: object) -> None:
+    # uvicorn hands the signal on once every request is answered; dying of it would look like a crash.
+    sys.exit(0)
 
 
 def _say_where(host: str, port: int) -> None:
@@ -120,6 +139,8 @@ def migrate(
 ) -> None:
     """Brings the schema up to date, or back to an older revision."""
     url = Settings().database_url
+    if down and revision == "head":
+        raise typer.BadParameter("--down needs the revision to go back to, such as base")
     if down:
         schema.downgrade(url, revision)
     else:

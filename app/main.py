@@ -2,6 +2,7 @@
 
 import html
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -22,16 +23,18 @@ from app.base.http import Route
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.routes import router as changes
+from app.claims.routes import of_sources as quotes
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
 from app.figures.routes import router as figures
+from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
 from app.settings import Settings
 from app.sources.routes import router as sources
 
 log = logging.getLogger("on-the-record")
 
-ROUTERS: Sequence[APIRouter] = (claims, reviews, entities, sources, figures, changes, keys)
+ROUTERS: Sequence[APIRouter] = (claims, reviews, entities, sources, texts, quotes, figures, changes, keys)
 
 ABOUT = """Who said what, where it is printed, and whether it holds.
 
@@ -134,5 +137,6 @@ async def problems() -> Response:
 
 def _problem_row(kind: type[Problem]) -> str:
     meaning = html.escape(" ".join((kind.__doc__ or "").split()))
+    meaning = re.sub("`(.+?)`", r"<code>\1</code>", meaning)
     title = html.escape(kind.title)
     return f"<dt id={kind.slug}><code>{kind.status}</code> {title}</dt><dd>{meaning}</dd>"

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ class PostgresBases:
         return name
 
     def _create(self, name: str, template: str) -> None:
-        self._command("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
+        self._command("CREATE DATABASE {} TEMPLATE {}", name, template)
 
     def _there(self, name: str) -> bool:
         with self._connection() as connection:
@@ -137,6 +138,7 @@ class Server:
         )
         self._server = uvicorn.Server(config)
         self._socket = config.bind_socket()
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
         self._thread.start()

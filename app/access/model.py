@@ -2,10 +2,9 @@
 
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel
-from pydantic import Field as Describe
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
@@ -59,7 +58,13 @@ class Idempotency(SQLModel, table=True):
 class KeyIn(Shape):
     """A key to make: whose it is, what it may do and until when."""
 
-    name: Annotated[Line, Describe(examples=["Fact desk"])]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Fact desk", "role": "checker", "expires_at": "2099-12-31T00:00:00Z"}]
+        }
+    )
+
+    name: Line
     role: RoleName
     expires_at: Moment | None = None
 

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fastapi import Request
@@ -14,7 +15,7 @@ MAX_DEPTH, MAX_NUMBER = 64, 60
 
 def strict_json(body: bytes) -> Any:
     """Reads JSON as RFC 8259 has it and no more: numbers exact (`Decimal`), no NaN or Infinity, no key
-    twice, UTF-8 only, no lone surrogate, no NUL. Raises Malformed, or Invalid for a number too long.
+    twice, UTF-8 only. Raises Malformed.
     """
     try:
         return json.loads(
@@ -42,9 +43,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _decimal(text: str) -> Decimal:
-    if len(text) > MAX_NUMBER or abs(Decimal(text).adjusted()) > MAX_NUMBER:
-        raise Malformed("The body has a number that is too long to be kept exactly.")
-    return Decimal(text)
+    with suppress(InvalidOperation):  # an exponent that no Decimal can have
+        number = Decimal(text)
+        if len(text) <= MAX_NUMBER and abs(number.adjusted()) <= MAX_NUMBER:
+            return number
+    raise Malformed("The body has a number that is too long to be kept exactly.")
 
 
 def _integer(text: str) -> int:

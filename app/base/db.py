@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel import SQLModel
@@ -34,6 +34,8 @@ SQLModel.metadata.naming_convention = {
 
 WRITE_LOCK = 0x6F74720001
 """PostgreSQL advisory lock of the one writer at a time, so that the ledger's seq has no gap."""
+
+_WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
 CONNECT_SECONDS, POOL_SECONDS, STATEMENT_MS = 3, 5, 15_000
 
@@ -89,14 +91,19 @@ class Database:
         with outage_is_a_problem(), self.writer.connect() as connection:
             if self.sqlite:  # has no effect once the transaction has begun
                 connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
-            with connection.begin():
-                if not self.sqlite:
-                    connection.execute(text("SET LOCAL statement_timeout = 0"))
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
-                yield connection
-                if self.sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
-                    raise RuntimeError(f"the migration would break {len(broken)} references")
-            connection.invalidate()  # its foreign keys are off
+            try:
+                with connection.begin():
+                    yield self._locked_for_migration(connection)
+                    if self.sqlite:
+                        _check_references(connection)
+            finally:
+                connection.invalidate()  # its foreign keys are off
+
+    def _locked_for_migration(self, connection: Connection) -> Connection:
+        if not self.sqlite:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+        return connection
 
     def _take_turn(self, _session: Session, _transaction: Any, connection: Connection) -> None:
         if not self.sqlite:  # SQLite has taken its turn by BEGIN IMMEDIATE
@@ -106,6 +113,11 @@ class Database:
         """Closes every connection."""
         self.reader.dispose()
         self.writer.dispose()
+
+
+def _check_references(connection: Connection) -> None:
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+        raise RuntimeError(f"the migration would break {len(broken)} references")
 
 
 @contextmanager
@@ -125,14 +137,17 @@ def outage_is_a_problem() -> Iterator[None]:
 
 def engine_url(url: str) -> URL:
     """The SQLAlchemy URL with our drivers. Raises ValueError for another database, or one in memory."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(f"RECORD_DATABASE_URL is not a URL: {_WRITE_URL}") from None
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
-            raise ValueError("a base is kept in a file: write sqlite:///record.db")
+            raise ValueError("RECORD_DATABASE_URL: a base is kept in a file: write sqlite:///record.db")
         return parsed.set(drivername="sqlite")
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    raise ValueError("the database is SQLite or PostgreSQL: write sqlite:///… or postgresql://…")
+    raise ValueError(f"RECORD_DATABASE_URL is of another database: {_WRITE_URL}")
 
 
 def _pg(url: URL, pool_size: int) -> Engine:

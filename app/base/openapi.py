@@ -1,11 +1,12 @@
 """How routes say what they answer, and the OpenAPI document made of it."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
 from fastapi import FastAPI
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
 from app.base.errors import Problem, tree
 from app.base.http import PROBLEM, Route
@@ -63,33 +64,44 @@ def listed(model: type[BaseModel]) -> Responses:
     return answers(_page_of(model))
 
 
-def partial(model: type[BaseModel]) -> type[BaseModel]:
+def partial(model: type[BaseModel], **example: Any) -> type[BaseModel]:
     """The body of a JSON Merge Patch (RFC 7396) for `model`: any of its fields, each of which may be
-    null. What null clears, and whether it may, the patched whole decides.
+    null. What null clears, and whether it may, the patched whole decides. `example` is for the document.
     """
     fields: dict[str, Any] = {
         name: (field.rebuild_annotation() | None, None) for name, field in model.model_fields.items()
     }
     doc = f"Any of the fields of {model.__name__}; null clears one that can be empty."
     name = model.__name__.removesuffix("In") + "Patch"
-    return create_model(name, __doc__=doc, __config__=model.model_config, **fields)
+    config: ConfigDict = {**model.model_config, "json_schema_extra": {"examples": [example]}}
+    return create_model(name, __doc__=doc, __config__=config, **fields)
 
 
 # --- the document ------------------------------------------------------------------------------
 
 
-def _header(name: str, description: str, *, required: bool = False) -> dict[str, Any]:
-    shape = {"type": "string", "maxLength": 1000}
+def _header(name: str, description: str, *, required: bool = False, **shape: Any) -> dict[str, Any]:
+    shape = {"type": "string", **shape}
     return {"name": name, "in": "header", "required": required, "description": description, "schema": shape}
 
 
 IF_MATCH: dict[str, Any] = {
-    "parameters": [_header("If-Match", "The ETag of the version that the change is based on.", required=True)]
+    "parameters": [
+        _header(
+            "If-Match",
+            "The ETag of the version that the change is based on.",
+            required=True,
+            pattern=r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$',
+            examples=['"v3"'],
+        )
+    ]
 }
 """What a route that changes a version adds to its description (`openapi_extra`)."""
 
 _IF_NONE_MATCH = _header("If-None-Match", "An ETag; the answer is 304 if it still holds.")
-_IDEMPOTENCY_KEY = _header("Idempotency-Key", "Anything unique to this request: sent again, it acts once.")
+_IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key", "Anything unique to this request: sent again, it acts once.", pattern="^[ -~]{1,255}$"
+)
 _ETAG = {"ETag": {"description": "Names this version.", "schema": {"type": "string"}}}
 
 
@@ -116,6 +128,8 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
     free = public_reading and role == "reader"
     operation["security"] = [{}, {"key": []}] if free else [{"key": []}]
     operation["x-role"] = role
+    first = re.split(r"[.:]\s", operation.get("description", ""))[0]
+    operation["summary"] = " ".join(first.split()).rstrip(".")
     if not free:
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the role {role}."
     parameters = operation.setdefault("parameters", [])

@@ -1,11 +1,13 @@
 """The schema's version: brought up to date by Alembic, and checked before anything is served."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from app.base.db import Database
 
@@ -20,13 +22,20 @@ def config(url: str) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Brings a base's schema to a revision, by default the newest."""
-    command.upgrade(config(url), revision)
+    """Brings a base's schema to a revision, by default the newest. Raises ValueError if there is no such."""
+    _move(command.upgrade, url, revision)
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Takes a base's schema back to an older revision (`base` for none)."""
-    command.downgrade(config(url), revision)
+    """Takes a base's schema back to an older revision (`base` for none). Raises as upgrade does."""
+    _move(command.downgrade, url, revision)
+
+
+def _move(there: Callable[[Config, str], None], url: str, revision: str) -> None:
+    try:
+        there(config(url), revision)
+    except CommandError as fault:
+        raise ValueError(f"The schema cannot be brought to {revision}: {fault}") from fault
 
 
 def newest() -> str | None:

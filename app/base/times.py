@@ -1,5 +1,6 @@
 """Instants (UTC) and calendar dates of uncertain precision (EDTF)."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -21,6 +22,10 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+_HALF_A_MONTH = re.compile(r"-(X[0-9]|[0-9]X)")
+"""`2023-0X`, which the parser cannot read and then prints to standard output."""
+
+
 @dataclass(frozen=True)
 class Span:
     """The days that an EDTF date covers, both ends included."""
@@ -34,7 +39,7 @@ def span(text: str) -> Span:
     """The days that an Extended Date/Time Format (ISO 8601-2:2019) date covers.
 
     `2023-03-21`, `2023-02`, `2022`, `2022?`, `2022~`, `2023-03-20/2023-03-22`, `../2023-03-19`,
-    `2023-21` (spring) and `2023-0X` are dates; years run from 0001 to 9999. Raises ValueError.
+    `2023-21` (spring) and `202X` are dates; years run from 0001 to 9999. Raises ValueError.
     """
     start, slash, end = text.partition("/")
     if not slash:
@@ -48,8 +53,10 @@ def span(text: str) -> Span:
 
 def _span(text: str) -> Span:
     try:
-        if len(text) > 100 or text != "".join(text.split()):
-            raise ValueError("an EDTF date is short and has no spaces")
+        if len(text) > 100 or text != "".join(text.split()) or "/" in text:
+            raise ValueError("an EDTF date is short, is one date and has no spaces")
+        if _HALF_A_MONTH.search(text):
+            raise ValueError("a month is known or it is not")
         parsed = parse_edtf(text)
         return Span(_date(parsed.lower_strict()), _date(parsed.upper_strict()))
     except (EDTFParseException, ValueError, TypeError, AttributeError, OverflowError) as fault:

@@ -138,7 +138,7 @@ def _one_line(text: str) -> str:
 
 
 def _language(tag: str) -> str:
-    if not tag_is_valid(tag):
+    if "_" in tag or not tag_is_valid(tag):
         raise ValueError("is not a BCP 47 language tag, such as en, ru or zh-Hant")
     return tag
 
@@ -179,21 +179,27 @@ def exact(number: Decimal) -> Decimal:
     return Decimal(text)
 
 
+# The standard library reads more of ISO 8601, such as `2023-W12-3`, and any letter for the T.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    _DAY.pattern + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
+
+
 def _moment(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("is not an RFC 3339 time, such as 2023-03-22T09:30:00Z")
     try:
-        at = datetime.fromisoformat(value)
-        if at.tzinfo is None or len(value) < len("2023-03-22T09:30Z"):
+        if not _MOMENT.fullmatch(value):
             raise ValueError
-        return at.astimezone(UTC)
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is not an RFC 3339 time with its zone, such as 2023-03-22T09:30:00Z") from None
 
 
 def _day(value: object) -> date:
     try:
-        if not isinstance(value, str) or len(value) != 10:
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
             raise ValueError
         return date.fromisoformat(value)
     except ValueError:
@@ -207,9 +213,11 @@ def _flag(value: object) -> bool:
 
 
 def _query_flag(value: object) -> bool:
-    words = {"true": True, "false": False}
-    if isinstance(value, bool) or value in words:
-        return value if isinstance(value, bool) else words[str(value)]
+    match value:
+        case True | "true":
+            return True
+        case False | "false":
+            return False
     raise ValueError("is neither true nor false")
 
 
@@ -224,7 +232,12 @@ Prose = Annotated[
 ]
 Document = Annotated[str, StringConstraints(min_length=1), AfterValidator(_clean)]
 Language = Annotated[Line, StringConstraints(max_length=35), AfterValidator(_language)]
-Url = Annotated[Line, StringConstraints(max_length=2000), AfterValidator(_url)]
+Url = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=2000),
+    AfterValidator(_clean),
+    AfterValidator(_url),
+]
 Edtf = Annotated[Line, StringConstraints(max_length=100), AfterValidator(_edtf)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=1, max_length=100)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -265,6 +278,7 @@ def canonical_url(url: str) -> str:
         raise ValueError("is not a URL that can be resolved") from None
     if scheme not in ("http", "https") or not host:
         raise ValueError("is not an http or https URL")
+    host = host.removesuffix(":443")  # was http, which has another default port
     kept = "&".join(part for part in query.split("&") if part and not _TRACKING.match(part.partition("=")[0]))
     canonical = f"https://{host}{path}" + (f"?{kept}" if kept else "")
     if len(canonical) > 2000:  # beyond what PostgreSQL can index

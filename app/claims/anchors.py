@@ -51,7 +51,7 @@ def locate(text: str, quote: Selector) -> Place:
         return Place("normalised", start, end, Decimal(1))
     near = _nearest(text, quote.exact)
     if near is not None and near[2] >= FUZZY:
-        return Place("fuzzy", near[0], near[1], (Decimal(round(near[2], 1)) / 100).normalize())
+        return Place("fuzzy", near[0], near[1], (Decimal(f"{near[2]:.1f}") / 100).normalize())
     return Place("orphaned")
 
 
@@ -92,7 +92,7 @@ def _choose(text: str, quote: Selector, spans: Sequence[tuple[int, int]]) -> tup
 
     def fit(span: tuple[int, int]) -> tuple[int, int]:
         start, end = span
-        before = _common(text[:start][::-1][:500], (quote.prefix or "")[::-1])
+        before = _common(text[max(0, start - 500) : start][::-1], (quote.prefix or "")[::-1])
         after = _common(text[end : end + 500], quote.suffix or "")
         distance = abs(start - quote.start) if quote.start is not None else start
         return before + after, -distance

@@ -1,0 +1,522 @@
+"""The house rules: each is a small check whose docstring names the accident that it keeps out.
+
+A rule reads one file and yields what is wrong in it. Every rule is fed a bad example too, which it must find.
+"""
+
+import ast
+import io
+import re
+import statistics
+import subprocess
+import tokenize
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from app.access import requests
+from app.access.requests import May
+from app.base.http import Route
+from app.main import create_app
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, by its path below the project's directory."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @cached_property
+    def functions(self) -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+        """Every function with its qualified name, outer ones first."""
+        return list(_functions(self.tree, ""))
+
+    def inside(self, node: ast.AST) -> str:
+        """The qualified name of the innermost function around a node."""
+        line = getattr(node, "lineno", 0)
+        around = [name for name, f in self.functions if f.lineno <= line <= (f.end_lineno or 0)]
+        return around[-1] if around else ""
+
+
+def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for child in ast.iter_child_nodes(node):
+        inner = prefix
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = f"{prefix}{child.name}."
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield inner.removesuffix("."), child
+        yield from _functions(child, inner)
+
+
+Rule = Callable[[Source], Iterator[str]]
+
+
+def app_files() -> list[Source]:
+    return [_read(path) for path in sorted((ROOT / "app").rglob("*.py"))]
+
+
+def python_files() -> list[Source]:
+    return [
+        *app_files(),
+        *(_read(p) for d in ("tests", "migrations") for p in sorted((ROOT / d).rglob("*.py"))),
+    ]
+
+
+def _read(path: Path) -> Source:
+    return Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+
+
+# --- imports -----------------------------------------------------------------------------------
+
+_FEATURE = "model store routes"
+
+LAYOUT = (
+    ("settings", ""),
+    ("base", "errors ids times units sql types db schema body http page problems boundary openapi"),
+    ("changes", "model store"),
+    ("access", "model store requests routes"),
+    ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
+    ("entities", _FEATURE),
+    ("sources", _FEATURE),
+    ("claims", "anchors model shapes documents filters quotes store routes"),
+    ("figures", _FEATURE),
+    ("reviews", "model rules evidence documents store routes"),
+    ("search", _FEATURE),
+    ("exchange", "records"),
+    ("compat", "google_factcheck reconcile datacommons"),
+    ("web", "routes"),
+    ("main", ""),
+    ("cli", ""),
+    ("__main__", ""),
+)
+"""The one order of all modules, left to right: features, and the modules of each."""
+
+ORDER = [
+    f"app.{feature}" + (f".{module}" if module else "")
+    for feature, modules in LAYOUT
+    for module in ("", *modules.split())
+]
+
+
+def imports_from_its_left_only(source: Source) -> Iterator[str]:
+    """Without an order, rings grow: of one admired server, 73 of 163 modules can only be imported together,
+    and a change to any of them is a change to all.
+    """
+    module = source.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if module == "app":
+        return
+    if module not in ORDER:
+        yield f"{module} has no place in the import order"
+        return
+    for name in sorted(set(_imported(source.tree))):
+        if name not in ORDER:
+            yield f"{module} imports {name}, which has no place in the import order"
+        elif ORDER.index(name) >= ORDER.index(module):
+            yield f"{module} imports {name}, which is not on its left"
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if _ours(alias.name))
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield "a relative name"
+        elif isinstance(node, ast.ImportFrom) and _ours(node.module or ""):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in ORDER or node.module == "app" else str(node.module)
+
+
+def _ours(name: str) -> bool:
+    return name.partition(".")[0] == "app"
+
+
+def imports_at_the_top(source: Source) -> Iterator[str]:
+    """An import inside a function hides a ring, and fails at the first call instead of at the start."""
+    for name, function in source.functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield f"{name} imports inside, line {node.lineno}"
+            if isinstance(node, ast.Call) and re.search(
+                r"\b(__import__|import_module)$", ast.unparse(node.func)
+            ):
+                yield f"{name} imports inside, line {node.lineno}"
+
+
+# --- doors -------------------------------------------------------------------------------------
+
+OPEN = {"/", "/healthz", "/readyz", "/problems"}
+"""What anyone may ask without a gate: it holds no record."""
+
+GATES = {
+    name
+    for name, value in vars(requests).items()
+    if any(isinstance(getattr(part, "dependency", None), May) for part in getattr(value, "__metadata__", ()))
+}
+METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "api_route", "route", "websocket"}
+
+
+def routes_have_one_gate(source: Source) -> Iterator[str]:
+    """A route that forgot its role was open to the world, and nothing failed until someone found it."""
+    for name, function in source.functions:
+        for path in filter(None, map(_path_of_route, function.decorator_list)):
+            arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+            gates = [a.arg for a in arguments if a.annotation and ast.unparse(a.annotation) in GATES]
+            if len(gates) != 1 and path not in OPEN:
+                yield f"{name} ({path}) has {len(gates)} gates, not one"
+
+
+def _path_of_route(decorator: ast.expr) -> str | None:
+    if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+        return None
+    if decorator.func.attr not in METHODS or not decorator.args:
+        return None
+    return ast.literal_eval(decorator.args[0]) if isinstance(decorator.args[0], ast.Constant) else "?"
+
+
+ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
+    ("app/changes/store.py", "save"): "the door itself",
+    ("app/changes/store.py", "_replace"): "the door's parts",
+    ("app/changes/store.py", "_append"): "the door's ledger entry",
+    ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
+    ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
+    ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
+}
+"""Who may write rows without `changes.store.save`, and why."""
+
+_STATEMENT = re.compile(
+    r"\s*(INSERT\s|UPDATE\s|DELETE\s+FROM\b|REPLACE\s+INTO\b|MERGE\s+INTO\b|TRUNCATE\s|COPY\s)"
+)
+
+
+def writes_through_the_one_door(source: Source) -> Iterator[str]:
+    """A row written past `changes.store.save` has no history: the feed is silent, and its proof is false."""
+    for place, what in _writes(source):
+        if (source.path, place) not in ALLOWED_TO_WRITE:
+            yield f"{place or 'the module'} writes rows: {what}"
+
+
+def _writes(source: Source) -> Iterator[tuple[str, str]]:
+    makers = set(_statement_makers(source.tree))
+    for node in ast.walk(source.tree):
+        what = ""
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in makers or _writing_method(node.func):
+                what = called
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.match(node.value):
+            what = node.value.strip()[:30]
+        if what:
+            yield source.inside(node), what
+
+
+def _statement_makers(tree: ast.Module) -> Iterator[str]:
+    """What `insert`, `update` and `delete` of SQLAlchemy and SQLModel are called in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and re.match(r"sqlalchemy|sqlmodel", node.module or ""):
+            for alias in node.names:
+                if alias.name in ("insert", "update", "delete"):
+                    yield alias.asname or alias.name
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if re.match(r"sqlalchemy|sqlmodel", alias.name):
+                    yield from (
+                        f"{alias.asname or alias.name}.{verb}" for verb in ("insert", "update", "delete")
+                    )
+
+
+def _writing_method(function: ast.expr) -> bool:
+    """`session.add(…)` and its like, and `table.insert()` and its like."""
+    if not isinstance(function, ast.Attribute):
+        return False
+    owner = ast.unparse(function.value)
+    if re.search(r"(^|[._])session$", owner):
+        return bool(re.fullmatch(r"add|add_all|delete|merge|bulk_\w+", function.attr))
+    return bool(re.search(r"table(_of)?(\(.*\))?$|__table__$", owner)) and function.attr in (
+        "insert",
+        "update",
+        "delete",
+    )
+
+
+def commits_at_the_boundary_only(source: Source) -> Iterator[str]:
+    """A commit below the boundary cuts a request in two: its first half stays when the second fails."""
+    if source.path == "app/base/db.py":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("commit", "rollback", "begin", "begin_nested"):
+            yield f"{source.inside(node) or 'the module'} calls {ast.unparse(node)}"
+
+
+def settings_alone_read_the_environment(source: Source) -> Iterator[str]:
+    """A variable read in passing is in no documentation, and two readers differ on its default."""
+    if source.path == "app/settings.py":
+        return
+    for node in ast.walk(source.tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.Attribute):
+            names = [node.attr]
+        for name in names:
+            if name in (
+                "environ",
+                "environb",
+                "getenv",
+                "putenv",
+                "BaseSettings",
+                "dotenv_values",
+                "load_dotenv",
+            ):
+                yield f"{source.inside(node) or 'the module'} reads the environment: {name}"
+
+
+# --- sizes -------------------------------------------------------------------------------------
+
+LONGEST_FUNCTION, LONGEST_FILE = 50, 400
+MEDIAN, NINE_IN_TEN = 10, 27
+
+
+def functions_are_short(source: Source) -> Iterator[str]:
+    """What does not fit on a screen is changed by people who have read half of it."""
+    for name, lines in _lengths(source):
+        if lines > LONGEST_FUNCTION:
+            yield f"{name} has {lines} lines"
+
+
+def files_are_short(source: Source) -> Iterator[str]:
+    """Files that grew past a thousand lines are those that every change touches and none tidies."""
+    lines = len(source.text.splitlines())
+    if lines > LONGEST_FILE:
+        yield f"has {lines} lines"
+
+
+def _lengths(source: Source) -> Iterator[tuple[str, int]]:
+    lines = source.text.splitlines()
+    for name, function in source.functions:
+        yield name, sum(bool(line.strip()) for line in lines[function.lineno - 1 : function.end_lineno])
+
+
+# --- suppressions ------------------------------------------------------------------------------
+
+_BARE = re.compile(
+    r"type:\s*ignore(?!\[[\w-])|noqa(?!: ?[A-Z]+\d)|(ruff|flake8):\s*noqa|mypy:\s*ignore|fmt:\s*off"
+)
+
+
+def suppressions_name_their_code(source: Source) -> Iterator[str]:
+    """A bare suppression, made for one fault, went on to hide the next one on the same line."""
+    for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
+        if token.type == tokenize.COMMENT and _BARE.search(token.string):
+            yield f"line {token.start[0]} suppresses everything: {token.string}"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and _ignores_all_warnings(node):
+            yield f"line {node.lineno} ignores every warning"
+
+
+def _ignores_all_warnings(call: ast.Call) -> bool:
+    if ast.unparse(call.func).rpartition(".")[2] not in ("filterwarnings", "simplefilter"):
+        return False
+    first = call.args[0] if call.args else None
+    ignores = isinstance(first, ast.Constant) and str(first.value).startswith("ignore")
+    return ignores and len(call.args) + len(call.keywords) < 2 and ":" not in ast.unparse(first or call)
+
+
+# --- words -------------------------------------------------------------------------------------
+
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (("pypi", "org"), ("python" "hosted", "org"), ("npm" "js", "org"), ("npm" "js", "com"),
+                  ("crates", "io"), ("ruby" "gems", "org"), ("anaconda", "org"), ("proxy", "golang", "org"))
+]  # fmt: skip
+# The Homebrew of Linux is always in one home directory, which is nobody's.
+_HOMES = [r"/" + "root/", r"/" + r"home/(?!linuxbrew/)\w", r"/" + r"Users/\w", r"[A-Z]:\\+" + "Users"]
+_FORBIDDEN = re.compile("|".join([*map(re.escape, REGISTRIES), "/" + "work/", *_HOMES]))
+
+
+def names_no_place_of_its_making(source: Source) -> Iterator[str]:
+    """A lock file with a mirror's address, or a path in someone's home, works on one machine only."""
+    for number, line in enumerate(source.text.splitlines(), start=1):
+        if found := _FORBIDDEN.search(line):
+            yield f"line {number} names {found[0]}"
+
+
+def locks_are_whole(source: Source) -> Iterator[str]:
+    """A requirement without version or hash is another one tomorrow; one with a URL is whatever is there."""
+    for number, line in enumerate(source.text.replace("\\\n", " ").splitlines(), start=1):
+        if "://" in line or line.startswith("-"):
+            yield f"requirement {number} names an address or an option"
+        elif line.strip() and not re.fullmatch(
+            r"[\w.\[\],-]+==\S+( ;[^#]*?)?( +--hash=sha256:[0-9a-f]{64})+", line
+        ):
+            yield f"requirement {number} has no version or no hash: {line[:40]}"
+
+
+def tracked_files() -> list[Source]:
+    """All text that is, or is about to be, in the repository."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listing, cwd=ROOT, capture_output=True, check=False)
+    names = done.stdout.decode().split("\0") if done.returncode == 0 else []
+    paths = [ROOT / name for name in names if name] or [p for p in ROOT.rglob("*") if not _hidden(p)]
+    assert len(paths) > 50, "the project's files were not found"
+    return [_read(path) for path in paths if path.is_file() and _is_text(path)]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+
+
+def _is_text(path: Path) -> bool:
+    return b"\0" not in path.read_bytes()[:8000]
+
+
+def lock_files() -> list[Source]:
+    found = [_read(path) for path in ROOT.glob("requirements*.lock")]
+    assert len(found) == 2
+    return found
+
+
+# --- the rules, kept and biting ----------------------------------------------------------------
+
+KEPT: Mapping[Rule, Callable[[], list[Source]]] = {
+    imports_from_its_left_only: app_files,
+    imports_at_the_top: app_files,
+    routes_have_one_gate: app_files,
+    writes_through_the_one_door: app_files,
+    commits_at_the_boundary_only: app_files,
+    settings_alone_read_the_environment: app_files,
+    functions_are_short: app_files,
+    files_are_short: app_files,
+    suppressions_name_their_code: python_files,
+    names_no_place_of_its_making: tracked_files,
+    locks_are_whole: lock_files,
+}
+
+
+@pytest.mark.parametrize("rule", KEPT, ids=lambda rule: rule.__name__)
+def test_the_house_keeps_its_rule(rule: Rule) -> None:
+    broken = [f"{source.path}: {fault}" for source in KEPT[rule]() for fault in rule(source)]
+    assert broken == [], f"{' '.join((rule.__doc__ or '').split())}"
+
+
+STORE, ROUTES = "app/claims/store.py", "app/claims/routes.py"
+BAD: list[tuple[Rule, str, str]] = [
+    (imports_from_its_left_only, STORE, "from app.reviews.store import rule"),
+    (imports_from_its_left_only, STORE, "from app.claims import routes"),
+    (imports_from_its_left_only, STORE, "import app.main"),
+    (imports_from_its_left_only, STORE, "from app import cli"),
+    (imports_from_its_left_only, STORE, "from .model import Claim"),
+    (imports_from_its_left_only, STORE, "if True:\n    from app.claims.routes import router"),
+    (imports_from_its_left_only, STORE, "from app.claims.store import state"),
+    (imports_from_its_left_only, "app/settings.py", "from app.base.db import Database"),
+    (imports_from_its_left_only, "app/claims/unheard_of.py", ""),
+    (imports_from_its_left_only, "app/main.py", "from app.unheard_of import x"),
+    (imports_at_the_top, STORE, "def state():\n    from app.claims import model"),
+    (imports_at_the_top, STORE, "class A:\n    async def b(self):\n        import os"),
+    (imports_at_the_top, STORE, "def state():\n    importlib.import_module('app.main')"),
+    (routes_have_one_gate, ROUTES, "@router.get('/claims')\ndef f(ask: Question): ..."),
+    (routes_have_one_gate, ROUTES, "@router.delete('/c')\ndef f(read: Reading, write: Editing): ..."),
+    (
+        routes_have_one_gate,
+        ROUTES,
+        "@router.post(PATH)\nasync def f(write: Annotated[Write, Depends(x)]): ...",
+    ),
+    (routes_have_one_gate, "app/main.py", "@app.get('/debug')\ndef f(): ..."),
+    (writes_through_the_one_door, STORE, "def f(session):\n    session.add(row)"),
+    (writes_through_the_one_door, STORE, "def f(self):\n    self.session.delete(row)"),
+    (writes_through_the_one_door, STORE, "def f(write_session):\n    write_session.bulk_save_objects([])"),
+    (
+        writes_through_the_one_door,
+        STORE,
+        "from sqlalchemy import update as u\ndef f(s):\n    s.execute(u(Claim))",
+    ),
+    (writes_through_the_one_door, STORE, "from sqlmodel import delete\nx = delete(Claim)"),
+    (writes_through_the_one_door, STORE, "import sqlalchemy as sa\nx = sa.insert(Claim)"),
+    (writes_through_the_one_door, STORE, "from sqlalchemy.dialects.sqlite import insert\nx = insert(Claim)"),
+    (writes_through_the_one_door, STORE, "def f(s):\n    s.execute(table(Claim).insert())"),
+    (writes_through_the_one_door, STORE, "def f(s):\n    s.execute(Claim.__table__.update())"),
+    (writes_through_the_one_door, STORE, "def f(s, t):\n    s.execute(text(f'DELETE FROM {t}'))"),
+    (writes_through_the_one_door, STORE, "SQL = '''\n    UPDATE claims SET text = 'x' '''"),
+    (writes_through_the_one_door, "app/access/store.py", "def find(session):\n    session.add(key)"),
+    (commits_at_the_boundary_only, STORE, "def f(session):\n    session.commit()"),
+    (commits_at_the_boundary_only, STORE, "def f(session):\n    session.rollback()"),
+    (commits_at_the_boundary_only, ROUTES, "def f(session):\n    with session.begin_nested(): ..."),
+    (settings_alone_read_the_environment, "app/cli.py", "import os\nx = os.environ['HOME']"),
+    (settings_alone_read_the_environment, "app/cli.py", "from os import getenv"),
+    (settings_alone_read_the_environment, "app/cli.py", "from pydantic_settings import BaseSettings"),
+    (functions_are_short, STORE, "def f():\n" + "    x = 1\n" * 50),
+    (functions_are_short, STORE, "class A:\n    async def f(self):\n" + "        x = 1\n" * 50),
+    (files_are_short, STORE, "x = 1\n" * 401),
+    (suppressions_name_their_code, STORE, "x = 1  # type: " + "ignore"),
+    (suppressions_name_their_code, STORE, "x = 1  # no" + "qa"),
+    (suppressions_name_their_code, STORE, "# ruff: no" + "qa"),
+    (suppressions_name_their_code, STORE, "# fmt: " + "off"),
+    (suppressions_name_their_code, "tests/test_x.py", "warnings.simplefilter('ignore')"),
+    (suppressions_name_their_code, "tests/test_x.py", "@pytest.mark.filterwarnings('ignore')\ndef f(): ..."),
+    *((names_no_place_of_its_making, "requirements.lock", f"https://files.{host}/x") for host in REGISTRIES),
+    (names_no_place_of_its_making, "docs/a.md", "see /" + "work/main"),
+    (names_no_place_of_its_making, "docs/a.md", "cd /" + "home/ann/project"),
+    (names_no_place_of_its_making, "docs/a.md", "cd /" + "Users/ann"),
+    (names_no_place_of_its_making, "Dockerfile", "COPY x /" + "root/.cache"),
+    (locks_are_whole, "requirements.lock", "--index-url https://example.org/simple"),
+    (locks_are_whole, "requirements.lock", "a @ https://example.org/a.whl --hash=sha256:" + "0" * 64),
+    (locks_are_whole, "requirements.lock", "a==1.0"),
+    (locks_are_whole, "requirements.lock", "a>=1.0 \\\n    --hash=sha256:" + "0" * 64),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), BAD, ids=lambda value: getattr(value, "__name__", ""))
+def test_each_rule_bites(rule: Rule, path: str, text: str) -> None:
+    assert list(rule(Source(path, text)))
+
+
+def test_no_rule_goes_without_a_bad_example_or_a_reason() -> None:
+    assert KEPT.keys() == {rule for rule, _, _ in BAD}
+    assert [rule.__name__ for rule in KEPT if not rule.__doc__] == []
+
+
+def test_whoever_may_write_past_the_door_still_does() -> None:
+    """An allowance that outlives its need is an open door."""
+    used = {(source.path, place) for source in app_files() for place, _ in _writes(source)}
+    assert used >= ALLOWED_TO_WRITE.keys()
+
+
+# --- the house as a whole ----------------------------------------------------------------------
+
+
+def lengths() -> list[int]:
+    return sorted(lines for source in app_files() for _, lines in _lengths(source))
+
+
+def test_most_functions_are_read_at_a_glance() -> None:
+    """A limit invites functions just under it: where one in ten has 45 lines or more, reading is work."""
+    found = lengths()
+    assert len(found) > 100
+    assert statistics.median(found) <= MEDIAN
+    assert statistics.quantiles(found, n=10)[-1] <= NINE_IN_TEN
+
+
+def test_every_route_that_is_served_has_one_gate(tmp_path: Path) -> None:
+    """A router made elsewhere, or a route of another class, slips past whoever reads the source."""
+    app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/record.db", secret="-" * 32))
+    gated = [route for route in app.state.routes if isinstance(route, Route)]
+    assert len(gated) > 30
+    assert [(route.path, len(route.gates)) for route in gated if len(route.gates) != 1] == []
+    assert {route.path for route in app.state.routes if route not in gated} == OPEN
+    beside = {getattr(route, "path", None) for route in app.routes} - {None}
+    assert beside == {"/openapi.json", "/static-offline-docs", "/docs", "/docs/oauth2-redirect"}
+
+
+def test_types_and_warnings_are_strict() -> None:
+    """A check that was switched off for a day stayed off."""
+    project = (ROOT / "pyproject.toml").read_text()
+    for line in ("strict = true", 'packages = ["app", "tests", "migrations"]', 'filterwarnings = ["error"]'):
+        assert line in project.splitlines()
