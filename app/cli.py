@@ -104,7 +104,7 @@ def serve(
         listening = config.bind_socket()
     except SystemExit:  # the reason is logged
         sys.exit(f"Nothing can listen on {host}, port {port}: choose another with --host or --port.")
-    # asyncio does not set it on sockets made as uvicorn makes them: every answer would wait for an ACK, 40 ms.
+    # asyncio does not set it on a socket that uvicorn has bound: an answer in parts would wait for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _say_where(*listening.getsockname()[:2])
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         description=ABOUT,
         redoc_url=None,
+        redirect_slashes=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},

@@ -1,7 +1,7 @@
 """What the tests stand on.
 
 Whatever touches data runs twice, on SQLite and on a real PostgreSQL (see `postgres.py`): `room` is a newsroom
-with a fresh base, cloned from one that was migrated once for the whole run; `seeded` has the seed in it. Both
+with a fresh base, cloned from one that was migrated once for the whole run; `seeded` has the seed in it. They
 are asked over HTTP, on a real socket, by a real client. Each worker has one server, which answers with the
 application of the test that is running. Nothing is mocked.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
 from tests.postgres import running_postgres
 
@@ -57,6 +58,13 @@ def seeded(bases: Bases, server: Server) -> Iterator[Newsroom]:
     """A newsroom with the seed's records."""
     with bases.fresh(seeded=True) as url, Newsroom(server, url) as newsroom:
         yield newsroom
+
+
+@pytest.fixture
+def furnished(seeded: Newsroom) -> Newsroom:
+    """A newsroom with something in it for every operation: the contract tests call them all."""
+    furnish(seeded)
+    return seeded
 
 
 @pytest.fixture(scope="session")

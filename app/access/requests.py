@@ -55,11 +55,6 @@ class House:
     db: Database
     secret: bytes
 
-    @property
-    def cursors(self) -> Cursors:
-        """The maker of this base's cursors."""
-        return Cursors(self.secret)
-
 
 S = TypeVar("S", bound=ReadSession)
 
@@ -108,9 +103,13 @@ class Read(_Call[ReadSession]):
     def __enter__(self) -> ReadSession:
         return self._stack.enter_context(self.house.db.read())
 
+    @property
+    def _cursors(self) -> Cursors:
+        return Cursors(self.house.secret, self.request.url.path)
+
     def after(self, question: Question) -> Sequence[Any] | None:
         """The sort keys that the question's cursor stands for."""
-        return self.house.cursors.read(question)
+        return self._cursors.read(question)
 
     def answer(self, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
         """One record."""
@@ -120,7 +119,7 @@ class Read(_Call[ReadSession]):
 
     def page(self, question: Question, data: Sequence[Any], last: Any) -> Response:
         """One page of a list."""
-        body, link = page_body(self.request, self.house.cursors, question, data, last)
+        body, link = page_body(self.request, self._cursors, question, data, last)
         return respond(self.request, body, headers={**self.cache, **link})
 
 

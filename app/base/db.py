@@ -1,6 +1,7 @@
 """Engines, sessions and the one transaction of a request, alike on SQLite and PostgreSQL."""
 
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ WRITE_LOCK = 0x6F74720001
 
 _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
+_SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupted", re.IGNORECASE)
+
 CONNECT_SECONDS, POOL_SECONDS, STATEMENT_MS = 3, 5, 15_000
 
 
@@ -60,6 +63,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[ReadSession]:
         """A snapshot of the base. Raises Unavailable if the database is away."""
+        if self.sqlite and not Path(str(self.url.database)).exists():  # to connect would make an empty one
+            raise Unavailable(f"There is no base at {self.url.database}: python -m app migrate makes one.")
         options = {} if self.sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         with (
             outage_is_a_problem(),
@@ -81,7 +86,12 @@ class Database:
         ):
             event.listen(session, "after_begin", self._take_turn)
             yield session
-            session.commit()
+            try:
+                session.commit()
+            except BaseException:
+                # SQLite leaves the transaction open, and its one writer would never begin another.
+                connection.invalidate()
+                raise
 
     @contextmanager
     def schema_change(self) -> Iterator[Connection]:
@@ -128,6 +138,8 @@ def outage_is_a_problem() -> Iterator[None]:
     except TimeoutError as fault:
         raise Unavailable("Every database connection is busy.") from fault
     except OperationalError as fault:
+        if isinstance(fault.orig, sqlite.Error) and not _SQLITE_OUTAGE.search(str(fault.orig)):
+            raise  # SQLite's word for a faulty statement too
         raise Unavailable("The database does not answer.") from fault
     except DBAPIError as fault:
         if fault.connection_invalidated:

@@ -48,9 +48,10 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class Cursors:
-    """Makes and reads cursors with the base's secret."""
+    """Makes and reads the cursors of one list, which is known by its path, with the base's secret."""
 
     secret: bytes
+    path: str
 
     def make(self, question: Question, last: tuple[Any, ...]) -> str:
         """The cursor that goes on after the row with these sort keys."""
@@ -74,7 +75,7 @@ class Cursors:
 
     def _sign(self, question: Question, body: bytes) -> bytes:
         asked = question.model_dump_json(exclude={"cursor", "limit"}).encode()
-        message = type(question).__name__.encode() + b"\0" + asked + b"\0" + body
+        message = self.path.encode() + b"\0" + asked + b"\0" + body
         return hmac.digest(self.secret, b"cursor\0" + message, hashlib.sha256)[:16]
 
 

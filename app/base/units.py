@@ -6,6 +6,7 @@ are the short scale.
 """
 
 import difflib
+from collections.abc import Iterable
 from decimal import Decimal, localcontext
 
 SCALES = {
@@ -84,6 +85,7 @@ def scaled(number: Decimal, factor: Decimal) -> Decimal:
         return number * factor
 
 
-def _near(word: str, known: object) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)  # type: ignore[call-overload]
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _near(word: str, known: Iterable[str]) -> str:
+    folded = {name.casefold(): name for name in sorted(known)}
+    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.4)
+    return f"; did you mean {folded[close[0]]!r}?" if close else ""

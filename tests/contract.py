@@ -1,0 +1,182 @@
+"""Every route, found in the application itself, and what it takes to call it: an address, a body, a key."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import httpx
+
+from app.access.model import Role, RoleName
+from app.base.ids import noun_of
+from tests.newsroom import Json, Newsroom, match, ok, ruling
+
+ROLES: tuple[RoleName, ...] = get_args(RoleName)
+CALLERS: tuple[RoleName | None, ...] = (None, *ROLES)
+MORE_THAN_THERE_ARE = 200
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method at a path, as the OpenAPI document has it."""
+
+    method: str
+    path: str
+    document: Json
+    schema: Json | None
+    """The schema of its body, if it takes one."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def role(self) -> Role:
+        return Role[self.document["x-role"]]
+
+    @property
+    def reads(self) -> bool:
+        return self.method == "GET"
+
+    @property
+    def lists(self) -> bool:
+        return self.reads and "limit" in self.query
+
+    @property
+    def query(self) -> dict[str, Json]:
+        """The schemas of its query parameters."""
+        return {p["name"]: p["schema"] for p in self.document["parameters"] if p["in"] == "query"}
+
+    @property
+    def if_match(self) -> bool:
+        return any(p["name"] == "If-Match" for p in self.document["parameters"])
+
+    @property
+    def example(self) -> Any:
+        """A body that the document gives as an example, or None if it takes none."""
+        assert self.schema is None or self.schema.get("examples"), f"{self} has no example of a body"
+        return self.schema["examples"][0] if self.schema else None
+
+    @property
+    def nowhere(self) -> str:
+        """An address of it at which nothing is."""
+        return re.sub(r"{\w+}", "nothing-here", self.path)
+
+    def allows(self, role: RoleName | None, *, public: bool) -> bool:
+        """Whether the document promises to let that role in."""
+        if role is None:
+            return public and self.role is Role.reader
+        return Role[role] >= self.role
+
+
+def operations(room: Newsroom) -> list[Operation]:
+    """Every operation of the document."""
+    document = room.app.openapi()
+    return [
+        Operation(method.upper(), path, operation, _body(document, operation))
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def _body(document: Json, operation: Json) -> Json | None:
+    if "requestBody" not in operation:
+        return None
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    [whole] = [each for each in schema.get("anyOf", [schema]) if each != {"type": "null"}]
+    return resolved(document, whole)
+
+
+def resolved(document: Json, schema: Json) -> Json:
+    """A schema, or the one that it refers to."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: Json = document["components"]["schemas"][name] if name else schema
+    return found
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+def places(room: Newsroom, path: str) -> Iterator[str]:
+    """The addresses that a path stands for in the base, found in the lists above it."""
+    above, brace, rest = path.partition("/{")
+    if not brace:
+        yield path
+        return
+    for found in _ids(room, above):
+        yield from places(room, f"{above}/{found}{rest.partition('}')[2]}")
+
+
+def _ids(room: Newsroom, path: str) -> list[str]:
+    listed = [row["id"] for row in whole(room, path)]
+    if path.count("/") > 2 or not listed:
+        return listed
+    # Some that no list shows, such as an entity that is merged into another, are in the ledger.
+    written = whole(room, "/v1/changes", resource=noun_of(listed[0]))
+    return [*listed, *sorted({entry["resource_id"] for entry in written} - set(listed))]
+
+
+def place(room: Newsroom, path: str) -> str:
+    """The first address that a path stands for."""
+    found = next(places(room, path), None)
+    assert found is not None, f"the base of the test has nothing at {path}: see furnish()"
+    return found
+
+
+def whole(room: Newsroom, path: str, **query: Any) -> list[Json]:
+    """All rows of a list, in its usual order."""
+    rows: list[Json] = []
+    cursor: Json = {}
+    while True:
+        page = ok(room.admin.get(path, params={"limit": MORE_THAN_THERE_ARE, **query, **cursor}))
+        rows += page["data"]
+        if page["next_cursor"] is None:
+            return rows
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def call(
+    room: Newsroom, operation: Operation, at: str, *, by: httpx.Client | None = None, **headers: str
+) -> httpx.Response:
+    """The operation as its document has it, with the example as its body, for any version."""
+    condition = {"If-Match": "*"} if operation.if_match else {}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    client, body = by or room.admin, operation.example
+    return client.request(operation.method, at, json=body, headers={**condition, **named})
+
+
+# --- a base with something in it for every operation --------------------------------------------
+
+
+def furnish(room: Newsroom) -> None:
+    """Adds to the seed what it has none of: rulings, claims in every standing, a merged entity, texts."""
+    ruled, held, withdrawn, *proposed = (
+        room.claim(f"Claim {n} of the contract.", said=f"2024-01-0{n}") for n in range(1, 6)
+    )
+    _rule(room, room.admin, ruled)
+    [first] = room.get(f"/v1/claims/{ruled['id']}/reviews")["data"]
+    correction = {"verdict": "half_true", "corrects": first["id"], "correction_note": "It was misread."}
+    room.review(ruled, by=room.admin, **correction)
+    room.take(held, by=room.admin)
+    note = {"note": "Stated twice."}
+    ok(room.admin.post(f"/v1/claims/{withdrawn['id']}/withdrawal", headers=match(withdrawn), json=note))
+    with room.with_settings(four_eyes=True) as strict:
+        for claim in proposed:
+            _rule(strict, strict.checker, claim)
+    for n in (1, 2):
+        source = room.source(f"https://example.org/contract/{n}", f"Source {n}", published=f"202{n}")
+        for text in ("A text.", "The text, corrected."):
+            ok(room.admin.post(f"/v1/sources/{source['id']}/snapshots", json={"text": text}))
+    twin = room.entity("A twin")
+    merged = room.admin.post(
+        "/v1/entities/a-twin/merge", headers=match(twin), json={"into": "vladimir-putin"}
+    )
+    ok(merged)
+    ok(room.admin.patch("/v1/entities/china", headers={"If-Match": "*"}, json={"description": "A country."}))
+    ok(room.admin.patch(f"/v1/sources/{source['id']}", headers={"If-Match": "*"}, json={"title": "Another"}))
+
+
+def _rule(room: Newsroom, by: httpx.Client, claim: Json) -> None:
+    proofs = [{"url": f"https://example.org/{n}", "stance": "refutes"} for n in (1, 2)]
+    room.take(claim, by=by)
+    path = f"/v1/claims/{claim['id']}/reviews"
+    ok(by.post(path, headers={"If-Match": "*"}, json=ruling(evidence=proofs)))

@@ -1,0 +1,103 @@
+"""The OpenAPI document: valid, true to the answers, and readable without the internet."""
+
+import re
+from typing import Any
+
+import httpx
+import jsonschema
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.contract import operations, place
+from tests.newsroom import Json, Newsroom, ok
+
+
+def document(room: Newsroom) -> Json:
+    return ok(room.anyone.get("/openapi.json"))
+
+
+def validator(room: Newsroom, schema: Json) -> Any:
+    """A validator for a schema of the document."""
+    whole = {**schema, "components": document(room)["components"]}
+    return jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker())
+
+
+def test_is_valid_3_1(room: Newsroom) -> None:
+    whole = document(room)
+    assert whole["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(whole).validate()
+    names = [operation.document["operationId"] for operation in operations(room)]
+    assert len(set(names)) == len(names)
+
+
+def test_says_what_a_key_is_needed_for(room: Newsroom) -> None:
+    assert document(room)["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for operation in operations(room):
+        free = operation.role.name == "reader"
+        assert operation.document["security"] == ([{}, {"key": []}] if free else [{"key": []}]), operation
+    with room.with_settings(public_reading=False) as private:
+        assert {str(o.document["security"]) for o in operations(private)} == {"[{'key': []}]"}
+
+
+def test_has_every_refusal_in_the_one_form(room: Newsroom) -> None:
+    for operation in operations(room):
+        refusals = {s: r for s, r in operation.document["responses"].items() if s >= "400"}
+        assert {"400", "401", "403", "404", "422", "500", "503"} <= refusals.keys(), operation
+        assert (operation.reads and "409" not in refusals) or "412" in refusals, operation
+        assert {tuple(each["content"]) for each in refusals.values()} == {("application/problem+json",)}
+
+
+def test_has_an_example_of_every_body(seeded: Newsroom) -> None:
+    bodies = [operation for operation in operations(seeded) if operation.schema]
+    assert len(bodies) >= 14
+    for operation in bodies:
+        check = validator(seeded, operation.schema or {})
+        assert operation.example is not None, operation
+        check.validate(operation.example)
+
+
+def test_describes_the_answers_that_are_given(furnished: Newsroom) -> None:
+    for operation in operations(furnished):
+        if operation.reads:
+            schema = operation.document["responses"]["200"]["content"]["application/json"]["schema"]
+            check = validator(furnished, schema)
+            query = {"limit": 200} if operation.lists else {}
+            answer = ok(furnished.admin.get(place(furnished, operation.path), params=query))
+            faults = [f"{list(fault.path)}: {fault.message}" for fault in check.iter_errors(answer)]
+            assert faults == [], operation
+            assert_nothing_undescribed(check.schema, schema, answer, str(operation))
+
+
+def assert_nothing_undescribed(root: Json, schema: Json, answer: Any, where: str) -> None:
+    """Every member of an answer has its place in the schema."""
+    if "$ref" in schema:
+        schema = root["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    branches = [each for each in schema.get("anyOf", [schema]) if each != {"type": "null"}]
+    if (isinstance(answer, dict) and "properties" in branches[0]) or "$ref" in branches[0]:
+        if "$ref" in branches[0]:
+            return assert_nothing_undescribed(root, branches[0], answer, where)
+        unknown = (answer or {}).keys() - branches[0]["properties"].keys()
+        assert not unknown, f"{where}: {unknown}"
+        for name, value in (answer or {}).items():
+            assert_nothing_undescribed(root, branches[0]["properties"][name], value, f"{where}.{name}")
+    if isinstance(answer, list):
+        for value in answer:
+            assert_nothing_undescribed(root, branches[0]["items"], value, where)
+    return None
+
+
+def test_its_page_works_without_the_internet(room: Newsroom) -> None:
+    page = room.anyone.get("/docs", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(assets) >= 3
+    for asset in assets:
+        assert not httpx.URL(asset).is_absolute_url, asset
+        assert room.anyone.get(asset).status_code == 200, asset
+    assert "https://" not in re.sub(r"<!--.*?-->", "", page.text)
+
+
+def test_leads_to_what_each_problem_means(room: Newsroom) -> None:
+    page = room.anyone.get("/problems").text
+    refused = room.anyone.get("/v1/nothing").json()
+    assert f"id={refused['type'].partition('#')[2]}>" in page
+    assert room.anyone.get("/", follow_redirects=True).url.path == "/docs"
