@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.base.body import StrictRequest
-from app.base.errors import Invalid, Malformed, NotAcceptable, UnsupportedMediaType, nearest
+from app.base.errors import Invalid, Malformed, NotAcceptable, NotFound, UnsupportedMediaType, nearest
 
 JSON, PROBLEM, MERGE_PATCH = (
     "application/json",
@@ -61,6 +61,7 @@ class Route(APIRoute):
         async def handle(request: Request) -> Response:
             for gate in gates:
                 await gate.admit(request)
+            _check_path(request)
             check_query(request, known)
             _check_accept(request)
             if has_body:
@@ -78,6 +79,11 @@ def _fields_of_query_models(route: APIRoute) -> set[str]:
             if isinstance(model, type) and issubclass(model, BaseModel):
                 names |= set(model.model_fields)
     return names
+
+
+def _check_path(request: Request) -> None:
+    if any("\x00" in str(value) for value in request.path_params.values()):  # PostgreSQL cannot be asked
+        raise NotFound("Nothing has a NUL in its id.")
 
 
 def check_query(request: Request, known: Iterable[str]) -> None:

@@ -1,0 +1,230 @@
+"""Bad input: a clear refusal in the one form, and a base that stays as it was."""
+
+import json
+import re
+import socket
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.contract import operations, place
+from tests.newsroom import Json, Newsroom, match, ok, problem
+
+CLAIM: Json = {"text": "Said once.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+
+
+def claim(**more: Any) -> bytes:
+    return json.dumps({**CLAIM, **more}).encode()
+
+
+def figure(**more: Any) -> bytes:
+    return claim(figures=[{"measure": "gas", "value": "1", "unit": "m3", **more}])
+
+
+BODIES: dict[str, tuple[bytes, int]] = {
+    "no body": (b"", 422),
+    "not JSON": (b"text=Said", 400),
+    "cut off": (claim()[:-5], 400),
+    "two documents": (claim() + claim(), 400),
+    "not UTF-8": (b'{"text": "\xff\xfe"}', 400),
+    "UTF-16": (claim().decode().encode("utf-16"), 400),
+    "a list": (b"[]", 422),
+    "a string": (b'"claim"', 422),
+    "null": (b"null", 422),
+    "a key twice": (b'{"text": "a", "text": "b"}', 400),
+    "NaN": (figure().replace(b'"1"', b"NaN"), 400),
+    "Infinity": (figure().replace(b'"1"', b"-Infinity"), 400),
+    "1e400": (figure().replace(b'"1"', b"1e400"), 400),
+    "an exponent beyond counting": (figure().replace(b'"1"', b"1e99999999999999999999"), 400),
+    "60 digits": (figure().replace(b'"1"', b"1" * 60), 422),
+    "6000 digits": (figure().replace(b'"1"', b"1" * 6000), 400),
+    "60 digits in a string": (figure(value="1" * 60), 422),
+    "NaN in a string": (figure(value="NaN"), 422),
+    "nested a thousand deep": (b'{"about":' + b"[" * 1000 + b"]" * 1000 + b"}", 400),
+    "nested a hundred thousand deep": (b"[" * 100_000, 400),
+    "a lone surrogate": (claim(text="\ud800"), 422),
+    "a NUL": (claim(text="a\x00b"), 422),
+    "a NUL in a key": (claim(**{"te\x00xt": "a"}), 422),
+    "an escape character": (claim(text="\x1b[31mred"), 422),
+    "nothing but spaces": (claim(text=" \n\t"), 422),
+    "a text too long": (claim(text="x" * 20_001), 422),
+    "an unknown field": (claim(speaker="vladimir-putin"), 422),
+    "an unknown field within": (figure(unti="m3"), 422),
+    "null where a value is needed": (claim(text=None), 422),
+    "null for a list": (claim(about=None), 422),
+    "a number for a text": (claim(text=5), 422),
+    "a boolean for a text": (claim(text=True), 422),
+    "a text for a boolean": (figure(is_record="true"), 422),
+    "a boolean for a number": (figure(value=True), 422),
+    "no speaker": (claim(speakers=[]), 422),
+    "a speaker that is not there": (claim(speakers=["vladimir-putn"]), 422),
+    "a speaker twice": (claim(speakers=["vladimir-putin", {"entity": "vladimir-putin"}]), 422),
+    "an id of another noun": (claim(speakers=["clm_01m87gne0veherp8apm1m6sqm3"]), 422),
+    "an id of nothing": (claim(repeats="clm_01m87gne0veherp8apm1m6sqm3"), 422),
+    "a day that does not exist": (claim(said="2023-02-30"), 422),
+    "a month that does not exist": (claim(said="2023-13"), 422),
+    "a date in words": (claim(said="last Tuesday"), 422),
+    "a date a thousand long": (claim(said="2023" * 250), 422),
+    "a due day that does not exist": (claim(due="2023-02-29"), 422),
+    "a due moment": (claim(due="2023-02-28T00:00:00Z"), 422),
+    "an unknown mode": (claim(mode="quote"), 422),
+    "an unknown language": (claim(language="not a language"), 422),
+    "a topic that is no slug": (claim(topics=["Energy & Gas"]), 422),
+    "an unknown unit": (figure(unit="furlong"), 422),
+    "a hundred and one figures": (claim(figures=[{"measure": "a", "value": "1", "unit": "1"}] * 101), 422),
+    "a source that is not there": (claim(appearances=[{"source": "https://example.org/none"}]), 422),
+    "a source that is no URL": (claim(appearances=[{"source": "\\\\share"}]), 422),
+}
+
+
+def test_a_claim_that_cannot_be_is_refused_and_leaves_no_trace(room: Newsroom) -> None:
+    room.entity()
+    headers = {"Content-Type": "application/json"}
+    with room.unchanged():
+        for name, (body, status) in BODIES.items():
+            answer = room.reporter.post("/v1/claims", content=body, headers=headers)
+            assert answer.status_code == status, f"{name}: {answer.status_code} {answer.text}"
+            refused = problem(answer, status)
+            assert len(answer.content) < 5_000, name
+            assert status == 400 or refused["errors"], name
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "says"),
+    [
+        ({"speakrs": ["x"]}, "/speakrs", "did you mean 'speakers'?"),
+        ({"speakers": ["vladimir-putn"]}, "/speakers/0", "did you mean vladimir-putin?"),
+        ({"figures": [{"measure": "a", "value": "1", "unit": "bcmm"}]}, "/figures/0", "did you mean 'bcm'?"),
+        ({"figures": [{"mesure": "a"}]}, "/figures/0/mesure", "did you mean 'measure'?"),
+        ({"about": ["a", "nato"]}, "/about/0", "There is no entity a"),
+    ],
+)
+def test_a_refusal_points_at_what_is_wrong_and_names_the_nearest(
+    room: Newsroom, body: Json, pointer: str, says: str
+) -> None:
+    room.entity()
+    refused = problem(room.reporter.post("/v1/claims", json={**CLAIM, **body}), 422)
+    faults = {fault["pointer"]: fault["detail"] for fault in refused["errors"]}
+    assert says in faults[pointer], faults
+
+
+def test_an_id_of_another_noun_is_said_to_be_one(seeded: Newsroom) -> None:
+    ids = [
+        seeded.get(f"/v1/{nouns}", limit=1)["data"][0]["id"] for nouns in ("claims", "entities", "sources")
+    ]
+    for path in ("claims", "entities", "sources"):
+        for other in ids:
+            answer = seeded.anyone.get(f"/v1/{path}/{other}")
+            if answer.status_code != 200:
+                assert "is the id of a" in problem(answer, 404)["detail"]
+
+
+def test_a_stale_version_a_low_role_and_an_ended_key_change_nothing(room: Newsroom) -> None:
+    record = room.claim()
+    path, headers = f"/v1/claims/{record['id']}", match(record)
+    ok(room.reporter.patch(path, headers=headers, json={"text": "Said twice."}))
+    revoked, token = room.key("editor", "Revoked")
+    ok(room.admin.delete(f"/v1/keys/{revoked}"))
+    _, expired = room.key("editor", "Expired", expires_at="2020-01-01T00:00:00Z")
+    with room.unchanged():
+        problem(room.reporter.patch(path, headers=headers, json={"text": "Never."}), 412, "stale")
+        problem(room.reader.post("/v1/claims", json=CLAIM), 403, "forbidden")
+        for ended in (token, expired, "otr_" + "x" * 43):
+            sent = {"Authorization": f"Bearer {ended}"}
+            problem(room.anyone.post("/v1/claims", json=CLAIM, headers=sent), 401, "unauthorized")
+
+
+def test_a_source_is_not_added_twice_under_two_spellings(room: Newsroom) -> None:
+    source = room.source("https://example.org/report")
+    with room.unchanged():
+        again = {"url": "HTTP://Example.org:80/x/../report?utm_source=y#z", "title": "Again"}
+        refused = problem(room.reporter.post("/v1/sources", json=again), 409, "conflict")
+    assert refused["existing"] == source["id"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["2023-03-22T10:00:00", "0", 0, "2023-02-30T00:00:00Z", "99999-01-01T00:00:00Z", ""]
+)
+def test_a_moment_has_its_zone_and_exists(room: Newsroom, moment: Any) -> None:
+    body = {"name": "Desk", "role": "checker", "expires_at": moment}
+    with room.unchanged():
+        refused = problem(room.admin.post("/v1/keys", json=body), 422)
+    assert refused["errors"][0]["pointer"] == "/expires_at"
+
+
+# --- bodies too large --------------------------------------------------------------------------
+
+
+def test_a_body_too_large_is_refused_and_the_next_request_is_served(room: Newsroom) -> None:
+    with room.with_settings(max_body_bytes=2000) as small:
+        small.entity()
+        with small.unchanged():
+            large = claim(text="x" * 3000)
+            headers = {"Content-Type": "application/json"}
+            problem(small.reporter.post("/v1/claims", content=large, headers=headers), 413, "too-large")
+            parts = (large[n : n + 100] for n in range(0, len(large), 100))
+            problem(small.reporter.post("/v1/claims", content=parts, headers=headers), 413, "too-large")
+        ok(small.reporter.post("/v1/claims", json=CLAIM))
+
+
+def test_a_body_that_is_announced_but_never_sent_is_refused_at_once(room: Newsroom) -> None:
+    host, port = room.server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"POST /v1/claims HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+# --- hostile words -----------------------------------------------------------------------------
+
+HOSTILE = (
+    *("", " ", "'", "' OR 1=1 --", '"; DROP TABLE claims; --', "%", "_", "\\", "%00", "\x00", "\ud7ff\ue000"),
+    *(
+        "𝕏" * 50,
+        "null",
+        "true",
+        "-1",
+        "0",
+        "1e400",
+        "9" * 60,
+        "9223372036854775808",
+        "NaN",
+        "../../etc",
+        "{}",
+    ),
+    *("[]", "<script>", "clm_01m87gne0veherp8apm1m6sqm3", "clm_zzzzzzzzzzzzzzzzzzzzzzzzzz", "2023-02-30"),
+    *(
+        "0000",
+        "0001-01-01",
+        "9999-12-31",
+        "-99999-01-01",
+        "https://",
+        "https://[::1",
+        "wikidata:",
+        "x" * 5000,
+    ),
+)
+
+
+def test_no_word_in_a_query_or_a_path_breaks_anything(furnished: Newsroom) -> None:
+    with furnished.unchanged():
+        for operation in operations(furnished):
+            if not operation.reads:
+                continue
+            at = place(furnished, operation.path)
+            for word in HOSTILE:
+                for name in operation.query:
+                    answer = furnished.admin.get(at, params={name: word})
+                    assert answer.status_code in (200, 400, 404, 422), f"{operation} {name}={word!r}"
+                    if not answer.is_success:
+                        problem(answer, answer.status_code)
+
+
+def test_no_word_in_a_path_breaks_anything(furnished: Newsroom) -> None:
+    words = [word for word in HOSTILE if word and "/" not in word]
+    for operation in operations(furnished):
+        if operation.reads and "{" in operation.path:
+            for word in words:
+                answer = furnished.admin.get(re.sub(r"{\w+}", quote(word), operation.path))
+                assert answer.status_code in (404, 422), f"{operation} at {word!r}: {answer.status_code}"
+                problem(answer, answer.status_code)
