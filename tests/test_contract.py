@@ -1,0 +1,183 @@
+"""What every route keeps to, whatever it is about: the tests find the routes themselves."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+
+from app.base.http import Route
+from tests.contract import CALLERS, Operation, operations, place, places, whole
+from tests.newsroom import Json, Newsroom, ok, problem
+
+ENCODINGS = ("identity", "gzip", "br", "zstd")
+JSON = {"Content-Type": "application/json"}
+
+
+def reading(room: Newsroom) -> Iterator[tuple[Operation, str]]:
+    """Every GET, with an address of it at which there is something."""
+    for operation in operations(room):
+        if operation.reads:
+            yield operation, place(room, operation.path)
+
+
+def writing(room: Newsroom) -> list[Operation]:
+    return [operation for operation in operations(room) if not operation.reads]
+
+
+# --- what a route says of itself ---------------------------------------------------------------
+
+
+def test_every_route_has_one_gate_and_says_what_it_does(room: Newsroom) -> None:
+    routes = [route for route in room.app.state.routes if isinstance(route, Route)]
+    assert [route.path for route in routes if len(route.gates) != 1] == []
+    documented = operations(room)
+    assert len(documented) == sum(len(route.methods or ()) for route in routes) > 30
+    for operation in documented:
+        for what in ("operationId", "tags", "summary", "description"):
+            assert operation.document[what], f"{operation} has no {what}"
+
+
+# --- who may -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("public", [True, False], ids=["public", "private"])
+def test_a_role_that_is_too_low_is_refused_before_the_body_is_looked_at(
+    furnished: Newsroom, public: bool
+) -> None:
+    calls = [(o, place(furnished, o.path) if o.reads else o.nowhere) for o in operations(furnished)]
+    with furnished.with_settings(public_reading=public) as room, room.unchanged():
+        for role in CALLERS:
+            client: httpx.Client = getattr(room, role or "anyone")
+            for operation, at in calls:
+                answer = client.request(operation.method, at, content=b"{", headers=JSON)
+                expected = 200 if operation.reads else 400 if operation.schema else 404
+                if not operation.allows(role, public=public):
+                    expected = 403 if role else 401
+                assert answer.status_code == expected, f"{operation} as {role}: {answer.text}"
+                if expected != 200:
+                    problem(answer, expected)
+
+
+def test_a_key_that_has_ended_opens_nothing_at_all(furnished: Newsroom) -> None:
+    revoked, token = furnished.key("admin", "Revoked")
+    ok(furnished.admin.delete(f"/v1/keys/{revoked}"))
+    _, expired = furnished.key("admin", "Expired", expires_at="2020-01-01T00:00:00Z")
+    wrong = (f"Bearer {token}", f"Bearer {expired}", "Bearer otr_unknown", "Bearer", "Basic YTpi", "Bearer é")
+    with furnished.unchanged():
+        for operation in operations(furnished):
+            for header in wrong:
+                sent = [(b"Authorization", header.encode())]
+                answer = furnished.anyone.request(operation.method, operation.nowhere, headers=sent)
+                refused = problem(answer, 401, "unauthorized")
+                assert answer.headers["www-authenticate"] == "Bearer", f"{operation} with {header}"
+                assert token not in str(refused)
+
+
+# --- lists -------------------------------------------------------------------------------------
+
+
+def listing(room: Newsroom) -> Iterator[tuple[Operation, str]]:
+    """Every list, at an address at which it has some rows."""
+    for operation in operations(room):
+        if operation.lists:
+            found = (at for at in places(room, operation.path) if len(whole(room, at)) > 1)
+            at = next(found, None)
+            assert at is not None, f"{operation} has nothing to page through: see furnish()"
+            yield operation, at
+
+
+def orders(operation: Operation) -> list[dict[str, str]]:
+    sorts = operation.query.get("sort", {}).get("enum", [None])
+    named = [{"sort": sort} if sort else {} for sort in sorts]
+    return [{**sort, "order": order} for sort in named for order in ("asc", "desc")]
+
+
+def walk(room: Newsroom, at: str, **query: Any) -> list[Json]:
+    """A list's rows, page by page, as its answers lead on."""
+    rows: list[Json] = []
+    following: str | None = str(httpx.URL(at, params=query))
+    while following:
+        answer = room.admin.get(following)
+        page = ok(answer)
+        assert len(page["data"]) <= query["limit"], following
+        rows += page["data"]
+        led = answer.links.get("next", {}).get("url")
+        cursor = dict(parse_qsl(urlsplit(led or "").query)).get("cursor")
+        assert cursor == page["next_cursor"], f"Link and next_cursor differ: {following}"
+        following = led
+    return rows
+
+
+def names(rows: list[Json]) -> list[str]:
+    """What tells the rows of a list apart."""
+    return [str(row.get("id") or row.get("seq") or sorted(row.items(), key=str)) for row in rows]
+
+
+def test_a_walk_meets_every_row_once_however_long_its_steps(furnished: Newsroom) -> None:
+    for operation, at in listing(furnished):
+        for order in orders(operation):
+            every = walk(furnished, at, limit=200, **order)
+            assert Counter(names(every)).most_common(1)[0][1] == 1, f"{operation} {order} doubles a row"
+            for limit in (1, 7):
+                assert walk(furnished, at, limit=limit, **order) == every, f"{operation} {order} by {limit}"
+        for down, up in zip(orders(operation)[1::2], orders(operation)[::2], strict=True):
+            there, back = (walk(furnished, at, limit=200, **way) for way in (down, up))
+            assert there == back[::-1], f"{operation} {up} is not {down} reversed"
+
+
+def test_a_walk_loses_and_doubles_nothing_while_others_write(furnished: Newsroom) -> None:
+    lists = list(listing(furnished))
+    rounds = [(o, at, order, names(walk(furnished, at, limit=200, **order))) for o, at in lists
+              for order in orders(o)]  # fmt: skip
+    stop: list[bool] = []
+
+    def write() -> int:
+        number = 0
+        while not stop:
+            number += 1
+            furnished.claim(f"Written meanwhile {number}.", about=[furnished.entity(f"New {number}")["id"]])
+            source = furnished.source(f"https://example.org/meanwhile/{number}")
+            ok(furnished.admin.post(f"/v1/sources/{source['id']}/snapshots", json={"text": f"{number}"}))
+        return number
+
+    with ThreadPoolExecutor(1) as writer:
+        written = writer.submit(write)
+        try:
+            for operation, at, order, before in rounds:
+                met = names(walk(furnished, at, limit=5, **order))
+                assert Counter(met).most_common(1)[0][1] == 1, f"{operation} {order} doubles a row"
+                assert set(before) <= set(met), f"{operation} {order} loses a row"
+                assert [name for name in met if name in set(before)] == before, f"{operation} {order}"
+        finally:
+            stop.append(True)
+        assert written.result() > 5
+
+
+def test_a_cursor_is_good_for_its_own_question_only(furnished: Newsroom) -> None:
+    cursors: dict[str, str] = {}
+    lists = list(listing(furnished))
+    for operation, at in lists:
+        for order in orders(operation):
+            answer = furnished.admin.get(at, params={"limit": 1, **order})
+            cursors[str(httpx.URL(at, params=order))] = ok(answer)["next_cursor"]
+    given = list(cursors.values())
+    assert len(set(given)) == len(given)
+    for n, (question, own) in enumerate(cursors.items()):
+        middle = len(own) // 2
+        changed = own[:middle] + ("A" if own[middle] != "A" else "B") + own[middle + 1 :]
+        of_others = (given[n - 1], given[n - 2], given[n - 7])
+        for wrong in (changed, own[:-4], f"{own}AAAA", "x", "", "é", *of_others):
+            answer = furnished.admin.get(httpx.URL(question).copy_merge_params({"cursor": wrong}))
+            assert answer.status_code == 400, f"{question} with {wrong}: {answer.text}"
+            problem(answer, 400, "malformed")
+
+
+def test_a_page_has_from_one_to_two_hundred_rows(furnished: Newsroom) -> None:
+    for operation, at in listing(furnished):
+        for wrong in ("0", "-1", "201", "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2"):
+            refused = problem(furnished.admin.get(at, params={"limit": wrong}), 422, "invalid")
+            assert refused["errors"][0]["pointer"] == "limit", f"{operation} with limit {wrong}"

@@ -1,0 +1,230 @@
+"""The values that records are made of: dates, numbers, units, texts, addresses, bodies, ids."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from app.base import types, units
+from app.base.body import merge_patch, strict_json
+from app.base.errors import Malformed
+from app.base.ids import new_id, noun_of
+from app.base.page import Cursors, Question
+from app.base.times import span
+from app.base.types import canonical_url, exact, plain
+
+# --- dates -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "earliest", "latest"),
+    [
+        ("2023-03-21", (2023, 3, 21), (2023, 3, 21)),
+        ("2023-02", (2023, 2, 1), (2023, 2, 28)),
+        ("2024-02", (2024, 2, 1), (2024, 2, 29)),
+        ("2022", (2022, 1, 1), (2022, 12, 31)),
+        ("2022?", (2022, 1, 1), (2022, 12, 31)),
+        ("2022~", (2022, 1, 1), (2022, 12, 31)),
+        ("2023-03-20/2023-03-22", (2023, 3, 20), (2023, 3, 22)),
+        ("../2023-03-19", (1, 1, 1), (2023, 3, 19)),
+        ("2018/..", (2018, 1, 1), (9999, 12, 31)),
+        ("2022/2023", (2022, 1, 1), (2023, 12, 31)),
+        ("202X", (2020, 1, 1), (2029, 12, 31)),
+    ],
+)
+def test_an_edtf_date_covers_its_days(text: str, earliest: Any, latest: Any) -> None:
+    assert (span(text).earliest, span(text).latest) == (date(*earliest), date(*latest))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "2023-02-29", "2023-13", "2023-00", "2023-04-31", "23-04-01", "yesterday", "2023-3-1", "../..",
+     "2023/2022", "2023-03-21T10:00", "2023-03-21/", "x" * 500, "2023--01", "0000-00-00"],
+)  # fmt: skip
+def test_a_date_that_does_not_exist_is_refused(text: str) -> None:
+    if text == "2023-03-21/":  # an interval whose end is unknown
+        assert span(text).latest == date.max
+    else:
+        with pytest.raises(ValueError, match=r"date|period"):
+            span(text)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(st.sampled_from("0123456789-/.?~X T"), max_size=25))
+def test_whatever_is_written_is_a_span_or_a_value_error(text: str) -> None:
+    try:
+        found = span(text)
+    except ValueError:
+        return
+    assert found.earliest <= found.latest
+
+
+# --- numbers and units -------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**20), max_value=10**20))
+def test_a_number_is_kept_to_the_last_digit(number: Decimal) -> None:
+    assert exact(number) == number
+    assert Decimal(plain(exact(number))) == number
+    assert "e" not in plain(number).lower()
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("98e9", "98000000000"), ("4.500", "4.5"), ("-0", "0"), ("0.000", "0"), ("-0.10", "-0.1")],
+)
+def test_a_number_is_written_plainly(number: str, shown: str) -> None:
+    assert plain(exact(Decimal(number))) == shown
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1" * 39, "1e38", "0." + "1" * 19, "1e-19", "1e9999"])
+def test_a_number_beyond_exactness_is_refused(number: str) -> None:
+    with pytest.raises(ValueError, match=r"digits|finite"):
+        exact(Decimal(number))
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "factor", "code"),
+    [
+        ("bcm", None, "1e9", "m3"), ("m3", "billion", "1e9", "m3"), ("USD", "trillion", "1e12", "USD"),
+        ("percent", None, "1", "%"), ("mt", None, "1e6", "t"), ("people", "thousand", "1e3", "{person}"),
+    ],
+)  # fmt: skip
+def test_scale_words_are_resolved(unit: str, scale: str | None, factor: str, code: str) -> None:
+    assert units.resolve(unit, scale) == (Decimal(factor), code)
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "near"), [("bcmm", None, "bcm"), ("usd", None, "USD"), ("m3", "bilion", "billion")]
+)
+def test_an_unknown_unit_meets_the_nearest(unit: str, scale: str | None, near: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean '{near}'"):
+        units.resolve(unit, scale)
+
+
+# --- texts and addresses -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["https://example.org/a?b=1", "HTTPS://EXAMPLE.ORG:443/a?b=1", "http://example.org/./a?b=1#c",
+     "https://example.org/x/../a?utm_source=z&b=1", "http://example.org:80/a?b=1&fbclid=q"],
+)  # fmt: skip
+def test_an_address_has_one_spelling(spelling: str) -> None:
+    assert canonical_url(spelling) == "https://example.org/a?b=1"
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(max_size=60) | st.text(max_size=60).map("https://example.org/".__add__))
+def test_an_address_is_canonical_once_and_for_all(text: str) -> None:
+    try:
+        once = canonical_url(text)
+    except ValueError:
+        return
+    assert canonical_url(once) == once
+    assert len(once) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (types.Language, ["en", "zh-Hant", "pt-BR"], ["english language", "e", "en_US", "", "x" * 40]),
+        (types.Slug, ["a", "power-of-siberia-2"], ["A", "a--b", "-a", "a-", "a b", "é", "", "x" * 101]),
+        (types.Url, ["https://example.org/ü"], ["ftp://x", "javascript:alert(1)", "//x", "https://", "x"]),
+        (types.Line, ["a b"], ["a\nb", "\x00", "", "   ", "x" * 501]),
+        (types.Moment, ["2023-03-22T09:30:00Z", "2023-03-22T09:30:00.5+03:00"], ["2023-03-22", "now", 1]),
+        (types.Day, ["2024-02-29"], ["2023-02-29", "2023-W12-3", "20230321", 20230321]),
+        (types.Flag, [True, False], [1, 0, "true", None]),
+        (types.Count, [0, 2**53 - 1], [-1, 2**53, "5", True, 1.5]),
+    ],
+)  # fmt: skip
+def test_a_value_is_what_it_says(kind: Any, good: list[Any], bad: list[Any]) -> None:
+    adapter = TypeAdapter(kind)
+    for value in good:
+        adapter.validate_python(value)
+    for value in bad:
+        with pytest.raises(ValidationError):
+            adapter.validate_python(value)
+
+
+# --- bodies ------------------------------------------------------------------------------------
+
+RFC_7396 = [
+    ({"a": "b"}, {"a": "c"}, {"a": "c"}), ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+    ({"a": "b"}, {"a": None}, {}), ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}), ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}), ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), RFC_7396)
+def test_a_merge_patch_is_applied_as_the_rfc_has_it(target: Any, patch: Any, result: Any) -> None:
+    before = repr(target)
+    assert merge_patch(target, patch) == result
+    assert repr(target) == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"NaN", b"-Infinity", b'{"a":1,"a":2}', b"\xff", b"[1,]", b"1e999", b"1" * 61, b"", b"[" * 9999]
+)  # fmt: skip
+def test_json_is_read_strictly(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        strict_json(body)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=50) | st.text('[]{}:,"0123456789.eE-ntf', max_size=50).map(str.encode))
+def test_whatever_is_sent_is_json_or_malformed(body: bytes) -> None:
+    with suppress(Malformed):
+        strict_json(body)
+
+
+def test_numbers_in_json_are_exact() -> None:
+    assert strict_json(b"190000000000.123456789012") == Decimal("190000000000.123456789012")
+
+
+# --- ids and cursors ---------------------------------------------------------------------------
+
+
+def test_ids_tell_their_noun_and_their_order() -> None:
+    ids = [new_id("clm") for _ in range(500)]
+    assert ids == sorted(ids)
+    assert {noun_of(each) for each in ids} == {"claim"}
+    for other in (
+        "clm_",
+        "clm_01m87gne0veherp8apm1m6sqmu",
+        "vladimir-putin",
+        "xxx_01m87gne0veherp8apm1m6sqm3",
+    ):
+        assert noun_of(other) is None
+
+
+def altered(cursor: str, place: int) -> str:
+    other = "A" if cursor[place] != "A" else "B"
+    return cursor[:place] + other + cursor[place + 1 :]
+
+
+def test_a_cursor_goes_on_where_it_was_made_and_nowhere_else() -> None:
+    here = Cursors(b"secret", "/v1/claims")
+    cursor = here.make(Question(), (date(2023, 3, 21), "clm_x"))
+    assert here.read(Question(cursor=cursor)) == ["2023-03-21", "clm_x"]
+    assert here.read(Question(cursor=cursor, limit=7)) == ["2023-03-21", "clm_x"]
+    refused: list[Callable[[], Any]] = [
+        lambda: Cursors(b"other", "/v1/claims").read(Question(cursor=cursor)),
+        lambda: Cursors(b"secret", "/v1/sources").read(Question(cursor=cursor)),
+        lambda: here.read(Question(cursor=cursor, order="asc")),
+        *(lambda n=n: here.read(Question(cursor=altered(cursor, n))) for n in range(len(cursor) - 1)),
+        *(lambda c=c: here.read(Question(cursor=c)) for c in ("", "x", "é", cursor[:-3], cursor + "AAAA")),
+    ]
+    for each in refused:
+        with pytest.raises(Malformed):
+            each()
