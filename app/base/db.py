@@ -60,10 +60,15 @@ class Database:
         self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
 
+    @property
+    def missing(self) -> bool:
+        """Whether this is a SQLite file that is not there."""
+        return self.sqlite and not Path(str(self.url.database)).exists()
+
     @contextmanager
     def read(self) -> Iterator[ReadSession]:
         """A snapshot of the base. Raises Unavailable if the database is away."""
-        if self.sqlite and not Path(str(self.url.database)).exists():  # to connect would make an empty one
+        if self.missing:  # to connect would make an empty one
             raise Unavailable(f"There is no base at {self.url.database}: python -m app migrate makes one.")
         options = {} if self.sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         with (

@@ -45,6 +45,8 @@ def newest() -> str | None:
 
 def current(db: Database) -> str | None:
     """The revision that the base has; None before the first migration. Raises Unavailable."""
+    if db.missing:
+        return None
     with db.read() as session:
         return MigrationContext.configure(session.connection()).get_current_revision()
 
