@@ -181,3 +181,14 @@ def test_a_page_has_from_one_to_two_hundred_rows(furnished: Newsroom) -> None:
         for wrong in ("0", "-1", "201", "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2"):
             refused = problem(furnished.admin.get(at, params={"limit": wrong}), 422, "invalid")
             assert refused["errors"][0]["pointer"] == "limit", f"{operation} with limit {wrong}"
+
+
+def test_a_page_takes_the_same_few_queries_however_long_it_is(furnished: Newsroom) -> None:
+    for operation, at in listing(furnished):
+        counts = []
+        for limit in (1, 2, 200):
+            with furnished.queries() as sent:
+                ok(furnished.admin.get(at, params={"limit": limit}))
+            counts.append(len(sent))
+        assert len(set(counts)) == 1, f"{operation}: {counts}"
+        assert counts[0] <= 12, f"{operation}: {counts}"
