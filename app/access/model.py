@@ -4,11 +4,11 @@ from datetime import datetime
 from enum import IntEnum
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
-from app.base.types import Id, Instant, Line, Moment, Shape, one_of
+from app.base.types import Id, Instant, Line, Moment, Shape, example, one_of
 from app.changes.model import Record
 
 
@@ -58,11 +58,7 @@ class Idempotency(SQLModel, table=True):
 class KeyIn(Shape):
     """A key to make: whose it is, what it may do and until when."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "Fact desk", "role": "checker", "expires_at": "2099-12-31T00:00:00Z"}]
-        }
-    )
+    model_config = example({"name": "Fact desk", "role": "checker", "expires_at": "2099-12-31T00:00:00Z"})
 
     name: Line
     role: RoleName

@@ -89,7 +89,9 @@ class Database:
             self.writer.connect() as connection,
             WriteSession(connection, autoflush=False, expire_on_commit=False) as session,
         ):
-            event.listen(session, "after_begin", self._take_turn)
+            event.listen(
+                session, "after_begin", lambda _session, _transaction, connection: self._take_turn(connection)
+            )
             yield session
             try:
                 session.commit()
@@ -108,19 +110,16 @@ class Database:
                 connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
             try:
                 with connection.begin():
-                    yield self._locked_for_migration(connection)
+                    if not self.sqlite:
+                        connection.execute(text("SET LOCAL statement_timeout = 0"))
+                    self._take_turn(connection)
+                    yield connection
                     if self.sqlite:
                         _check_references(connection)
             finally:
                 connection.invalidate()  # its foreign keys are off
 
-    def _locked_for_migration(self, connection: Connection) -> Connection:
-        if not self.sqlite:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
-        return connection
-
-    def _take_turn(self, _session: Session, _transaction: Any, connection: Connection) -> None:
+    def _take_turn(self, connection: Connection) -> None:
         if not self.sqlite:  # SQLite has taken its turn by BEGIN IMMEDIATE
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from app.base.errors import Problem, tree
 from app.base.http import PROBLEM, Route
+from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -64,16 +65,16 @@ def listed(model: type[BaseModel]) -> Responses:
     return answers(_page_of(model))
 
 
-def partial(model: type[BaseModel], **example: Any) -> type[BaseModel]:
+def partial(model: type[BaseModel], **body: Any) -> type[BaseModel]:
     """The body of a JSON Merge Patch (RFC 7396) for `model`: any of its fields, each of which may be
-    null. What null clears, and whether it may, the patched whole decides. `example` is for the document.
+    null. What null clears, and whether it may, the patched whole decides. `body` is the example.
     """
     fields: dict[str, Any] = {
         name: (field.rebuild_annotation() | None, None) for name, field in model.model_fields.items()
     }
     doc = f"Any of the fields of {model.__name__}; null clears one that can be empty."
     name = model.__name__.removesuffix("In") + "Patch"
-    config: ConfigDict = {**model.model_config, "json_schema_extra": {"examples": [example]}}
+    config: ConfigDict = {**model.model_config, **example(body)}
     return create_model(name, __doc__=doc, __config__=config, **fields)
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
@@ -115,6 +115,11 @@ class Shape(BaseModel):
     """What a body may say: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def example(body: Mapping[str, Any]) -> ConfigDict:
+    """A body for the reference; to be the `model_config` of a shape, which keeps what it inherits."""
+    return ConfigDict(json_schema_extra={"examples": [dict(body)]})
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")

@@ -10,10 +10,10 @@ from sqlmodel import col
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
 from app.base.page import Page, page
-from app.base.sql import select, table
+from app.base.sql import Query, select, table
 from app.changes.model import Part
 from app.changes.store import By, save
-from app.claims.anchors import Place, Selector, locate, nearest_passage, same_words, surroundings
+from app.claims.anchors import Selector, locate, nearest_passage, same_words, surroundings
 from app.claims.documents import ANCHOR
 from app.claims.documents import anchor as anchor_document
 from app.claims.model import Anchor, Appearance, Claim
@@ -85,10 +85,9 @@ def _anchor(
         return anchor
     if segment.end is not None and segment.end > len(kept.text):
         raise Invalid.at(f"{pointer}/end", f"is past the text's end, {len(kept.text)}")
-    place = _look_up(kept.text, anchor)
-    if claim.mode in _QUOTING and place.state not in ("exact", "normalised"):
+    look_up(anchor, kept.text)
+    if claim.mode in _QUOTING and anchor.state not in ("exact", "normalised"):
         raise _not_there(kept, segment.exact, pointer)
-    _settle(anchor, kept.text, place)
     return anchor
 
 
@@ -99,16 +98,16 @@ def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
     return Invalid.at(pointer, detail, nearest_passage=passage)
 
 
-def _look_up(text: str, anchor: Anchor) -> Place:
-    return locate(text, Selector(anchor.exact, anchor.prefix, anchor.suffix, anchor.start))
-
-
-def _settle(anchor: Anchor, text: str, place: Place) -> None:
-    anchor.state, anchor.score = place.state, place.score
+def look_up(quoted: Any, text: str) -> None:
+    """Looks a quote up in a text and notes its place on the row (an anchor's columns: `exact`, `prefix`,
+    `suffix`, `start`, `end`, `state`, `score`).
+    """
+    place = locate(text, Selector(quoted.exact, quoted.prefix, quoted.suffix, quoted.start))
+    quoted.state, quoted.score = place.state, place.score
     if place.start is not None:
-        anchor.start, anchor.end = place.start, place.end
+        quoted.start, quoted.end = place.start, place.end
         prefix, suffix = surroundings(text, place)
-        anchor.prefix, anchor.suffix = anchor.prefix or prefix, anchor.suffix or suffix
+        quoted.prefix, quoted.suffix = quoted.prefix or prefix, quoted.suffix or suffix
 
 
 def check_again(session: WriteSession, snapshot: Snapshot, *, by: By) -> dict[str, int]:
@@ -140,7 +139,7 @@ def _check_claim(session: WriteSession, claim: Claim, snapshot: Snapshot, *, by:
     for row in _rows(session, Anchor, claim.id):
         anchor = Anchor(**row._mapping)
         if anchor.appearance in here:
-            _settle(anchor, snapshot.text or "", _look_up(snapshot.text or "", anchor))
+            look_up(anchor, snapshot.text or "")
             states.append(anchor.state)
         anchors.append(anchor)
     parts: dict[str, Sequence[Part]] = {"appearances": appearances, "anchors": anchors}
@@ -154,20 +153,21 @@ def _rows(session: ReadSession, part: Any, claim_id: str) -> Sequence[Row[Any]]:
     return session.execute(query.order_by(*rows.primary_key.columns)).all()
 
 
+def _printed(*columns: Any) -> Query:
+    """Segments with the appearance that each belongs to."""
+    return select(*columns).join(
+        Appearance,
+        (col(Appearance.claim_id) == col(Anchor.claim_id))
+        & (col(Appearance.position) == col(Anchor.appearance)),
+    )
+
+
 def of_source(
     session: ReadSession, source_id: str, ask: AnchorQuestion, after: Sequence[Any] | None
 ) -> Page[dict[str, Any]]:
     """A page of the segments that are quoted from a source, by claim."""
     columns = [getattr(Anchor, name) for name in (*ANCHOR, "claim_id", "position")]
-    query = (
-        select(*columns, Appearance.snapshot_id)
-        .join(
-            Appearance,
-            (col(Appearance.claim_id) == col(Anchor.claim_id))
-            & (col(Appearance.position) == col(Anchor.appearance)),
-        )
-        .where(col(Appearance.source_id) == source_id)
-    )
+    query = _printed(*columns, Appearance.snapshot_id).where(col(Appearance.source_id) == source_id)
     if ask.state:
         query = query.where(col(Anchor.state).in_(ask.state))
     found = page(session, query, [col(Anchor.claim_id), col(Anchor.position)], ask, after)
@@ -180,12 +180,7 @@ def of_source(
 def verify(session: ReadSession) -> Iterator[str]:
     """Yields each quote that is called exact and does not stand where its anchor says."""
     quoted = (
-        select(Anchor.claim_id, Anchor.exact, Anchor.start, Anchor.end, Snapshot.text)
-        .join(
-            Appearance,
-            (col(Appearance.claim_id) == col(Anchor.claim_id))
-            & (col(Appearance.position) == col(Anchor.appearance)),
-        )
+        _printed(Anchor.claim_id, Anchor.exact, Anchor.start, Anchor.end, Snapshot.text)
         .join(Snapshot, col(Snapshot.id) == col(Appearance.snapshot_id))
         .where(col(Anchor.state) == "exact", col(Snapshot.text).is_not(None))
         .order_by(Anchor.claim_id)

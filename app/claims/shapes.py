@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
 from pydantic import Field as Describe
 
 from app.base import units
@@ -21,6 +21,7 @@ from app.base.types import (
     Shape,
     Slug,
     exact,
+    example,
 )
 from app.claims.anchors import AnchorState
 from app.claims.model import Agreement, Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
@@ -104,31 +105,27 @@ class FigureIn(Shape):
 class ClaimIn(Shape):
     """A claim. A direct quote without anchors is looked for in its source by its own text."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = example(
+        {
+            "text": "The parameters of the pipeline to China have been finalized.",
+            "mode": "paraphrase",
+            "kind": "fact",
+            "language": "en",
+            "speakers": [{"entity": "vladimir-putin", "title": "President of Russia"}],
+            "about": ["power-of-siberia-2"],
+            "topics": ["energy"],
+            "said": "2023-03-21",
+            "place": "Moscow",
+            "figures": [
                 {
-                    "text": "The parameters of the pipeline to China have been finalized.",
-                    "mode": "paraphrase",
-                    "kind": "fact",
-                    "language": "en",
-                    "speakers": [{"entity": "vladimir-putin", "title": "President of Russia"}],
-                    "about": ["power-of-siberia-2"],
-                    "topics": ["energy"],
-                    "said": "2023-03-21",
-                    "place": "Moscow",
-                    "figures": [
-                        {
-                            "measure": "natural gas supply",
-                            "value": "98",
-                            "unit": "bcm",
-                            "comparator": "ge",
-                            "kind": "promised",
-                            "period": "2030",
-                        }
-                    ],
+                    "measure": "natural gas supply",
+                    "value": "98",
+                    "unit": "bcm",
+                    "comparator": "ge",
+                    "kind": "promised",
+                    "period": "2030",
                 }
-            ]
+            ],
         }
     )
 

@@ -36,6 +36,9 @@ from app.sources.store import resolve as resolve_sources
 _QUOTED = frozenset({"appearances", "mode", "text", "original_text"})
 """The fields that decide what is looked up in a source's text."""
 
+_FIELD = {"figure_about": "figures"}
+"""The field that a part comes from, where it has another name."""
+
 # --- writing -----------------------------------------------------------------------------------
 
 
@@ -53,7 +56,7 @@ def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
 def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collection[str], *, by: By) -> None:
     """Gives the named fields of a claim their new values. Raises as `state` does."""
     parts = _fill(session, record, claim)
-    changed = {name: parts[name] for name in parts if name.replace("figure_about", "figures") in fields}
+    changed = {name: rows for name, rows in parts.items() if _FIELD.get(name, name) in fields}
     if _QUOTED & set(fields):  # a quote that a text has since refuted must not stand in the way of the rest
         changed |= _printed(session, record, claim)
     if "repeats" in fields:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 from pydantic import Field as Describe
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
 from app.base.page import Question
-from app.base.types import Edtf, Id, Language, Line, Prose, Shape, Slug, one_of
+from app.base.types import Edtf, Id, Language, Line, Prose, Shape, Slug, example, one_of
 from app.changes.model import Part, Record
 
 EntityKind = Literal["person", "organization", "country", "place", "project", "document", "event", "concept"]
@@ -117,20 +117,16 @@ class AffiliationIn(Shape):
 class EntityIn(Shape):
     """An entity. Without a slug, one is made of its name."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "kind": "person",
-                    "name": "Dmitry Medvedev",
-                    "description": "President of Russia from 2008 to 2012.",
-                    "aliases": [{"name": "Дмитрий Медведев", "language": "ru"}],
-                    "external_ids": [{"scheme": "wikidata", "value": "Q23530"}],
-                    "affiliations": [
-                        {"organization": "russia", "title": "President", "period": "2008-05-07/2012-05-07"}
-                    ],
-                }
-            ]
+    model_config = example(
+        {
+            "kind": "person",
+            "name": "Dmitry Medvedev",
+            "description": "President of Russia from 2008 to 2012.",
+            "aliases": [{"name": "Дмитрий Медведев", "language": "ru"}],
+            "external_ids": [{"scheme": "wikidata", "value": "Q23530"}],
+            "affiliations": [
+                {"organization": "russia", "title": "President", "period": "2008-05-07/2012-05-07"}
+            ],
         }
     )
 
@@ -146,9 +142,7 @@ class EntityIn(Shape):
 class MergeIn(Shape):
     """The entity that this one is the same as."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"into": "vladimir-putin", "reason": "Two spellings of one name."}]}
-    )
+    model_config = example({"into": "vladimir-putin", "reason": "Two spellings of one name."})
 
     into: Ref
     reason: Prose | None = None

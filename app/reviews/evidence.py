@@ -15,10 +15,10 @@ from app.base.page import Page, Question, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
 from app.changes.store import By, save
-from app.claims.anchors import Selector, locate, surroundings
 from app.claims.documents import anchor
 from app.claims.model import Claim
 from app.claims.quotes import check_again as check_claims_again
+from app.claims.quotes import look_up
 from app.entities.model import Entity
 from app.reviews.model import Evidence, EvidenceIn
 from app.sources.model import Snapshot, SnapshotIn, Source
@@ -46,21 +46,11 @@ def gather(session: WriteSession, claim: Claim, evidence: EvidenceIn, *, by: By,
                 setattr(record, name, value)
             record.state = "unchecked"
             if kept is not None and kept.text is not None:
-                _look_up(record, kept.text)
+                look_up(record, kept.text)
             if record.state == "orphaned":
                 raise Invalid.at(f"{at}/anchor", "is not in the source's text")
     save(session, record, by=by, action="evidence.gather")
     return record
-
-
-def _look_up(record: Evidence, text: str) -> None:
-    selector = Selector(record.exact or "", record.prefix, record.suffix, record.start)
-    place = locate(text, selector)
-    record.state, record.score = place.state, place.score
-    if place.start is not None:
-        record.start, record.end = place.start, place.end
-        prefix, suffix = surroundings(text, place)
-        record.prefix, record.suffix = record.prefix or prefix, record.suffix or suffix
 
 
 def archive_text(
@@ -80,7 +70,7 @@ def archive_text(
     )
     for record in session.execute(waiting.order_by(col(Evidence.id))).scalars().all():
         record.snapshot_id = kept.id
-        _look_up(record, kept.text or "")
+        look_up(record, kept.text or "")
         save(session, record, by=by, action="evidence.anchor")
     return kept, counts
 

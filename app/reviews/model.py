@@ -5,12 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, model_validator
 from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
-from app.base.types import Exact, Id, Instant, Line, Moment, Number, Prose, Shape, Url, one_of
+from app.base.types import Exact, Id, Instant, Line, Moment, Number, Prose, Shape, Url, example, one_of
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
 from app.claims.model import Attribution, Verdict
@@ -121,15 +121,11 @@ class Decision(Record, table=True):
 class EvidenceIn(Shape):
     """A passage of a source (with its anchor), a source as a whole, or a page by its URL."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "url": "https://example.org/gas-exports",
-                    "stance": "refutes",
-                    "note": "The table on page 3.",
-                }
-            ]
+    model_config = example(
+        {
+            "url": "https://example.org/gas-exports",
+            "stance": "refutes",
+            "note": "The table on page 3.",
         }
     )
 
@@ -160,16 +156,12 @@ class RatingIn(Shape):
 class ReviewIn(Shape):
     """A ruling: a verdict (is it true), an attribution (did they say it), or both, with the reason."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "verdict": "mostly_false",
-                    "attribution": "confirmed",
-                    "summary": "He said it, but no contract has been signed.",
-                    "evidence": [{"url": "https://example.org/gas-exports", "stance": "refutes"}],
-                }
-            ]
+    model_config = example(
+        {
+            "verdict": "mostly_false",
+            "attribution": "confirmed",
+            "summary": "He said it, but no contract has been signed.",
+            "evidence": [{"url": "https://example.org/gas-exports", "stance": "refutes"}],
         }
     )
 
@@ -205,7 +197,7 @@ class ReviewIn(Shape):
 class AssignmentIn(Shape):
     """Who takes the claim and for how long; by default the caller, for the time that the house has set."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"minutes": 60}]})
+    model_config = example({"minutes": 60})
 
     minutes: Annotated[int | None, Describe(strict=True, ge=1, le=43_200)] = None
     assignee: Annotated[str | None, Describe(description="Another key's id; editors only.")] = None
@@ -214,7 +206,7 @@ class AssignmentIn(Shape):
 class DecisionIn(Shape):
     """A word to the proposer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "The second source says the same."}]})
+    model_config = example({"note": "The second source says the same."})
 
     note: Prose | None = None
 
@@ -222,7 +214,7 @@ class DecisionIn(Shape):
 class WithdrawalIn(Shape):
     """Why the claim is withdrawn, for everyone to read."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "It was recorded twice."}]})
+    model_config = example({"note": "It was recorded twice."})
 
     note: Prose
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Date, Text, UniqueConstraint
 from sqlmodel import Field
@@ -24,6 +24,7 @@ from app.base.types import (
     Shape,
     TextList,
     Url,
+    example,
     one_of,
 )
 from app.changes.model import Record
@@ -92,12 +93,8 @@ class SnapshotIn(Shape):
     in NFC with LF line ends, and `length` its code points; given with a text, they are checked.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"text": "The parameters have been finalized.", "retrieved_at": "2023-03-22T09:30:00Z"}
-            ]
-        }
+    model_config = example(
+        {"text": "The parameters have been finalized.", "retrieved_at": "2023-03-22T09:30:00Z"}
     )
 
     text: Document | None = None
@@ -113,19 +110,15 @@ class SnapshotIn(Shape):
 class SourceIn(Shape):
     """A published document, with a first snapshot of its text if there is one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "url": "https://example.org/2023/03/22/what-was-agreed",
-                    "title": "What was agreed",
-                    "publisher": "rfe-rl",
-                    "authors": ["Reid Standish"],
-                    "published": "2023-03-22",
-                    "language": "en",
-                    "kind": "article",
-                }
-            ]
+    model_config = example(
+        {
+            "url": "https://example.org/2023/03/22/what-was-agreed",
+            "title": "What was agreed",
+            "publisher": "rfe-rl",
+            "authors": ["Reid Standish"],
+            "published": "2023-03-22",
+            "language": "en",
+            "kind": "article",
         }
     )
 
