@@ -122,6 +122,13 @@ def place(room: Newsroom, path: str) -> str:
     return found
 
 
+def reading(room: Newsroom) -> Iterator[tuple[Operation, str]]:
+    """Every GET, with an address of it at which there is something."""
+    for operation in operations(room):
+        if operation.reads:
+            yield operation, place(room, operation.path)
+
+
 def whole(room: Newsroom, path: str, **query: Any) -> list[Json]:
     """All rows of a list, in its usual order."""
     rows: list[Json] = []
@@ -167,10 +174,8 @@ def furnish(room: Newsroom) -> None:
         for text in ("A text.", "The text, corrected."):
             ok(room.admin.post(f"/v1/sources/{source['id']}/snapshots", json={"text": text}))
     twin = room.entity("A twin")
-    merged = room.admin.post(
-        "/v1/entities/a-twin/merge", headers=match(twin), json={"into": "vladimir-putin"}
-    )
-    ok(merged)
+    same = {"into": "vladimir-putin"}
+    ok(room.admin.post("/v1/entities/a-twin/merge", headers=match(twin), json=same))
     ok(room.admin.patch("/v1/entities/china", headers={"If-Match": "*"}, json={"description": "A country."}))
     ok(room.admin.patch(f"/v1/sources/{source['id']}", headers={"If-Match": "*"}, json={"title": "Another"}))
 

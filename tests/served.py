@@ -2,61 +2,74 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.newsroom import SECRET
+import httpx
 
-ROOT = Path(__file__).parents[1]
+from app.base import schema
+
+APP = [sys.executable, "-m", "app"]
+
+
+def environment(url: str, **settings: str) -> dict[str, str]:
+    """The environment with no other setting than these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RECORD_")}
+    return {**kept, "RECORD_DATABASE_URL": url, **settings}
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server that answers at `url`, and the environment that it and its commands share."""
+    """A server in a process of its own."""
 
-    url: str
-    process: "subprocess.Popen[str]"
-    environment: Mapping[str, str]
+    process: subprocess.Popen[str]
     said: str
+    log: Path
+
+    @property
+    def url(self) -> str:
+        [found] = re.findall(r"answers at (http://\S+)", self.said)
+        return str(found)
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30)
+
+    def wait_until_ready(self) -> None:
+        with self.client() as client:
+            for _ in range(600):
+                try:
+                    if client.get("/readyz").status_code == 200:
+                        return
+                except httpx.TransportError:
+                    assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
 
 
 @contextmanager
-def served(database_url: str, *options: str, **settings: str) -> Iterator[Served]:
-    """`python -m app serve` on a free port; ended by SIGTERM, and it must end well."""
-    environment = {
-        "RECORD_DATABASE_URL": database_url,
-        "RECORD_SECRET": SECRET,
-        **{f"RECORD_{name.upper()}": value for name, value in settings.items()},
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "serve", "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    ) as process:
-        said = _until_it_answers(process)
-        url = re.search(r"answers at (http://\S+)", said)
-        assert url is not None, said
-        try:
-            yield Served(url[1], process, environment, said)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            rest, _ = process.communicate(timeout=20)
-        assert process.returncode == 0, rest
-
-
-def _until_it_answers(process: "subprocess.Popen[str]") -> str:
-    lines: list[str] = []
+def served(env: dict[str, str], log: Path, *options: str) -> Iterator[Served]:
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*APP, "serve", "--port", "0", *options],
+            cwd=schema.ROOT, env=env, stdout=subprocess.PIPE, stderr=file, text=True,
+        )  # fmt: skip
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if "startup complete" in line:
-            break
-    return "".join(lines)
+    try:
+        said = ""
+        while "key create" not in said:
+            line = process.stdout.readline()
+            assert line, f"{said}{log.read_text()}"
+            said += line
+        server = Served(process, said, log)
+        server.wait_until_ready()
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -178,35 +178,14 @@ def test_a_body_that_is_announced_but_never_sent_is_refused_at_once(room: Newsro
 # --- hostile words -----------------------------------------------------------------------------
 
 HOSTILE = (
-    *("", " ", "'", "' OR 1=1 --", '"; DROP TABLE claims; --', "%", "_", "\\", "%00", "\x00", "\ud7ff\ue000"),
-    *(
-        "𝕏" * 50,
-        "null",
-        "true",
-        "-1",
-        "0",
-        "1e400",
-        "9" * 60,
-        "9223372036854775808",
-        "NaN",
-        "../../etc",
-        "{}",
-    ),
-    *("[]", "<script>", "clm_01m87gne0veherp8apm1m6sqm3", "clm_zzzzzzzzzzzzzzzzzzzzzzzzzz", "2023-02-30"),
-    *(
-        "0000",
-        "0001-01-01",
-        "9999-12-31",
-        "-99999-01-01",
-        "https://",
-        "https://[::1",
-        "wikidata:",
-        "x" * 5000,
-    ),
-)
+    "", " ", "'", "' OR 1=1 --", '"; DROP TABLE claims; --', "%", "_", "\\", "%00", "\x00", "\ud7ff\ue000",
+    "𝕏" * 50, "null", "true", "-1", "0", "1e400", "9" * 60, "9223372036854775808", "NaN", "../../etc", "{}",
+    "[]", "<script>", "clm_01m87gne0veherp8apm1m6sqm3", "clm_zzzzzzzzzzzzzzzzzzzzzzzzzz", "2023-02-30",
+    "0000", "0001-01-01", "9999-12-31", "-99999-01-01", "https://", "https://[::1", "wikidata:", "x" * 5000,
+)  # fmt: skip
 
 
-def test_no_word_in_a_query_or_a_path_breaks_anything(furnished: Newsroom) -> None:
+def test_no_word_in_a_query_breaks_anything(furnished: Newsroom) -> None:
     with furnished.unchanged():
         for operation in operations(furnished):
             if not operation.reads:

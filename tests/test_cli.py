@@ -12,14 +12,11 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
@@ -28,8 +25,8 @@ from app.base.db import Database, engine_url
 from app.changes.store import document, entries, entry_hash
 from app.cli import main
 from tests.newsroom import SECRET, Bases, Json, Newsroom, PostgresBases, SqliteBases, ok
+from tests.served import APP, Served, environment, served
 
-APP = [sys.executable, "-m", "app"]
 NO_SERVER = "serve --host 192.0.2.1"
 """Cannot listen at that address (RFC 5737), so that it ends even where it should have been refused before."""
 
@@ -47,12 +44,6 @@ class Done:
         """What is said, which is one line."""
         [line] = self.err.strip().splitlines()
         return line
-
-
-def environment(url: str, **settings: str) -> dict[str, str]:
-    """The environment with no other setting than these."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RECORD_")}
-    return {**kept, "RECORD_DATABASE_URL": url, **settings}
 
 
 def run(arguments: Sequence[str], env: dict[str, str]) -> Done:
@@ -84,58 +75,6 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Done(1 if failed else int(str(code or 0)), said.out, said.err + failed)
 
     return run_here
-
-
-@dataclass(frozen=True)
-class Served:
-    """A server in a process of its own."""
-
-    process: subprocess.Popen[str]
-    said: str
-    log: Path
-
-    @property
-    def url(self) -> str:
-        [found] = re.findall(r"answers at (http://\S+)", self.said)
-        return str(found)
-
-    def client(self, token: str | None = None) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30)
-
-    def wait_until_ready(self) -> None:
-        with self.client() as client:
-            for _ in range(600):
-                try:
-                    if client.get("/readyz").status_code == 200:
-                        return
-                except httpx.TransportError:
-                    assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-
-@contextmanager
-def served(env: dict[str, str], log: Path, *options: str) -> Iterator[Served]:
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [*APP, "serve", "--port", "0", *options],
-            cwd=schema.ROOT, env=env, stdout=subprocess.PIPE, stderr=file, text=True,
-        )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        said = ""
-        while "key create" not in said:
-            line = process.stdout.readline()
-            assert line, f"{said}{log.read_text()}"
-            said += line
-        server = Served(process, said, log)
-        server.wait_until_ready()
-        yield server
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 # --- real processes ----------------------------------------------------------------------------

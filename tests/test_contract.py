@@ -17,17 +17,6 @@ ENCODINGS = ("identity", "gzip", "br", "zstd")
 JSON = {"Content-Type": "application/json"}
 
 
-def reading(room: Newsroom) -> Iterator[tuple[Operation, str]]:
-    """Every GET, with an address of it at which there is something."""
-    for operation in operations(room):
-        if operation.reads:
-            yield operation, place(room, operation.path)
-
-
-def writing(room: Newsroom) -> list[Operation]:
-    return [operation for operation in operations(room) if not operation.reads]
-
-
 # --- what a route says of itself ---------------------------------------------------------------
 
 

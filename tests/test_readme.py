@@ -1,9 +1,9 @@
 """The README's requests, sent as they stand there to a served base, give the answers that stand there."""
 
 import json
-import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.newsroom import Bases
-from tests.served import served
+from tests.newsroom import SECRET, Bases
+from tests.served import environment, served
 
 ID = re.compile(r"\b(clm|ent|src|snp|fig|evd|rev|key|req)_[0-9a-z]{26}\b")
 MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -51,24 +51,20 @@ def loose(text: str) -> str:
 
 
 @pytest.fixture
-def answers(bases: Bases, root: Path) -> Iterator[list[tuple[str, str, str]]]:
+def answers(bases: Bases, root: Path, tmp_path: Path) -> Iterator[list[tuple[str, str, str]]]:
     """Command, answer shown, and real answer, for each."""
-    with bases.fresh(seeded=True) as url, served(url) as server:
-        commands = [command for command, _ in console(root)]
-        script = "\n".join(f"{command}\nprintf '\\0'" for command in commands)
-        script = script.replace("http://127.0.0.1:8000", server.url).replace(
-            ".venv/bin/python", sys.executable
-        )
-        environment = {**os.environ, **server.environment}
-        run = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            capture_output=True,
-            text=True,
-            cwd=root,
-            env=environment,
-        )
-        assert run.returncode == 0, run.stderr
-        yield [(c, s, r) for (c, s), r in zip(console(root), run.stdout.split("\0"), strict=False)]
+    with bases.fresh(seeded=True) as url:
+        env = environment(url, RECORD_SECRET=SECRET)
+        with served(env, tmp_path / "log") as server:
+            script = "\n".join(f"{command}\nprintf '\\0'" for command, _ in console(root))
+            script = script.replace("http://127.0.0.1:8000", server.url)
+            script = script.replace(".venv/bin/python", sys.executable)
+            bash = ["bash", "-euo", "pipefail", "-c", script]
+            run = subprocess.run(bash, capture_output=True, text=True, cwd=root, env=env, check=False)
+            assert run.returncode == 0, run.stderr
+            yield [(c, s, r) for (c, s), r in zip(console(root), run.stdout.split("\0"), strict=False)]
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(timeout=20) == 0, server.log.read_text()
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl and bash are not here")
