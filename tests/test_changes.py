@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import rfc8785
 from sqlalchemy import text
 
-from app.changes.store import GENESIS, save
+from app.base.db import WriteSession
+from app.base.errors import Conflict
+from app.changes import store
+from app.changes.store import GENESIS, Saved, save
 from app.claims.model import Claim
 from app.entities.model import Entity
 from tests.newsroom import TESTS, Newsroom, match, ok
@@ -136,3 +141,24 @@ def test_tampering_is_found_and_named(room: Newsroom, what: str) -> None:
     with room.db.write() as session:
         session.connection().execute(text(statement))
     assert any(expected in fault for fault in room.faults()), room.faults()
+
+
+def test_what_follows_a_record_is_written_with_it_or_not_at_all(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, object]] = []
+
+    def follower(session: WriteSession, saved: Sequence[Saved]) -> None:
+        for each in saved:
+            row = session.execute(text("SELECT name FROM entities WHERE id = :id"), {"id": each.id}).one()
+            told.append((row.name, each.difference["name"]["new"]))
+            if row.name == "Nobody":
+                raise Conflict("Not that one.")
+
+    followers: dict[Any, Any] = dict(store._followers)
+    monkeypatch.setattr(store, "_followers", followers | {Entity: [*followers.get(Entity, ()), follower]})
+    room.entity(name="Somebody")
+    assert told == [("Somebody", "Somebody")]
+    with room.unchanged():
+        refused = room.reporter.post("/v1/entities", json={"kind": "person", "name": "Nobody"})
+        assert refused.status_code == 409

@@ -1,7 +1,7 @@
 """The one door for writes, the ledger behind it, and the walk that checks both."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
@@ -36,6 +36,35 @@ class By:
     name: str
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A record that was just written, with what differs: `{field: {"old": …, "new": …}}`."""
+
+    id: str
+    difference: Mapping[str, Mapping[str, Any]]
+
+
+Follower = Callable[[WriteSession, Sequence[Saved]], None]
+_followers: dict[type[Record], list[Follower]] = {}
+
+
+def follows(kind: type[Record]) -> Callable[[Follower], Follower]:
+    """Registers a function that keeps what is derived from a kind of record true (an index, a count). It is
+    called in the transaction of every write, after the rows are written, with the records of that write.
+    """
+
+    def register(follower: Follower) -> Follower:
+        _followers.setdefault(kind, []).append(follower)
+        return follower
+
+    return register
+
+
+def _tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> None:
+    for follower in _followers.get(kind, ()):
+        follower(session, saved)
+
+
 def save(
     session: WriteSession,
     record: Record,
@@ -65,7 +94,9 @@ def save(
     session.add(record)
     session.flush()
     _replace(session, record, parts)
-    return _append(session, record, by=by, action=action, reason=reason, difference=difference)
+    change = _append(session, record, by=by, action=action, reason=reason, difference=difference)
+    _tell(session, type(record), [Saved(record.id, difference)])
+    return change
 
 
 def _refuse_others(session: WriteSession, record: Record) -> None:
