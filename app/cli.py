@@ -19,11 +19,12 @@ from sqlmodel import col
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
 from app.base import schema
-from app.base.db import Database, secret_of
+from app.base.db import Database, WriteSession, secret_of
 from app.base.errors import Problem, Unavailable
 from app.base.problems import checked
 from app.changes.store import By, head
 from app.changes.store import verify as verify_ledger
+from app.claims import upkeep
 from app.claims.quotes import verify as verify_quotes
 from app.exchange.records import bring_in
 from app.main import create_app
@@ -86,7 +87,7 @@ def serve(
     """Serves the API."""
     settings = Settings()
     if migrate:
-        schema.upgrade(settings.database_url)
+        _upgrade(settings.database_url)
     if seed:
         _seed(SEED)
     with suppress(Unavailable), _base():
@@ -144,7 +145,36 @@ def migrate(
     if down:
         schema.downgrade(url, revision)
     else:
-        schema.upgrade(url, revision)
+        _upgrade(url, revision)
+
+
+def _upgrade(url: str, revision: str = "head") -> None:
+    """A migration leaves the tables of what is derived empty, for it knows nothing of the code that fills
+    them.
+    """
+    schema.upgrade(url, revision)
+    db = Database(url)
+    try:
+        if schema.staleness(db) is None:
+            with db.write() as session:
+                if upkeep.is_missing(session):
+                    _reindex(session)
+    finally:
+        db.dispose()
+
+
+@cli.command()
+def reindex() -> None:
+    """Makes all that is derived from the records anew: what claims are listed, counted and shown by."""
+    with _base() as (_, db), db.write() as session:
+        _reindex(session)
+
+
+def _reindex(session: WriteSession) -> None:
+    done = 0
+    for done in upkeep.rebuild(session):  # noqa: B007 (the last is said)
+        pass
+    typer.echo(f"{done} claims indexed", err=True)
 
 
 @cli.command()
@@ -228,7 +258,7 @@ def verify() -> None:
     """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
     with _base() as (_, db), db.read() as session:
         faults = 0
-        for check in (verify_ledger, verify_texts, verify_quotes):
+        for check in (verify_ledger, verify_texts, verify_quotes, upkeep.verify):
             for fault in check(session):
                 faults += 1
                 typer.echo(fault)

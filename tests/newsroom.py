@@ -30,6 +30,7 @@ from app.base.db import Database
 from app.changes.store import By
 from app.changes.store import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
+from app.claims.upkeep import verify as verify_derived
 from app.exchange.records import bring_in
 from app.main import create_app
 from app.settings import Settings
@@ -310,7 +311,7 @@ class Newsroom:
         event.remove(self.db.reader, "before_cursor_execute", note)
 
 
-CHECKS = (verify_ledger, verify_texts, verify_quotes)
+CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_derived)
 _APPS: list[FastAPI] = []
 
 

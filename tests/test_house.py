@@ -88,7 +88,10 @@ LAYOUT = (
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("entities", _FEATURE),
     ("sources", _FEATURE),
-    ("claims", "anchors model shapes documents filters quotes store routes"),
+    (
+        "claims",
+        "anchors model derived shapes documents references upkeep bodies filters quotes store routes",
+    ),
     ("figures", _FEATURE),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
@@ -191,6 +194,11 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
     ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
+    ("app/claims/references.py", "_begins_another.follower"): "the epoch of names, which follows them",
+    ("app/claims/upkeep.py", "keep"): "what is derived from claims, and follows them",
+    ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
+    ("app/claims/upkeep.py", "rebuild"): "what is derived from claims, made anew",
+    ("app/claims/upkeep.py", ""): "what is derived from claims, and follows them",
 }
 """Who may write rows without `changes.store.save`, and why."""
 

@@ -117,6 +117,10 @@ class Read(_Call[ReadSession]):
         version = document.get("version")
         return respond(self.request, body, version=version, headers={**self.cache, **(headers or {})})
 
+    def record(self, version: int, body: str) -> Response:
+        """One record that is JSON already."""
+        return respond(self.request, body.encode(), version=version, headers=self.cache)
+
     def page(self, question: Question, data: Sequence[Any], last: Any) -> Response:
         """One page of a list."""
         body, link = page_body(self.request, self._cursors, question, data, last)

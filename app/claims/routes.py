@@ -44,7 +44,7 @@ def state_claim(body: ClaimIn, write: Reporting) -> Response:
 def get_claim(claim_id: str, read: Reading) -> Response:
     """One claim with its speakers, sources, quotes, figures and standing."""
     with read as session:
-        return read.answer(store.document(session, claim_id))
+        return read.record(*store.body(session, claim_id))
 
 
 @router.patch(

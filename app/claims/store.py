@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import orjson
+from orjson import Fragment
 from sqlalchemy import Row, func
 from sqlmodel import col
 
@@ -17,7 +19,7 @@ from app.base.times import UNDATED
 from app.base.types import dated, exact
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
-from app.claims import documents
+from app.claims import bodies
 from app.claims.filters import filtered
 from app.claims.model import (
     STANDING,
@@ -219,10 +221,16 @@ def row(session: WriteSession, claim_id: str) -> Claim:
 
 def document(session: ReadSession, claim_id: str) -> dict[str, Any]:
     """One claim as every route shows it. Raises NotFound."""
-    found = session.execute(documents.query().where(col(Claim.id) == claim_id)).all()
-    if not found:
+    document: dict[str, Any] = orjson.loads(body(session, claim_id)[1])
+    return document
+
+
+def body(session: ReadSession, claim_id: str) -> tuple[int, str]:
+    """The version of a claim, and the claim as every route shows it, in JSON. Raises NotFound."""
+    found = bodies.one(session, claim_id)
+    if found is None:
         raise _unknown(claim_id)
-    return documents.many(session, found)[0]
+    return found
 
 
 def must_exist(session: ReadSession, claim_id: str) -> None:
@@ -238,10 +246,10 @@ def _unknown(claim_id: str) -> NotFound:
     return NotFound(f"There is no claim {claim_id}.")
 
 
-def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
-    """A page of claims."""
-    found: Page[Row[Any]] = page(session, filtered(session, documents.query(), ask), _keys(ask), ask, after)
-    return Page(documents.many(session, found.rows), found.last)
+def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
+    """A page of claims, as JSON."""
+    found: Page[Row[Any]] = page(session, filtered(session, bodies.query(), ask), _keys(ask), ask, after)
+    return Page(bodies.shown(session, found.rows), found.last)
 
 
 def _keys(ask: ClaimQuestion) -> list[Any]:

@@ -11,7 +11,7 @@ from app.base.errors import NotFound
 from app.base.ids import noun_of
 from app.base.page import Page, page
 from app.base.sql import select
-from app.claims import documents
+from app.claims import bodies
 from app.claims.filters import overlapping, spoken_or_printed
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
@@ -71,24 +71,13 @@ def _subjects(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[b
 
 
 def _documents(session: ReadSession, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    ids = sorted({claim_id for _, claim_id in wanted})
-    rows = session.execute(documents.query().where(col(Claim.id).in_(ids))).all()
-    speakers = documents.speakers_of(session, ids)
-    claims = {row.id: row for row in rows}
-    figures = {
-        figure["id"]: figure for some in documents.figures_of(session, ids).values() for figure in some
-    }
+    claims = bodies.of(session, sorted({claim_id for _, claim_id in wanted}))
+    figures = {figure["id"]: figure for claim in claims.values() for figure in claim["figures"]}
     return [
         {
             **figures[figure_id],
-            "claim": {
-                "id": claim_id,
-                "text": claims[claim_id].text,
-                "mode": claims[claim_id].mode,
-                "said": claims[claim_id].said,
-                "speakers": speakers.get(claim_id, []),
-            },
-            "verification": documents.verification(claims[claim_id]),
+            "claim": {name: claims[claim_id][name] for name in ("id", "text", "mode", "said", "speakers")},
+            "verification": claims[claim_id]["verification"],
         }
         for figure_id, claim_id in wanted
     ]

@@ -1,0 +1,51 @@
+"""Claims read whole, in one query: their bodies as they are kept, with the names of today."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import orjson
+from orjson import Fragment
+from sqlalchemy import Row, bindparam
+from sqlmodel import col
+
+from app.base.db import ReadSession
+from app.base.sql import Query, select
+from app.claims import references
+from app.claims.derived import ClaimBody, ReferenceEpoch
+from app.claims.model import Claim
+
+
+@cache
+def query() -> Query:
+    """id, version, body and epoch of claims, to which a list adds its filters."""
+    return (
+        select(Claim.id, Claim.version, ClaimBody.body, col(ReferenceEpoch.token).label("epoch"))
+        .join(ClaimBody, col(ClaimBody.claim_id) == col(Claim.id))
+        .join(ReferenceEpoch, col(ReferenceEpoch.id) == 1)
+    )
+
+
+@cache
+def _by_id() -> Query:
+    return query().where(col(Claim.id).in_(bindparam("ids", expanding=True)))
+
+
+def shown(session: ReadSession, rows: Sequence[Row[Any]]) -> list[Fragment]:
+    """The claims of some rows of `query`, as JSON."""
+    if not rows:
+        return []
+    return [Fragment(body) for body in references.filled(session, [row.body for row in rows], rows[0].epoch)]
+
+
+def one(session: ReadSession, claim_id: str) -> tuple[int, str] | None:
+    """The version of a claim and the claim as JSON."""
+    row = session.execute(_by_id(), {"ids": [claim_id]}).first()
+    return (row.version, references.filled(session, [row.body], row.epoch)[0]) if row else None
+
+
+def of(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Some claims as every route shows them, by id."""
+    rows = session.execute(_by_id(), {"ids": ids}).all()
+    bodies = references.filled(session, [row.body for row in rows], rows[0].epoch) if rows else []
+    return {row.id: orjson.loads(body) for row, body in zip(rows, bodies, strict=True)}

@@ -1,0 +1,137 @@
+"""The names of what claims refer to: entities, sources and keys.
+
+A claim's body has a mark in their place, which is filled in when it is read, so that a rename rewrites no
+claim. What was read is kept in memory for as long as the base's epoch, which is read with the claims, is the
+same; every change of such a name begins another, in its transaction.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from sqlalchemy import Engine, bindparam, update
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from app.access.model import Key
+from app.base.db import ReadSession, WriteSession
+from app.base.sql import Query, select, table
+from app.changes.model import Record
+from app.changes.store import Saved, follows
+from app.claims.derived import ReferenceEpoch
+from app.entities.model import Entity
+from app.entities.store import briefs
+from app.sources.model import Source
+from app.sources.store import brief_source, brief_source_columns, join_publisher
+
+MARK = "\x1f"
+_MARKED = re.compile(r'"\\u001f":"([^"]+)"')
+
+_KEPT = 100_000
+"""How many names are kept in memory at most: some 20 MB."""
+
+
+def marked(document: Mapping[str, Any]) -> str:
+    """A document as JSON in which each reference is an id between two marks."""
+    return _MARKED.sub(rf"{MARK}\1{MARK}", orjson.dumps(document).decode())
+
+
+def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]:
+    """Bodies with the names in them, as JSON."""
+    known = _names_of(session).at(epoch)
+    pieces = [body.split(MARK) for body in bodies]
+    missing = {reference for parts in pieces for reference in parts[1::2] if reference not in known}
+    if missing:
+        known.update(_read(session, missing))
+    for parts in pieces:
+        parts[1::2] = [known[reference] for reference in parts[1::2]]
+    return ["".join(parts) for parts in pieces]
+
+
+class _Names:
+    """The names that one base had in one epoch."""
+
+    def __init__(self) -> None:
+        self._now: tuple[str, dict[str, str]] = ("", {})
+
+    def at(self, epoch: str) -> dict[str, str]:
+        """Those of that epoch, to be read and added to. Each epoch has its own, so that a request which began
+        before a rename adds nothing to what a later one reads.
+        """
+        kept, names = self._now
+        if kept != epoch or len(names) > _KEPT:
+            names = {}
+            self._now = (epoch, names)
+        return names
+
+
+_bases: WeakKeyDictionary[Engine, _Names] = WeakKeyDictionary()
+
+
+def _names_of(session: ReadSession) -> _Names:
+    return _bases.setdefault(session.connection().engine, _Names())
+
+
+def _read(session: ReadSession, references: Iterable[str]) -> dict[str, str]:
+    wanted: dict[str, list[str]] = {}
+    for reference in sorted(references):
+        wanted.setdefault(reference[:3], []).append(reference)
+    shown = {
+        **briefs(session, wanted.get("ent", [])),
+        **_sources(session, wanted.get("src", [])),
+        **_keys(session, wanted.get("key", [])),
+    }
+    return {reference: orjson.dumps(members).decode()[1:-1] for reference, members in shown.items()}
+
+
+@cache
+def _sources_query() -> Query:
+    publisher = aliased(Entity)
+    found = select(*brief_source_columns(publisher)).select_from(Source)
+    return join_publisher(found, publisher).where(col(Source.id).in_(bindparam("ids", expanding=True)))
+
+
+def _sources(session: ReadSession, ids: Sequence[str]) -> dict[str, Any]:
+    rows = session.execute(_sources_query(), {"ids": ids}) if ids else ()
+    return {row.source_id: brief_source(row) for row in rows}
+
+
+def _keys(session: ReadSession, ids: Sequence[str]) -> dict[str, Any]:
+    rows = session.execute(select(Key.id, Key.name).where(col(Key.id).in_(ids))) if ids else ()
+    return {row.id: {"id": row.id, "name": row.name} for row in rows}
+
+
+# --- the epoch ---------------------------------------------------------------------------------
+
+
+def epoch_of(session: ReadSession) -> str:
+    """The epoch that the base is in."""
+    token: str = session.execute(select(ReferenceEpoch.token)).scalar_one()
+    return token
+
+
+def _begins_another(shown: frozenset[str], always: str) -> Callable[[WriteSession, Sequence[Saved]], None]:
+    def follower(session: WriteSession, saved: Sequence[Saved]) -> None:
+        if any(_existed(each, always) and shown & each.difference.keys() for each in saved):
+            token = secrets.token_hex(8)
+            session.execute(update(table(ReferenceEpoch)).values(token=token))
+
+    return follower
+
+
+def _existed(saved: Saved, always: str) -> bool:
+    """Whether the record is not new: a field that is never null was not null before."""
+    return saved.difference.get(always, {}).get("old", "") is not None
+
+
+_SHOWN: Mapping[type[Record], tuple[frozenset[str], str]] = {
+    Entity: (frozenset({"slug", "name", "canonical_id"}), "name"),
+    Source: (frozenset({"title", "url", "publisher_id"}), "title"),
+    Key: (frozenset({"name"}), "name"),
+}
+for _kind, (_fields, _always) in _SHOWN.items():
+    follows(_kind)(_begins_another(_fields, _always))

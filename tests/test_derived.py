@@ -1,0 +1,67 @@
+"""What is derived from claims: true after every write, whatever names and merges do meanwhile.
+
+That it is what it would be if it were made anew is checked after every test there is (`newsroom.CHECKS`).
+"""
+
+import pytest
+from sqlalchemy import text
+
+from app.claims import upkeep
+from tests.newsroom import Newsroom, match, ok
+
+
+def name_of_speaker(room: Newsroom) -> str:
+    return str(room.get("/v1/claims")["data"][0]["speakers"][0]["name"])
+
+
+def test_a_rename_shows_in_every_claim_at_once_and_rewrites_none(room: Newsroom) -> None:
+    claim = room.claim()
+    before = room.anyone.get(f"/v1/claims/{claim['id']}")
+    entity = room.get("/v1/entities/vladimir-putin")
+    ok(room.reporter.patch("/v1/entities/vladimir-putin", json={"name": "V. Putin"}, headers=match(entity)))
+    after = room.anyone.get(f"/v1/claims/{claim['id']}")
+    assert name_of_speaker(room) == ok(after)["speakers"][0]["name"] == "V. Putin"
+    assert ok(after)["version"] == ok(before)["version"]
+    assert after.headers["etag"] != before.headers["etag"]
+
+
+def test_a_rename_that_fails_shows_nowhere(room: Newsroom) -> None:
+    room.claim()
+    assert name_of_speaker(room) == "Vladimir Putin"
+    entity = room.get("/v1/entities/vladimir-putin")
+    taken = room.entity("Xi Jinping")["slug"]
+    body = {"name": "Nobody", "slug": taken}
+    answer = room.reporter.patch("/v1/entities/vladimir-putin", json=body, headers=match(entity))
+    assert answer.status_code == 409
+    assert name_of_speaker(room) == "Vladimir Putin"
+
+
+def test_a_new_title_of_a_source_and_a_new_publisher_show_in_claims(room: Newsroom) -> None:
+    room.entity("The Wall Street Journal", "organization")
+    source = room.source()
+    claim = room.claim(appearances=[{"source": source["id"]}])
+    body = {"title": "Another title", "publisher": "the-wall-street-journal"}
+    ok(room.reporter.patch(f"/v1/sources/{source['id']}", json=body, headers=match(source)))
+    shown = room.fresh(claim)["appearances"][0]["source"]
+    assert (shown["title"], shown["publisher"]["slug"]) == ("Another title", "the-wall-street-journal")
+
+
+def test_a_merge_shows_the_winner_and_parting_shows_the_loser_again(room: Newsroom) -> None:
+    room.claim()
+    room.entity("V. V. Putin")
+    entity = room.get("/v1/entities/vladimir-putin")
+    path = f"/v1/entities/{entity['id']}/merge"
+    merged = ok(room.editor.post(path, json={"into": "v-v-putin"}, headers=match(entity)))
+    assert name_of_speaker(room) == "V. V. Putin"
+    ok(room.editor.delete(path, headers=match(merged)))
+    assert name_of_speaker(room) == "Vladimir Putin"
+
+
+@pytest.mark.parametrize("table", ["claim_bodies", "claim_listing", "claim_tallies"])
+def test_what_is_lost_of_it_is_noticed_and_made_anew(seeded: Newsroom, table: str) -> None:
+    with seeded.db.write() as session:
+        session.execute(text(f"DELETE FROM {table}"))
+    assert seeded.faults() != []
+    with seeded.db.write() as session:
+        list(upkeep.rebuild(session))
+    assert seeded.faults() == []
