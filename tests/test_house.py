@@ -90,7 +90,7 @@ LAYOUT = (
     ("sources", _FEATURE),
     (
         "claims",
-        "anchors model derived shapes documents references upkeep bodies filters quotes store routes",
+        "anchors model derived shapes documents references upkeep bodies filters listing quotes store routes",
     ),
     ("figures", _FEATURE),
     ("reviews", "model rules evidence documents store routes"),

@@ -9,7 +9,8 @@ from sqlmodel import col
 from app.base.db import ReadSession
 from app.base.sql import Query, select
 from app.base.times import span
-from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic, Figure
+from app.claims.derived import ClaimListing
+from app.claims.model import Appearance, Claim, ClaimSpeaker, Figure
 from app.claims.shapes import ClaimQuestion
 from app.entities.store import everyone_merged
 from app.sources.model import Source
@@ -18,22 +19,57 @@ from app.sources.store import resolve as resolve_sources
 Clauses = list[ColumnElement[bool]]
 
 
+FACETS = ("source", "speaker", "about", "topic", "publisher")
+"""The filters whose values claims are listed under."""
+
+
 def filtered(session: ReadSession, query: Query, ask: ClaimQuestion) -> Query:
     """The filters of a question, on a query that has claims. Raises Invalid for unknown entities."""
-    for name in ("status", "verdict", "attribution", "mode", "kind"):
-        if wanted := getattr(ask, name):
-            query = query.where(col(getattr(Claim, name)).in_(wanted))
+    return query.where(*clauses(session, ask))
+
+
+def clauses(session: ReadSession, ask: ClaimQuestion, *, facets_too: bool = True) -> Clauses:
+    """The filters of a question, with or without those that `facets` gives. Raises Invalid."""
+    found: Clauses = [
+        col(getattr(Claim, name)).in_(wanted)
+        for name in ("verdict", "attribution", "mode", "kind")
+        if (wanted := getattr(ask, name))
+    ]
     if ask.assignee:
-        query = query.where(col(Claim.assignee_id).in_(ask.assignee))
+        found.append(col(Claim.assignee_id).in_(ask.assignee))
     if ask.repeats:
-        query = query.where(col(Claim.repeats_id).in_(ask.repeats))
+        found.append(col(Claim.repeats_id).in_(ask.repeats))
     if ask.due_before:
-        query = query.where(col(Claim.due) < ask.due_before)
-    return query.where(
-        *overlapping(Claim.said, Claim.said_earliest, Claim.said_latest, ask.said_from, ask.said_to),
-        *spoken_or_printed(session, Claim.id, ask.speaker, ask.source, ask.publisher),
-        *_subjects(session, ask),
-    )
+        found.append(col(Claim.due) < ask.due_before)
+    if ask.has_figure is not None:
+        figure = exists().where(col(Figure.claim_id) == col(Claim.id))
+        found.append(figure if ask.has_figure else ~figure)
+    found += overlapping(Claim.said, Claim.said_earliest, Claim.said_latest, ask.said_from, ask.said_to)
+    if facets_too:
+        if ask.status:
+            found.append(col(Claim.status).in_(ask.status))
+        found += [_listed(values) for values in facets(session, ask).values()]
+    return found
+
+
+def facets(session: ReadSession, ask: ClaimQuestion) -> dict[str, list[str]]:
+    """What `claim_listing` has the claims of a question under: any of the values of each. Raises Invalid."""
+    found = {
+        "source": _printed(session, ask.source),
+        "speaker": everyone_merged(session, "speaker", ask.speaker),
+        "about": everyone_merged(session, "about", ask.about),
+        "topic": ask.topic,
+        "publisher": everyone_merged(session, "publisher", ask.publisher),
+    }
+    return {name: [f"{name}:{value}" for value in values] for name, values in found.items() if values}
+
+
+def _printed(session: ReadSession, sources: Sequence[str]) -> list[str]:
+    return list(resolve_sources(session, {f"source/{n}": ref for n, ref in enumerate(sources)}).values())
+
+
+def _listed(facets: Sequence[str]) -> ColumnElement[bool]:
+    return col(Claim.id).in_(select(ClaimListing.claim_id).where(col(ClaimListing.facet).in_(facets)))
 
 
 def overlapping(given: Any, earliest: Any, latest: Any, start: str | None, end: str | None) -> Clauses:
@@ -59,25 +95,11 @@ def spoken_or_printed(
         entities = everyone_merged(session, "speaker", speakers)
         clauses.append(_has(claim_id, ClaimSpeaker, "entity_id", entities))
     if sources:
-        refs = {f"source/{n}": ref for n, ref in enumerate(sources)}
-        printed = list(resolve_sources(session, refs).values())
-        clauses.append(_has(claim_id, Appearance, "source_id", printed))
+        clauses.append(_has(claim_id, Appearance, "source_id", _printed(session, sources)))
     if publishers:
         entities = everyone_merged(session, "publisher", publishers)
         published = select(Source.id).where(col(Source.publisher_id).in_(entities))
         clauses.append(_has(claim_id, Appearance, "source_id", published))
-    return clauses
-
-
-def _subjects(session: ReadSession, ask: ClaimQuestion) -> Clauses:
-    clauses: Clauses = []
-    if ask.about:
-        clauses.append(_has(Claim.id, ClaimAbout, "entity_id", everyone_merged(session, "about", ask.about)))
-    if ask.topic:
-        clauses.append(_has(Claim.id, ClaimTopic, "topic", ask.topic))
-    if ask.has_figure is not None:
-        figure = exists().where(col(Figure.claim_id) == col(Claim.id))
-        clauses.append(figure if ask.has_figure else ~figure)
     return clauses
 
 

@@ -1,7 +1,8 @@
 """Claims as they are sent, asked for and shown."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
 from pydantic import Field as Describe
@@ -162,6 +163,9 @@ class ClaimIn(Shape):
         if self.mode == "own_voice" and len(self.speakers) != 1:
             raise ValueError("a publisher's own voice has one speaker: the publisher")
         return self
+
+
+STATUSES: Sequence[Status] = get_args(Status)
 
 
 class ClaimQuestion(Question):

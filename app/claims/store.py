@@ -19,7 +19,7 @@ from app.base.times import UNDATED
 from app.base.types import dated, exact
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
-from app.claims import bodies
+from app.claims import bodies, listing
 from app.claims.filters import filtered
 from app.claims.model import (
     STANDING,
@@ -248,7 +248,9 @@ def _unknown(claim_id: str) -> NotFound:
 
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
     """A page of claims, as JSON."""
-    found: Page[Row[Any]] = page(session, filtered(session, bodies.query(), ask), _keys(ask), ask, after)
+    found: Page[Row[Any]] = listing.find(session, ask, after) or page(
+        session, filtered(session, bodies.query(), ask), _keys(ask), ask, after
+    )
     return Page(bodies.shown(session, found.rows), found.last)
 
 
