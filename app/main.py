@@ -24,6 +24,7 @@ from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.routes import router as changes
 from app.claims.routes import of_sources as quotes
+from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
 from app.figures.routes import router as figures
@@ -34,7 +35,18 @@ from app.sources.routes import router as sources
 
 log = logging.getLogger("on-the-record")
 
-ROUTERS: Sequence[APIRouter] = (claims, reviews, entities, sources, texts, quotes, figures, changes, keys)
+ROUTERS: Sequence[APIRouter] = (
+    claims,
+    reviews,
+    entities,
+    sources,
+    texts,
+    quotes,
+    figures,
+    stats,
+    changes,
+    keys,
+)
 
 ABOUT = """Who said what, where it is printed, and whether it holds.
 

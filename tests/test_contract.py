@@ -120,7 +120,8 @@ def test_a_walk_meets_every_row_once_however_long_its_steps(furnished: Newsroom)
 
 
 def test_a_walk_loses_and_doubles_nothing_while_others_write(furnished: Newsroom) -> None:
-    lists = list(listing(furnished))
+    # Counts are no records: they change with what is written.
+    lists = [(o, at) for o, at in listing(furnished) if {"id", "seq"} & whole(furnished, at)[0].keys()]
     rounds = [(o, at, order, names(walk(furnished, at, limit=200, **order))) for o, at in lists
               for order in orders(o)]  # fmt: skip
     stop: list[bool] = []
@@ -168,9 +169,11 @@ def test_a_cursor_is_good_for_its_own_question_only(furnished: Newsroom) -> None
             problem(answer, 400, "malformed")
 
 
-def test_a_page_has_from_one_to_two_hundred_rows(furnished: Newsroom) -> None:
+def test_a_page_has_from_one_to_as_many_rows_as_is_documented(furnished: Newsroom) -> None:
     for operation, at in listing(furnished):
-        for wrong in ("0", "-1", "201", "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2"):
+        most = operation.query["limit"]["maximum"]
+        assert most == (1000 if at == "/v1/stats" else 200), operation
+        for wrong in ("0", "-1", str(most + 1), "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2"):
             refused = problem(furnished.admin.get(at, params={"limit": wrong}), 422, "invalid")
             assert refused["errors"][0]["pointer"] == "limit", f"{operation} with limit {wrong}"
 

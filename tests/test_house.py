@@ -90,7 +90,8 @@ LAYOUT = (
     ("sources", _FEATURE),
     (
         "claims",
-        "anchors model derived shapes documents references upkeep bodies filters listing quotes store routes",
+        "anchors model derived shapes documents references upkeep bodies"
+        " filters listing stats quotes store routes",
     ),
     ("figures", _FEATURE),
     ("reviews", "model rules evidence documents store routes"),

@@ -121,9 +121,9 @@ class Read(_Call[ReadSession]):
         """One record that is JSON already."""
         return respond(self.request, body.encode(), version=version, headers=self.cache)
 
-    def page(self, question: Question, data: Sequence[Any], last: Any) -> Response:
-        """One page of a list."""
-        body, link = page_body(self.request, self._cursors, question, data, last)
+    def page(self, question: Question, data: Sequence[Any], last: Any, **more: Any) -> Response:
+        """One page of a list, and what else stands beside its rows."""
+        body, link = page_body(self.request, self._cursors, question, data, last, more)
         return respond(self.request, body, headers={**self.cache, **link})
 
 

@@ -37,12 +37,14 @@ class ProblemOut(BaseModel):
 
 
 @lru_cache
-def _page_of(model: type[BaseModel]) -> type[BaseModel]:
+def _page_of(model: type[BaseModel], more: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
+    fields: dict[str, Any] = {name: (kind, None) for name, kind in more}
     return create_model(
         f"{model.__name__.removesuffix('Out')}Page",
         __doc__="A page; `next_cursor` is null on the last.",
         data=(list[model], ...),  # type: ignore[valid-type]
         next_cursor=(str | None, ...),
+        **fields,
     )
 
 
@@ -60,9 +62,9 @@ def answers(model: type[BaseModel], status: Literal[200, 201] = 200) -> Response
     return {status: {"model": model, "description": described}, **_problems(_WRITE)}
 
 
-def listed(model: type[BaseModel]) -> Responses:
-    """A page of records in the answer."""
-    return answers(_page_of(model))
+def listed(model: type[BaseModel], **more: Any) -> Responses:
+    """A page of records in the answer, and the types of what else stands beside them."""
+    return answers(_page_of(model, tuple(more.items())))
 
 
 def partial(model: type[BaseModel], **body: Any) -> type[BaseModel]:

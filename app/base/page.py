@@ -5,7 +5,7 @@ others write. Cursors are opaque, signed, and good only for the question they ca
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -112,11 +112,16 @@ def _from_wire(key: ColumnElement[Any], value: Any) -> Any:
 
 
 def page_body(
-    request: Request, cursors: Cursors, question: Question, data: Sequence[Any], last: Any
+    request: Request,
+    cursors: Cursors,
+    question: Question,
+    data: Sequence[Any],
+    last: Any,
+    more: Mapping[str, Any],
 ) -> tuple[bytes, dict[str, str]]:
-    """A collection's body and its `Link` header (RFC 8288)."""
+    """A collection's body, with what else stands beside its rows, and its `Link` header (RFC 8288)."""
     cursor = cursors.make(question, last) if last is not None else None
-    body = orjson.dumps({"data": data, "next_cursor": cursor})
+    body = orjson.dumps({"data": data, "next_cursor": cursor, **more})
     if cursor is None:
         return body, {}
     following = request.url.include_query_params(cursor=cursor)

@@ -119,7 +119,7 @@ def _invalid(
         where, *path = fault["loc"]
         steps = tuple(path) if where in ("body", "query", "path", "header") else tuple(fault["loc"])
         detail = _say(fault, steps, known)
-        place = pointer(steps) if where not in ("query", "path", "header") else str(steps[0])
+        place = pointer(steps) if where not in ("query", "path", "header") else "".join(map(str, steps[:1]))
         if {"pointer": place, "detail": detail} not in errors:
             errors.append({"pointer": place, "detail": detail})
     first = errors[0]

@@ -11,7 +11,7 @@ from app.base.sql import Query, select
 from app.base.times import span
 from app.claims.derived import ClaimListing
 from app.claims.model import Appearance, Claim, ClaimSpeaker, Figure
-from app.claims.shapes import ClaimQuestion
+from app.claims.shapes import ClaimFilters
 from app.entities.store import everyone_merged
 from app.sources.model import Source
 from app.sources.store import resolve as resolve_sources
@@ -23,12 +23,12 @@ FACETS = ("source", "speaker", "about", "topic", "publisher")
 """The filters whose values claims are listed under."""
 
 
-def filtered(session: ReadSession, query: Query, ask: ClaimQuestion) -> Query:
+def filtered(session: ReadSession, query: Query, ask: ClaimFilters) -> Query:
     """The filters of a question, on a query that has claims. Raises Invalid for unknown entities."""
     return query.where(*clauses(session, ask))
 
 
-def clauses(session: ReadSession, ask: ClaimQuestion, *, facets_too: bool = True) -> Clauses:
+def clauses(session: ReadSession, ask: ClaimFilters, *, facets_too: bool = True) -> Clauses:
     """The filters of a question, with or without those that `facets` gives. Raises Invalid."""
     found: Clauses = [
         col(getattr(Claim, name)).in_(wanted)
@@ -52,7 +52,7 @@ def clauses(session: ReadSession, ask: ClaimQuestion, *, facets_too: bool = True
     return found
 
 
-def facets(session: ReadSession, ask: ClaimQuestion) -> dict[str, list[str]]:
+def facets(session: ReadSession, ask: ClaimFilters) -> dict[str, list[str]]:
     """What `claim_listing` has the claims of a question under: any of the values of each. Raises Invalid."""
     found = {
         "source": _printed(session, ask.source),

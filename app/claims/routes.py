@@ -13,20 +13,33 @@ from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
-from app.claims import quotes, store
-from app.claims.shapes import AnchorQuestion, ClaimIn, ClaimOut, ClaimQuestion, QuotedOut
+from app.claims import quotes, stats, store
+from app.claims.shapes import (
+    AnchorQuestion,
+    ClaimIn,
+    ClaimOut,
+    ClaimQuestion,
+    CountOut,
+    FacetOut,
+    QuotedOut,
+    StatsQuestion,
+)
 from app.sources.store import identity as source_identity
 
-router, of_sources = v1("claims"), v1("sources")
+router, of_sources, of_stats = v1("claims"), v1("sources"), v1("stats")
+_CLAIMS = listed(ClaimOut, facets=dict[str, list[FacetOut]] | None)
 ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
-@router.get("/claims", responses=listed(ClaimOut), operation_id="list_claims")
+@router.get(
+    "/claims", responses=listed(ClaimOut, facets=dict[str, list[FacetOut]] | None), operation_id="list_claims"
+)
 def list_claims(ask: Annotated[ClaimQuestion, Query()], read: Reading) -> Response:
     """Who said what: by speaker, subject, source, date and standing, newest first."""
     with read as session:
         found = store.find(session, ask, read.after(ask))
-        return read.page(ask, found.rows, found.last)
+        counts = {"facets": stats.facets(session, ask, ask.facets)} if ask.facets else {}
+        return read.page(ask, found.rows, found.last, **counts)
 
 
 @router.post("/claims", status_code=201, responses=answers(ClaimOut, 201), operation_id="state_claim")
@@ -72,6 +85,17 @@ def get_claim_history(claim_id: str, ask: Annotated[Question, Query()], read: Re
         store.must_exist(session, claim_id)
         found = history(session, "claim", claim_id, ask, read.after(ask))
         return read.page(ask, found.rows, found.last)
+
+
+@of_stats.get("/stats", responses=listed(CountOut, total=int), operation_id="count_claims")
+def count_claims(ask: Annotated[StatsQuestion, Query()], read: Reading) -> Response:
+    """How many claims there are of each status, verdict, attribution, speaker, publisher, topic or month, or
+    of each pair of these, the most frequent first. The filters are those of claims; `total` is how many
+    claims are under them.
+    """
+    with read as session:
+        found = stats.count(session, ask, read.after(ask))
+        return read.page(ask, found.rows, found.last, total=stats.total(session, ask))
 
 
 @of_sources.get(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints, model_validator
 from pydantic import Field as Describe
 
 from app.base import units
@@ -168,8 +168,26 @@ class ClaimIn(Shape):
 STATUSES: Sequence[Status] = get_args(Status)
 
 
-class ClaimQuestion(Question):
-    """Filters of the list of claims; a repeated one means any of its values."""
+Dimension = Literal["status", "verdict", "attribution", "speaker", "publisher", "topic", "month"]
+DIMENSIONS: Sequence[Dimension] = get_args(Dimension)
+"""What claims are counted by, in the order in which a pair of them is kept."""
+
+
+def _split(value: Any) -> Any:
+    return [part for each in value for part in each.split(",")] if isinstance(value, list) else value
+
+
+def _once(dimensions: list[Dimension]) -> list[Dimension]:
+    if len(set(dimensions)) < len(dimensions):
+        raise ValueError("has the same dimension twice")
+    return dimensions
+
+
+Dimensions = Annotated[list[Dimension], BeforeValidator(_split), AfterValidator(_once)]
+
+
+class ClaimFilters(Question):
+    """Filters of claims; a repeated one means any of its values."""
 
     speaker: Annotated[list[Ref], Describe(description="Who says it: ids or slugs.")] = []
     about: Annotated[list[Ref], Describe(description="Whom or what it is about.")] = []
@@ -187,7 +205,25 @@ class ClaimQuestion(Question):
     repeats: Annotated[list[str], Describe(description="The claims they repeat: ids.")] = []
     assignee: Annotated[list[str], Describe(description="The key that has taken it: its id.")] = []
     due_before: Day | None = None
+
+
+class ClaimQuestion(ClaimFilters):
+    """The list of claims, and its order."""
+
     sort: Literal["said", "created", "reviewed"] = "said"
+    facets: Annotated[
+        Dimensions,
+        Describe(description="Counts beside the list, under its filters: `facets=status,verdict`."),
+    ] = []
+
+
+class StatsQuestion(ClaimFilters):
+    """Counts of claims by up to two dimensions; `order` is of the count."""
+
+    by: Annotated[
+        Dimensions, Describe(max_length=2, description="One or two of them: `by=speaker,verdict`.")
+    ] = ["status"]
+    limit: Annotated[int, Describe(ge=1, le=1000, description="How many at most.")] = 100
 
 
 class AnchorQuestion(Question):
@@ -273,6 +309,35 @@ class VerificationOut(BaseModel):
     lease_expires_at: datetime | None
     reviewed_at: datetime | None
     note: str | None
+
+
+class CountOut(BaseModel):
+    """How many claims have these values: a member for each dimension asked for, null where a claim has none.
+    `speaker` and `publisher` are ids, with `…_slug` and `…_name` beside them; `month` is such as `2023-03`,
+    null for a claim that is not dated to the month.
+    """
+
+    status: Status | None = None
+    verdict: Verdict | None = None
+    attribution: Attribution | None = None
+    speaker: str | None = None
+    speaker_slug: str | None = None
+    speaker_name: str | None = None
+    publisher: str | None = None
+    publisher_slug: str | None = None
+    publisher_name: str | None = None
+    topic: str | None = None
+    month: str | None = None
+    claims: int
+
+
+class FacetOut(BaseModel):
+    """A value of a dimension, null for none, and how many claims have it; a speaker or publisher is named."""
+
+    value: str | None
+    slug: str | None = None
+    name: str | None = None
+    claims: int
 
 
 class ClaimOut(BaseModel):

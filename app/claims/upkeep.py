@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, delete, insert, text, union
@@ -17,12 +17,9 @@ from app.changes.store import Saved, follows
 from app.claims import documents, references
 from app.claims.derived import ClaimBody, ClaimListing, ClaimTally
 from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic
+from app.claims.shapes import DIMENSIONS
 from app.entities.model import Entity
 from app.sources.model import Source
-
-Dimension = Literal["status", "verdict", "attribution", "speaker", "publisher", "topic", "month"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
-"""What claims are counted by, in the order in which a pair of them is kept."""
 
 Facts = Mapping[str, Any]
 _BATCH = 500
@@ -48,7 +45,7 @@ def _cells(facts: Facts) -> Counter[Cell]:
     """The tallies that a claim is in, each once."""
     if not facts:
         return Counter()
-    values = {dimension: facts[dimension] for dimension in DIMENSIONS}
+    values = {dimension: facts[dimension] for dimension in DIMENSIONS} | {"status": [facts["status"]]}
     cells = {Cell("", "", "", "")}
     for n, first in enumerate(DIMENSIONS):
         cells |= {Cell(first, "", a, "") for a in values[first]}
