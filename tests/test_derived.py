@@ -3,9 +3,13 @@
 That it is what it would be if it were made anew is checked after every test there is (`newsroom.CHECKS`).
 """
 
+import subprocess
+import sys
+
 import pytest
 from sqlalchemy import text
 
+from app.base import schema
 from app.claims import upkeep
 from tests.newsroom import Newsroom, match, ok
 
@@ -65,3 +69,9 @@ def test_what_is_lost_of_it_is_noticed_and_made_anew(seeded: Newsroom, table: st
     with seeded.db.write() as session:
         list(upkeep.rebuild(session))
     assert seeded.faults() == []
+
+
+def test_follows_wherever_claims_are_written_from() -> None:
+    code = "import app.claims.store as s, app.changes.store as c; print(len(c._followers[s.Claim]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=schema.ROOT)
+    assert (done.stdout.strip(), done.stderr) == ("1", "")

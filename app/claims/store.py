@@ -19,7 +19,7 @@ from app.base.times import UNDATED
 from app.base.types import dated, exact
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
-from app.claims import bodies, listing
+from app.claims import bodies, listing, upkeep  # noqa: F401 (upkeep follows what is written here)
 from app.claims.filters import filtered
 from app.claims.model import (
     STANDING,
