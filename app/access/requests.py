@@ -13,7 +13,7 @@ The block's end commits, so an answer can leave only after its commit.
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import Annotated, Any, Generic, TypeVar
@@ -36,7 +36,7 @@ from app.base.errors import (
     Stale,
     Unauthorized,
 )
-from app.base.http import JSON, respond, versions_in
+from app.base.http import JSON, Shortcut, respond, versions_in
 from app.base.page import Cursors, Question, page_body
 from app.base.times import now
 from app.changes.model import Record
@@ -54,9 +54,14 @@ class House:
     settings: Settings
     db: Database
     secret: bytes
+    questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
+    """What queries of late were read as."""
 
+
+_QUESTIONS_KEPT = 10_000
 
 S = TypeVar("S", bound=ReadSession)
+Q = TypeVar("Q", bound=Question)
 
 
 class Replay(Exception):
@@ -100,6 +105,28 @@ class _Call(Generic[S]):
 class Read(_Call[ReadSession]):
     """A request that reads."""
 
+    async def attempt(self, shortcut: Shortcut) -> Response | None:
+        """What a shortcut answers. SQLite keeps no reader waiting, and a thread costs more than reading."""
+        if self.house.db.sqlite:
+            return shortcut(self)
+        return await run_in_threadpool(shortcut, self)
+
+    def remember(self, question: Question) -> None:
+        """Keeps what the query of this request was read as, for `remembered`."""
+        known = self.house.questions
+        if len(known) >= _QUESTIONS_KEPT:
+            known.clear()
+        known[self._asked] = question
+
+    def remembered(self, kind: type[Q]) -> Q | None:
+        """What this very query was read as before: to read one takes longer than to answer it."""
+        found = self.house.questions.get(self._asked)
+        return found if isinstance(found, kind) else None
+
+    @property
+    def _asked(self) -> tuple[str, bytes]:
+        return self.request.url.path, self.request.scope["query_string"]
+
     def __enter__(self) -> ReadSession:
         return self._stack.enter_context(self.house.db.read())
 
@@ -131,6 +158,10 @@ class Write(_Call[WriteSession]):
     """A request that writes, in one transaction that its `with` block's end commits."""
 
     session: WriteSession
+
+    async def attempt(self, shortcut: Shortcut) -> Response | None:  # noqa: ARG002
+        """Nothing: there is no shortcut to a write."""
+        return None
 
     def __enter__(self) -> WriteSession:
         key = self._idempotency_key()

@@ -4,15 +4,18 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event, make_url, text
+import psycopg
+from sqlalchemy import Engine, Select, event, make_url, text
 from sqlalchemy import create_engine as sqlalchemy_engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg as psycopg_dialect
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as sqlite_dialect
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel import SQLModel
@@ -59,6 +62,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
+        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, prompt=True)
 
     @property
     def missing(self) -> bool:
@@ -77,6 +81,26 @@ class Database:
             ReadSession(connection, autoflush=False) as session,
         ):
             yield session
+
+    def ask(self, question: "Prepared", given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """The rows of one SELECT, which is a snapshot by itself, without the cost of a session. None if the
+        database does not answer at once: `read` then says why, or manages.
+        """
+        if self.missing:
+            return None
+        connection = None
+        try:
+            connection = self._prompt.raw_connection()
+            words, own = question.words(sqlite=self.sqlite)
+            rows: Sequence[Any] = connection.cursor().execute(words, {**own, **given}).fetchall()
+            return rows
+        except (sqlite.Error, psycopg.Error, SQLAlchemyError):
+            if connection is not None:
+                connection.invalidate()
+            return None
+        finally:
+            if connection is not None:
+                connection.close()
 
     @contextmanager
     def write(self) -> Iterator[WriteSession]:
@@ -125,8 +149,23 @@ class Database:
 
     def dispose(self) -> None:
         """Closes every connection."""
-        self.reader.dispose()
-        self.writer.dispose()
+        for engine in (self.reader, self.writer, self._prompt):
+            engine.dispose()
+
+
+class Prepared:
+    """A SELECT of text and integers in the words of each driver, for `Database.ask`; made once and kept."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        dialects = sqlite_dialect(paramstyle="named"), psycopg_dialect()  # type: ignore[no-untyped-call]
+        self._sqlite, self._postgresql = (
+            (str(made), {name: value for name, value in made.params.items() if value is not None})
+            for made in (query.compile(dialect=dialect) for dialect in dialects)
+        )
+
+    def words(self, *, sqlite: bool) -> tuple[str, Mapping[str, Any]]:
+        """The statement, with named parameters, and those that it has a value for itself."""
+        return self._sqlite if sqlite else self._postgresql
 
 
 def _check_references(connection: Connection) -> None:
@@ -166,17 +205,20 @@ def engine_url(url: str) -> URL:
     raise ValueError(f"RECORD_DATABASE_URL is of another database: {_WRITE_URL}")
 
 
-def _pg(url: URL, pool_size: int) -> Engine:
+def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
+    """`prompt` connections are for one SELECT at a time: that a server is there is not asked first."""
+    reads_only = " -c default_transaction_read_only=on" if prompt else ""
     return sqlalchemy_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
-        pool_pre_ping=True,
+        pool_pre_ping=not prompt,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "on-the-record",
-            "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC",
+            "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC{reads_only}",
+            "autocommit": prompt,
         },
     )
 

@@ -6,7 +6,7 @@ Nothing here knows a noun.
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.utils import get_flat_params
@@ -24,6 +24,30 @@ JSON, PROBLEM, MERGE_PATCH = (
 )
 
 
+class Call(Protocol):
+    """A request that was let in."""
+
+    async def attempt(self, shortcut: "Shortcut") -> Response | None:
+        """What the shortcut answers."""
+
+
+Shortcut = Callable[[Any], Response | None]
+E = TypeVar("E", bound=Callable[..., Any])
+
+
+def at_once(shortcut: Shortcut) -> Callable[[E], E]:
+    """Gives a route a shortcut, which is tried once a request was let in and has no unknown parameter. It
+    takes what the gate makes of the request and answers as the route would, or with None where that would
+    take more than some microseconds; the route then goes the long way.
+    """
+
+    def mark(endpoint: E) -> E:
+        endpoint.at_once = shortcut  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
 @runtime_checkable
 class Gate(Protocol):
     """A dependency that decides who may come in, before anything else of the request is looked at. `needs`
@@ -34,6 +58,9 @@ class Gate(Protocol):
 
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""
+
+    async def __call__(self, request: Request) -> Call:
+        """The request as the route takes it."""
 
 
 class Route(APIRoute):
@@ -57,6 +84,7 @@ class Route(APIRoute):
         gates = self.gates
         patch = "PATCH" in (self.methods or ())
         has_body = self.body_field is not None
+        shortcut: Shortcut | None = getattr(self.endpoint, "at_once", None)
 
         async def handle(request: Request) -> Response:
             for gate in gates:
@@ -66,6 +94,10 @@ class Route(APIRoute):
             _check_accept(request)
             if has_body:
                 _check_type(request, patch=patch)
+            if shortcut is not None:
+                call = await gates[0](request)
+                if (answer := await call.attempt(shortcut)) is not None:
+                    return answer
             return await inner(StrictRequest(request.scope, request.receive))
 
         return handle

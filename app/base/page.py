@@ -5,10 +5,12 @@ others write. Cursors are opaque, signed, and good only for the question they ca
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import quote
 
 import orjson
 from fastapi import Request
@@ -21,6 +23,9 @@ from app.base.sql import Query
 from app.base.types import Instant, Sort, wire
 
 PAGE, MAX_PAGE = 20, 200
+
+_QUERY = "%=&+,:;@!$'()*/?~"
+"""What stands for itself in a query (RFC 3986, section 3.4), besides letters and digits."""
 
 
 class Question(BaseModel):
@@ -124,5 +129,6 @@ def page_body(
     body = orjson.dumps({"data": data, "next_cursor": cursor, **more})
     if cursor is None:
         return body, {}
-    following = request.url.include_query_params(cursor=cursor)
-    return body, {"Link": f'<{following.path}?{following.query}>; rel="next"'}
+    asked = re.sub(r"(^|&)cursor=[^&]*", "", request.scope["query_string"].decode("latin-1")).lstrip("&")
+    following = f"{request.url.path}?{quote(asked, _QUERY)}{'&' if asked else ''}cursor={cursor}"
+    return body, {"Link": f'<{following}>; rel="next"'}

@@ -1,56 +1,100 @@
-"""Pages of claims by speaker, subject, topic, source or publisher, newest first.
+"""Pages of claims in the order of when they were said: all of them, or those of a speaker, subject, topic,
+source or publisher.
 
 `claim_listing` has each of them in order within each status, so a page is the first rows of a few ranges,
 merged: it costs the same for a speaker of three claims and of three hundred thousand, and at any depth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, bindparam, exists, func, tuple_, union_all
+from orjson import Fragment
+from sqlalchemy import ColumnElement, Select, Subquery, bindparam, exists, func, true, tuple_, union_all
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.base.db import ReadSession
+from app.base.db import Database, Prepared, ReadSession
 from app.base.page import Page
-from app.base.sql import Query, select
-from app.claims import bodies
-from app.claims.derived import ClaimListing
+from app.base.sql import Query, select, table
+from app.claims import bodies, references
+from app.claims.derived import ClaimBody, ClaimListing, ReferenceEpoch
 from app.claims.filters import FACETS, Clauses, clauses, facets
 from app.claims.model import Claim
 from app.claims.shapes import STATUSES, ClaimQuestion
+
+EVERYTHING = {"all": ["all"]}
+"""What every claim is listed under."""
+
+_KNOWN_AT_ONCE = frozenset({*FACETS, "status", "limit", "cursor", "order", "sort"})
+_Shape = tuple[int, int, bool, bool]
 
 _ENOUGH = 1000
 """As far as the claims of a facet are counted to find the rarest."""
 
 
-def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Any] | None:
-    """A page of rows as `bodies.query` has them; None if the question names nothing that is listed, or wants
-    another order.
-    """
-    asked = facets(session, ask) if ask.sort == "said" and any(getattr(ask, name) for name in FACETS) else {}
-    if not asked:
+def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+    """A page of claims as JSON; None if the question wants another order."""
+    if ask.sort != "said":
         return None
+    asked = facets(session, ask) or EVERYTHING
     leading = _rarest(session, asked)
     others = [_is_under(values) for name, values in asked.items() if name != leading]
-    rest = clauses(session, ask, facets_too=False)
-    statuses = ask.status or STATUSES
-    values = asked[leading]
-    query = _query(len(values), len(statuses), after is not None, ask.order == "desc", (*others, *rest))
-    given = {
+    rest = [*others, *clauses(session, ask, facets_too=False)]
+    shape = _shape(ask, asked[leading], after)
+    query = _built(*shape, rest) if rest else _plain(*shape)
+    rows = session.execute(query, _given(ask, asked[leading], after)).all()
+    if rows:
+        engine, epoch = session.connection().engine, rows[0].epoch
+        references.names_of(engine).at(epoch).facets[_named(ask)] = asked
+    return _page(ask, rows, bodies.shown(session, rows[: ask.limit]))
+
+
+def find_at_once(db: Database, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+    """The same, if the question names one kind of thing at most and nothing has to be looked up for it."""
+    if ask.sort != "said" or ask.facets or not _KNOWN_AT_ONCE.issuperset(ask.model_fields_set):
+        return None
+    epoch, names = references.names_of(db.reader).now
+    asked = names.facets.get(_named(ask), {})
+    if len(asked) != 1:
+        return None
+    [values] = asked.values()
+    rows = db.ask(_prepared(*_shape(ask, values, after)), _given(ask, values, after))
+    if not rows or rows[0][_EPOCH] != epoch:
+        return None
+    shown = references.filled_at_once(db.reader, [row[_BODY] for row in rows[: ask.limit]], epoch)
+    return _page(ask, rows, [Fragment(body) for body in shown]) if shown else None
+
+
+_SAID, _ID, _BODY, _EPOCH = range(4)
+"""Where the columns of a row stand."""
+
+
+def _page(ask: ClaimQuestion, rows: Sequence[Any], shown: Sequence[Fragment]) -> Page[Fragment]:
+    if len(rows) <= ask.limit:
+        return Page(shown)
+    last = rows[ask.limit - 1]
+    return Page(shown, (last[_SAID], last[_ID]))
+
+
+def _named(ask: ClaimQuestion) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(getattr(ask, name)) for name in FACETS)
+
+
+def _shape(ask: ClaimQuestion, values: Sequence[str], after: Sequence[Any] | None) -> _Shape:
+    return len(values), len(ask.status or STATUSES), after is not None, ask.order == "desc"
+
+
+def _given(ask: ClaimQuestion, values: Sequence[str], after: Sequence[Any] | None) -> dict[str, Any]:
+    return {
         **{f"facet{n}": value for n, value in enumerate(values)},
-        **{f"status{n}": status for n, status in enumerate(statuses)},
+        **{f"status{n}": status for n, status in enumerate(ask.status or STATUSES)},
         **(dict(zip(("said", "id"), after, strict=True)) if after else {}),
         "rows": ask.limit + 1,
     }
-    rows = session.execute(query, given).all()
-    if len(rows) <= ask.limit:
-        return Page(rows)
-    return Page(rows[: ask.limit], (rows[ask.limit - 1].said, rows[ask.limit - 1].id))
 
 
-def _rarest(session: ReadSession, asked: dict[str, list[str]]) -> str:
+def _rarest(session: ReadSession, asked: Mapping[str, Sequence[str]]) -> str:
     if len(asked) == 1:
         return next(iter(asked))
 
@@ -72,41 +116,56 @@ def _is_under(values: Sequence[str]) -> ColumnElement[bool]:
     )
 
 
-def _query(values: int, statuses: int, after: bool, down: bool, rest: Sequence[ColumnElement[bool]]) -> Query:
-    return _built(values, statuses, after, down, rest) if rest else _plain(values, statuses, after, down)
-
-
 @cache
 def _plain(values: int, statuses: int, after: bool, down: bool) -> Query:
     return _built(values, statuses, after, down, ())
 
 
+@cache
+def _prepared(values: int, statuses: int, after: bool, down: bool) -> Prepared:
+    return Prepared(_plain(values, statuses, after, down))
+
+
 def _built(values: int, statuses: int, after: bool, down: bool, rest: Sequence[ColumnElement[bool]]) -> Query:
-    ranges = [
-        _range(f"facet{n}", f"status{m}", after, down, list(rest))
-        for n in range(values)
-        for m in range(statuses)
-    ]
-    merged = union_all(*(select(*each.c) for each in ranges)).subquery()
-    keys = merged.c.said, merged.c.claim_id
-    first: Select[Any] = select(*keys).order_by(*_directed(keys, down)).limit(bindparam("rows"))
-    listed = (first.distinct() if values > 1 else first).subquery()
-    found = bodies.query().add_columns(listed.c.said).join(listed, listed.c.claim_id == col(Claim.id))
-    return found.order_by(*_directed((listed.c.said, listed.c.claim_id), down))
+    listed: Any = table(ClaimListing)
+    if values == statuses == 1 and not rest:
+        under = _under(listed.c, "facet0", "status0", after, down)
+        listed, found = listed.c, _with_bodies(listed).where(*under).limit(bindparam("rows"))
+    else:
+        ranges = [
+            _range(f"facet{n}", f"status{m}", after, down, rest)
+            for n in range(values)
+            for m in range(statuses)
+        ]
+        merged = union_all(*(select(*each.c) for each in ranges)).subquery()
+        first: Select[Any] = select(*merged.c).order_by(*_directed(merged.c, down)).limit(bindparam("rows"))
+        first = first.distinct() if values > 1 else first
+        chosen = first.subquery()
+        listed, found = chosen.c, _with_bodies(chosen)
+    return found.order_by(*_directed(listed, down))
 
 
-def _range(facet: str, status: str, after: bool, down: bool, rest: Clauses) -> Subquery:
-    said, claim_id = col(ClaimListing.said), col(ClaimListing.claim_id)
-    query = select(said, claim_id).where(
-        col(ClaimListing.facet) == bindparam(facet), col(ClaimListing.status) == bindparam(status)
-    )
+def _with_bodies(listed: Any) -> Query:
+    found = select(listed.c.said, listed.c.claim_id, ClaimBody.body, col(ReferenceEpoch.token).label("epoch"))
+    found = found.join(ClaimBody, col(ClaimBody.claim_id) == listed.c.claim_id)
+    return found.join(ReferenceEpoch, true())
+
+
+def _under(listed: Any, facet: str, status: str, after: bool, down: bool) -> Clauses:
+    clauses: Clauses = [listed.facet == bindparam(facet), listed.status == bindparam(status)]
     if after:
-        here, there = tuple_(said, claim_id), tuple_(bindparam("said"), bindparam("id"))
-        query = query.where(here < there if down else here > there)
+        here, there = tuple_(listed.said, listed.claim_id), tuple_(bindparam("said"), bindparam("id"))
+        clauses.append(here < there if down else here > there)
+    return clauses
+
+
+def _range(facet: str, status: str, after: bool, down: bool, rest: Sequence[ColumnElement[bool]]) -> Subquery:
+    listed = table(ClaimListing).c
+    query = select(listed.said, listed.claim_id).where(*_under(listed, facet, status, after, down))
     if rest:
-        query = query.join(Claim, col(Claim.id) == claim_id).where(*rest)
-    return query.order_by(*_directed((said, claim_id), down)).limit(bindparam("rows")).subquery()
+        query = query.join(Claim, col(Claim.id) == listed.claim_id).where(*rest)
+    return query.order_by(*_directed(listed, down)).limit(bindparam("rows")).subquery()
 
 
-def _directed(keys: Sequence[Any], down: bool) -> list[Any]:
-    return [key.desc() if down else key.asc() for key in keys]
+def _directed(listed: Any, down: bool) -> list[Any]:
+    return [key.desc() if down else key.asc() for key in (listed.said, listed.claim_id)]

@@ -42,38 +42,63 @@ def marked(document: Mapping[str, Any]) -> str:
 
 def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]:
     """Bodies with the names in them, as JSON."""
-    known = _names_of(session).at(epoch)
+    known = names_of(session.connection().engine).at(epoch).members
     pieces = [body.split(MARK) for body in bodies]
     missing = {reference for parts in pieces for reference in parts[1::2] if reference not in known}
     if missing:
         known.update(_read(session, missing))
+    return _joined(pieces, known)
+
+
+def filled_at_once(engine: Engine, bodies: Sequence[str], epoch: str) -> list[str] | None:
+    """The same, if all the names are in memory."""
+    known = names_of(engine).at(epoch).members
+    try:
+        return _joined([body.split(MARK) for body in bodies], known)
+    except KeyError:
+        return None
+
+
+def _joined(pieces: Sequence[list[str]], known: Mapping[str, str]) -> list[str]:
     for parts in pieces:
         parts[1::2] = [known[reference] for reference in parts[1::2]]
     return ["".join(parts) for parts in pieces]
 
 
-class _Names:
-    """The names that one base had in one epoch."""
+class Names:
+    """What is known in one epoch: the members of what is referred to, as JSON, and what the facets that were
+    asked for stand for.
+    """
 
     def __init__(self) -> None:
-        self._now: tuple[str, dict[str, str]] = ("", {})
+        self.members: dict[str, str] = {}
+        self.facets: dict[Any, Mapping[str, Sequence[str]]] = {}
 
-    def at(self, epoch: str) -> dict[str, str]:
+
+class _Epochs:
+    """The names that one base has, in the epoch that it was last read in."""
+
+    def __init__(self) -> None:
+        self.now: tuple[str, Names] = ("", Names())
+
+    def at(self, epoch: str) -> Names:
         """Those of that epoch, to be read and added to. Each epoch has its own, so that a request which began
         before a rename adds nothing to what a later one reads.
         """
-        kept, names = self._now
-        if kept != epoch or len(names) > _KEPT:
-            names = {}
-            self._now = (epoch, names)
+        kept, names = self.now
+        if kept != epoch or len(names.members) > _KEPT or len(names.facets) > _KEPT:
+            names = Names()
+            self.now = (epoch, names)
         return names
 
 
-_bases: WeakKeyDictionary[Engine, _Names] = WeakKeyDictionary()
+_bases: WeakKeyDictionary[Engine, _Epochs] = WeakKeyDictionary()
 
 
-def _names_of(session: ReadSession) -> _Names:
-    return _bases.setdefault(session.connection().engine, _Names())
+def names_of(engine: Engine) -> _Epochs:
+    """What is known of the base that an engine reads."""
+    found = _bases.get(engine)
+    return found if found is not None else _bases.setdefault(engine, _Epochs())
 
 
 def _read(session: ReadSession, references: Iterable[str]) -> dict[str, str]:

@@ -5,15 +5,15 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from app.access.model import Role
-from app.access.requests import Reading, Reporting
+from app.access.requests import Read, Reading, Reporting
 from app.base.errors import Forbidden
-from app.base.http import v1
+from app.base.http import at_once, v1
 from app.base.openapi import IF_MATCH, answers, listed, partial
 from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
-from app.claims import quotes, stats, store
+from app.claims import bodies, listing, quotes, stats, store
 from app.claims.shapes import (
     AnchorQuestion,
     ClaimIn,
@@ -31,11 +31,24 @@ _CLAIMS = listed(ClaimOut, facets=dict[str, list[FacetOut]] | None)
 ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
+def _claims_at_once(read: Read) -> Response | None:
+    ask = read.remembered(ClaimQuestion)
+    found = ask and listing.find_at_once(read.house.db, ask, read.after(ask))
+    return read.page(ask, found.rows, found.last) if ask and found else None
+
+
+def _claim_at_once(read: Read) -> Response | None:
+    found = bodies.one_at_once(read.house.db, read.request.path_params["claim_id"])
+    return read.record(*found) if found else None
+
+
 @router.get(
     "/claims", responses=listed(ClaimOut, facets=dict[str, list[FacetOut]] | None), operation_id="list_claims"
 )
+@at_once(_claims_at_once)
 def list_claims(ask: Annotated[ClaimQuestion, Query()], read: Reading) -> Response:
     """Who said what: by speaker, subject, source, date and standing, newest first."""
+    read.remember(ask)
     with read as session:
         found = store.find(session, ask, read.after(ask))
         counts = {"facets": stats.facets(session, ask, ask.facets)} if ask.facets else {}
@@ -54,6 +67,7 @@ def state_claim(body: ClaimIn, write: Reporting) -> Response:
 
 
 @router.get("/claims/{claim_id}", responses=answers(ClaimOut), operation_id="get_claim")
+@at_once(_claim_at_once)
 def get_claim(claim_id: str, read: Reading) -> Response:
     """One claim with its speakers, sources, quotes, figures and standing."""
     with read as session:

@@ -248,9 +248,10 @@ def _unknown(claim_id: str) -> NotFound:
 
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
     """A page of claims, as JSON."""
-    found: Page[Row[Any]] = listing.find(session, ask, after) or page(
-        session, filtered(session, bodies.query(), ask), _keys(ask), ask, after
-    )
+    listed = listing.find(session, ask, after)
+    if listed is not None:
+        return listed
+    found: Page[Row[Any]] = page(session, filtered(session, bodies.query(), ask), _keys(ask), ask, after)
     return Page(bodies.shown(session, found.rows), found.last)
 
 

@@ -103,7 +103,7 @@ def _own_facts(row: Any) -> dict[str, Any]:
         "verdict": [row.verdict or ""],
         "attribution": [row.attribution],
         "month": [month if to_the_month else ""],
-        "listed": set(),
+        "listed": {"all"},
         "speaker": set(),
         "publisher": set(),
         "topic": set(),
