@@ -29,10 +29,13 @@ from app.claims.quotes import verify as verify_quotes
 from app.exchange.records import bring_in
 from app.main import create_app
 from app.reviews.evidence import archive_text
+from app.search.store import NOUNS
+from app.search.store import verify as verify_index
 from app.settings import Settings
 from app.sources import store as sources
 from app.sources.model import SnapshotIn
 from app.sources.store import verify as verify_texts
+from app.words import index
 
 SEED = schema.ROOT / "seed"
 
@@ -171,10 +174,11 @@ def reindex() -> None:
 
 
 def _reindex(session: WriteSession) -> None:
-    done = 0
-    for done in upkeep.rebuild(session):  # noqa: B007 (the last is said)
-        pass
-    typer.echo(f"{done} claims indexed", err=True)
+    counts = {"claim": max(upkeep.rebuild(session), default=0)}
+    index.clear(session)
+    for noun in NOUNS:
+        counts[noun.kind] = sum(noun.rebuild(session))
+    typer.echo(", ".join(f"{count} of kind {kind}" for kind, count in counts.items()) + " indexed", err=True)
 
 
 @cli.command()
@@ -258,7 +262,7 @@ def verify() -> None:
     """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
     with _base() as (_, db), db.read() as session:
         faults = 0
-        for check in (verify_ledger, verify_texts, verify_quotes, upkeep.verify):
+        for check in (verify_ledger, verify_texts, verify_quotes, upkeep.verify, verify_index):
             for fault in check(session):
                 faults += 1
                 typer.echo(fault)

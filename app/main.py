@@ -30,6 +30,7 @@ from app.entities.routes import router as entities
 from app.figures.routes import router as figures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
+from app.search.routes import router as search
 from app.settings import Settings
 from app.sources.routes import router as sources
 
@@ -44,6 +45,7 @@ ROUTERS: Sequence[APIRouter] = (
     quotes,
     figures,
     stats,
+    search,
     changes,
     keys,
 )

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from app.base.db import WriteSession
-from tests.contract import Operation, call, operations, place, reading
+from tests.contract import Operation, asking, call, operations, place, reading
 from tests.newsroom import Json, Newsroom, Server, ok, problem
 
 CLAIM = {"text": "Said once.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
@@ -174,7 +174,7 @@ def test_a_body_of_another_type_is_refused(furnished: Newsroom) -> None:
 
 def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(furnished: Newsroom) -> None:
     for operation, at in reading(furnished):
-        refused = problem(furnished.admin.get(at, params={"limti": "5"}), 422, "invalid")
+        refused = problem(furnished.admin.get(asking(at, limti="5")), 422, "invalid")
         if operation.lists:
             assert "did you mean 'limit'?" in refused["detail"], operation
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.base.http import Route
-from tests.contract import CALLERS, Operation, operations, place, places, whole
+from tests.contract import CALLERS, Operation, asking, operations, place, places, whole
 from tests.newsroom import Json, Newsroom, ok, problem
 
 ENCODINGS = ("identity", "gzip", "br", "zstd")
@@ -89,7 +89,7 @@ def orders(operation: Operation) -> list[dict[str, str]]:
 def walk(room: Newsroom, at: str, **query: Any) -> list[Json]:
     """A list's rows, page by page, as its answers lead on."""
     rows: list[Json] = []
-    following: str | None = str(httpx.URL(at, params=query))
+    following: str | None = asking(at, **query)
     while following:
         answer = room.admin.get(following)
         page = ok(answer)
@@ -120,8 +120,9 @@ def test_a_walk_meets_every_row_once_however_long_its_steps(furnished: Newsroom)
 
 
 def test_a_walk_loses_and_doubles_nothing_while_others_write(furnished: Newsroom) -> None:
-    # Counts are no records: they change with what is written.
+    # Counts are no records: they change with what is written. So does what a word tells, and with it a rank.
     lists = [(o, at) for o, at in listing(furnished) if {"id", "seq"} & whole(furnished, at)[0].keys()]
+    lists = [(o, at) for o, at in lists if o.path != "/v1/search"]
     rounds = [(o, at, order, names(walk(furnished, at, limit=200, **order))) for o, at in lists
               for order in orders(o)]  # fmt: skip
     stop: list[bool] = []
@@ -155,8 +156,8 @@ def test_a_cursor_is_good_for_its_own_question_only(furnished: Newsroom) -> None
     lists = list(listing(furnished))
     for operation, at in lists:
         for order in orders(operation):
-            answer = furnished.admin.get(at, params={"limit": 1, **order})
-            cursors[str(httpx.URL(at, params=order))] = ok(answer)["next_cursor"]
+            answer = furnished.admin.get(asking(at, limit=1, **order))
+            cursors[asking(at, **order)] = ok(answer)["next_cursor"]
     given = list(cursors.values())
     assert len(set(given)) == len(given)
     for n, (question, own) in enumerate(cursors.items()):
@@ -174,7 +175,7 @@ def test_a_page_has_from_one_to_as_many_rows_as_is_documented(furnished: Newsroo
         most = operation.query["limit"]["maximum"]
         assert most == (1000 if at == "/v1/stats" else 200), operation
         for wrong in ("0", "-1", str(most + 1), "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2"):
-            refused = problem(furnished.admin.get(at, params={"limit": wrong}), 422, "invalid")
+            refused = problem(furnished.admin.get(asking(at, limit=wrong)), 422, "invalid")
             assert refused["errors"][0]["pointer"] == "limit", f"{operation} with limit {wrong}"
 
 
@@ -184,6 +185,6 @@ def test_a_page_takes_the_same_few_queries_however_long_it_is(furnished: Newsroo
         whole(furnished, at)  # what is kept in memory is there
         for limit in (1, 2, 200):
             with furnished.queries() as sent:
-                ok(furnished.admin.get(at, params={"limit": limit}))
+                ok(furnished.admin.get(asking(at, limit=limit)))
             counts.append(len(sent))
         assert counts[2] <= counts[1] == counts[0] <= 12, f"{operation}: {counts}"

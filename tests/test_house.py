@@ -86,14 +86,15 @@ LAYOUT = (
     ("changes", "model store"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
-    ("entities", _FEATURE),
-    ("sources", _FEATURE),
+    ("words", "text model index query rank explain"),
+    ("entities", "model documents words store routes"),
+    ("sources", "model words store routes"),
     (
         "claims",
-        "anchors model derived shapes documents references upkeep bodies"
+        "anchors model derived shapes documents references upkeep bodies words"
         " filters listing stats quotes store routes",
     ),
-    ("figures", _FEATURE),
+    ("figures", "model words store routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
     ("exchange", "records"),
@@ -199,6 +200,11 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/upkeep.py", "keep"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "rebuild"): "what is derived from claims, made anew",
+    ("app/words/index.py", "_stem_ids"): "the index, which follows records",
+    ("app/words/index.py", "_write_forms"): "the index, which follows records",
+    ("app/words/index.py", "_write"): "the index, which follows records",
+    ("app/words/index.py", "clear"): "the index, made anew",
+    ("app/words/index.py", ""): "the index, which follows records",
     ("app/claims/upkeep.py", ""): "what is derived from claims, and follows them",
 }
 """Who may write rows without `changes.store.save`, and why."""

@@ -40,6 +40,12 @@ class Question(BaseModel):
     order: Annotated[Sort, Field(description="Newest first (`desc`) or oldest first.")] = "desc"
 
 
+WORDS = (
+    'Words, `"exact phrases"`, `-exclusions`, beginnings such as `pipe*`: the best match first, with `match`'
+    " telling why."
+)
+Words = Annotated[str | None, Field(min_length=1, max_length=500, description=WORDS)]
+
 T = TypeVar("T")
 
 

@@ -13,8 +13,10 @@ from app.claims.derived import ClaimListing
 from app.claims.model import Appearance, Claim, ClaimSpeaker, Figure
 from app.claims.shapes import ClaimFilters
 from app.entities.store import everyone_merged
+from app.entities.words import prepare
 from app.sources.model import Source
 from app.sources.store import resolve as resolve_sources
+from app.words.rank import matching
 
 Clauses = list[ColumnElement[bool]]
 
@@ -28,8 +30,10 @@ def filtered(session: ReadSession, query: Query, ask: ClaimFilters) -> Query:
     return query.where(*clauses(session, ask))
 
 
-def clauses(session: ReadSession, ask: ClaimFilters, *, facets_too: bool = True) -> Clauses:
-    """The filters of a question, with or without those that `facets` gives. Raises Invalid."""
+def clauses(
+    session: ReadSession, ask: ClaimFilters, *, facets_too: bool = True, words_too: bool = True
+) -> Clauses:
+    """The filters of a question, with or without those that `facets` gives and `q`. Raises Invalid."""
     found: Clauses = [
         col(getattr(Claim, name)).in_(wanted)
         for name in ("verdict", "attribution", "mode", "kind")
@@ -45,6 +49,8 @@ def clauses(session: ReadSession, ask: ClaimFilters, *, facets_too: bool = True)
         figure = exists().where(col(Figure.claim_id) == col(Claim.id))
         found.append(figure if ask.has_figure else ~figure)
     found += overlapping(Claim.said, Claim.said_earliest, Claim.said_latest, ask.said_from, ask.said_to)
+    if ask.q and words_too:
+        found.append(matching(prepare(session, ask.q).plan, Claim.id))
     if facets_too:
         if ask.status:
             found.append(col(Claim.status).in_(ask.status))

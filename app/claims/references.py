@@ -23,13 +23,14 @@ from app.base.sql import Query, select, table
 from app.changes.model import Record
 from app.changes.store import Saved, follows
 from app.claims.derived import ReferenceEpoch
+from app.entities.documents import briefs
 from app.entities.model import Entity
-from app.entities.store import briefs
 from app.sources.model import Source
 from app.sources.store import brief_source, brief_source_columns, join_publisher
 
 MARK = "\x1f"
 _MARKED = re.compile(r'"\\u001f":"([^"]+)"')
+_REFERRED = re.compile(f"{MARK}([^{MARK}]+){MARK}")
 
 _KEPT = 100_000
 """How many names are kept in memory at most: some 20 MB."""
@@ -38,6 +39,12 @@ _KEPT = 100_000
 def marked(document: Mapping[str, Any]) -> str:
     """A document as JSON in which each reference is an id between two marks."""
     return _MARKED.sub(rf"{MARK}\1{MARK}", orjson.dumps(document).decode())
+
+
+def unnamed(body: str) -> dict[str, Any]:
+    """A body as a document in which references have an id alone."""
+    document: dict[str, Any] = orjson.loads(_REFERRED.sub(r'"id":"\1"', body))
+    return document
 
 
 def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]:

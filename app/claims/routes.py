@@ -16,6 +16,7 @@ from app.changes.store import history
 from app.claims import bodies, listing, quotes, stats, store
 from app.claims.shapes import (
     AnchorQuestion,
+    ClaimFound,
     ClaimIn,
     ClaimOut,
     ClaimQuestion,
@@ -27,7 +28,7 @@ from app.claims.shapes import (
 from app.sources.store import identity as source_identity
 
 router, of_sources, of_stats = v1("claims"), v1("sources"), v1("stats")
-_CLAIMS = listed(ClaimOut, facets=dict[str, list[FacetOut]] | None)
+_CLAIMS = listed(ClaimFound, facets=dict[str, list[FacetOut]] | None)
 ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
@@ -43,7 +44,9 @@ def _claim_at_once(read: Read) -> Response | None:
 
 
 @router.get(
-    "/claims", responses=listed(ClaimOut, facets=dict[str, list[FacetOut]] | None), operation_id="list_claims"
+    "/claims",
+    responses=listed(ClaimFound, facets=dict[str, list[FacetOut]] | None),
+    operation_id="list_claims",
 )
 @at_once(_claims_at_once)
 def list_claims(ask: Annotated[ClaimQuestion, Query()], read: Reading) -> Response:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstrain
 from pydantic import Field as Describe
 
 from app.base import units
-from app.base.page import Question
+from app.base.page import Question, Words
 from app.base.types import (
     MAX_INT,
     Day,
@@ -28,6 +28,7 @@ from app.claims.anchors import AnchorState
 from app.claims.model import Agreement, Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
+from app.words.explain import MatchOut
 
 # --- in ----------------------------------------------------------------------------------------
 
@@ -189,6 +190,7 @@ Dimensions = Annotated[list[Dimension], BeforeValidator(_split), AfterValidator(
 class ClaimFilters(Question):
     """Filters of claims; a repeated one means any of its values."""
 
+    q: Words = None
     speaker: Annotated[list[Ref], Describe(description="Who says it: ids or slugs.")] = []
     about: Annotated[list[Ref], Describe(description="Whom or what it is about.")] = []
     source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
@@ -208,13 +210,20 @@ class ClaimFilters(Question):
 
 
 class ClaimQuestion(ClaimFilters):
-    """The list of claims, and its order."""
+    """The list of claims, and its order: without `sort`, the best match of `q` first, or what was said last.
+    With `sort`, `q` is a filter: a claim must have all its words.
+    """
 
     sort: Literal["said", "created", "reviewed"] = "said"
     facets: Annotated[
         Dimensions,
         Describe(description="Counts beside the list, under its filters: `facets=status,verdict`."),
     ] = []
+
+    @property
+    def by_relevance(self) -> bool:
+        """Whether the list is in the order of how well its claims match."""
+        return self.q is not None and "sort" not in self.model_fields_set
 
 
 class StatsQuestion(ClaimFilters):
@@ -366,3 +375,9 @@ class ClaimOut(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class ClaimFound(ClaimOut):
+    """A claim in a list; `match` if the list was searched and is in the order of relevance."""
+
+    match: MatchOut | None = None

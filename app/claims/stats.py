@@ -19,8 +19,8 @@ from app.claims.derived import ClaimTally
 from app.claims.filters import filtered
 from app.claims.model import Appearance, Claim, ClaimSpeaker, ClaimTopic
 from app.claims.shapes import DIMENSIONS, ClaimFilters, Dimension, StatsQuestion
+from app.entities.documents import briefs
 from app.entities.model import Entity
-from app.entities.store import briefs
 from app.entities.store import resolve as resolve_entities
 from app.sources.model import Source
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from orjson import Fragment
 from sqlalchemy import Row, func
 from sqlmodel import col
 
@@ -19,8 +18,7 @@ from app.base.times import UNDATED
 from app.base.types import dated, exact
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
-from app.claims import bodies, listing, upkeep  # noqa: F401 (upkeep follows what is written here)
-from app.claims.filters import filtered
+from app.claims import bodies, filters, listing, upkeep, words  # noqa: F401 (upkeep follows what is written)
 from app.claims.model import (
     STANDING,
     Claim,
@@ -33,7 +31,9 @@ from app.claims.model import (
 from app.claims.quotes import check
 from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
 from app.entities.store import resolve as resolve_entities
+from app.entities.words import prepare
 from app.sources.store import resolve as resolve_sources
+from app.words.rank import ranked
 
 _QUOTED = frozenset({"appearances", "mode", "text", "original_text"})
 """The fields that decide what is looked up in a source's text."""
@@ -246,13 +246,28 @@ def _unknown(claim_id: str) -> NotFound:
     return NotFound(f"There is no claim {claim_id}.")
 
 
-def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
-    """A page of claims, as JSON."""
+def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Any]:
+    """A page of claims, as JSON or, if they are searched, documents."""
+    if ask.by_relevance:
+        return _ranked(session, str(ask.q), ask, after)
     listed = listing.find(session, ask, after)
     if listed is not None:
         return listed
-    found: Page[Row[Any]] = page(session, filtered(session, bodies.query(), ask), _keys(ask), ask, after)
+    found: Page[Row[Any]] = page(
+        session, filters.filtered(session, bodies.query(), ask), _keys(ask), ask, after
+    )
     return Page(bodies.shown(session, found.rows), found.last)
+
+
+def _ranked(
+    session: ReadSession, q: str, ask: ClaimQuestion, after: Sequence[Any] | None
+) -> Page[dict[str, Any]]:
+    finding = prepare(session, q)
+    clauses = filters.clauses(session, ask, words_too=False)
+    among = select(Claim.id).where(*clauses) if clauses else None
+    found = ranked(session, finding, "claim", among, ask, after)
+    shown = bodies.of(session, [hit.record_id for hit in found.rows])
+    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
 def _keys(ask: ClaimQuestion) -> list[Any]:

@@ -9,9 +9,10 @@ from pydantic import Field as Describe
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
-from app.base.page import Question
+from app.base.page import Question, Words
 from app.base.types import Edtf, Id, Language, Line, Prose, Shape, Slug, example, one_of
 from app.changes.model import Part, Record
+from app.words.explain import MatchOut
 
 EntityKind = Literal["person", "organization", "country", "place", "project", "document", "event", "concept"]
 AliasKind = Literal["name", "transliteration", "abbreviation", "metonym", "former"]
@@ -151,6 +152,7 @@ class MergeIn(Shape):
 class EntityQuestion(Question):
     """Filters of the list of entities; a repeated one means any of its values."""
 
+    q: Words = None
     kind: list[EntityKind] = []
     external_id: Annotated[
         list[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+:.+$")]],
@@ -207,3 +209,9 @@ class EntityOut(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class EntityFound(EntityOut):
+    """An entity in a list; `match` if the list was searched."""
+
+    match: MatchOut | None = None

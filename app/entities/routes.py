@@ -11,14 +11,14 @@ from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
-from app.entities import store
-from app.entities.model import EntityIn, EntityOut, EntityQuestion, MergeIn
+from app.entities import documents, store
+from app.entities.model import EntityFound, EntityIn, EntityOut, EntityQuestion, MergeIn
 
 router = v1("entities")
 EntityPatch = partial(EntityIn, description="President of Russia since 2012.", aliases=[{"name": "Путин"}])
 
 
-@router.get("/entities", responses=listed(EntityOut), operation_id="list_entities")
+@router.get("/entities", responses=listed(EntityFound), operation_id="list_entities")
 def list_entities(ask: Annotated[EntityQuestion, Query()], read: Reading) -> Response:
     """People, organizations, countries, projects and the rest, newest first."""
     with read as session:
@@ -31,7 +31,7 @@ def create_entity(body: EntityIn, write: Reporting) -> Response:
     """Adds an entity."""
     with write as session:
         entity = store.create(session, body, by=write.by)
-        shown = store.document(session, entity.id)
+        shown = documents.document(session, entity.id)
         return write.answer(shown, 201, location=f"/v1/entities/{entity.id}")
 
 
@@ -51,7 +51,7 @@ def get_entity(ref: str, read: Reading) -> Response:
                     **read.cache,
                 },
             )
-        return read.answer(store.document(session, found.id))
+        return read.answer(documents.document(session, found.id))
 
 
 @router.patch(
@@ -65,7 +65,7 @@ def revise_entity(ref: str, body: EntityPatch, write: Reporting) -> Response:  #
         write.expect(entity)
         whole = revised(EntityIn, store.as_input(session, entity), write.patch)
         store.revise(session, entity, whole, write.patch, by=write.by)
-        return write.answer(store.document(session, entity.id))
+        return write.answer(documents.document(session, entity.id))
 
 
 @router.post(
@@ -77,7 +77,7 @@ def merge_entity(ref: str, body: MergeIn, write: Editing) -> Response:
         entity = store.row(session, ref)
         write.expect(entity)
         store.merge(session, entity, body.into, reason=body.reason, by=write.by)
-        return write.answer(store.document(session, entity.id))
+        return write.answer(documents.document(session, entity.id))
 
 
 @router.delete(
@@ -89,7 +89,7 @@ def part_entity(ref: str, write: Editing) -> Response:
         entity = store.row(session, ref)
         write.expect(entity)
         store.part(session, entity, by=write.by)
-        return write.answer(store.document(session, entity.id))
+        return write.answer(documents.document(session, entity.id))
 
 
 @router.get("/entities/{ref}/history", responses=listed(ChangeOut), operation_id="get_entity_history")

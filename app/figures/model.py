@@ -5,17 +5,19 @@ from typing import Annotated
 from pydantic import BaseModel
 from pydantic import Field as Describe
 
-from app.base.page import Question
+from app.base.page import Question, Words
 from app.base.types import Edtf, QueryFlag
 from app.claims.model import FigureKind, Mode, Status
 from app.claims.shapes import FigureOut, SpeakerOut, VerificationOut
 from app.entities.model import Ref
 from app.sources.model import SourceRef
+from app.words.explain import MatchOut
 
 
 class FigureQuestion(Question):
     """Filters of the list of figures; a repeated one means any of its values."""
 
+    q: Words = None
     measure: Annotated[list[str], Describe(description="As it is kept, such as `bilateral trade`.")] = []
     about: Annotated[list[Ref], Describe(description="What it measures: ids or slugs.")] = []
     speaker: list[Ref] = []
@@ -47,3 +49,9 @@ class FigureInClaim(FigureOut):
 
     claim: FigureClaim
     verification: VerificationOut
+
+
+class FigureFound(FigureInClaim):
+    """A figure in a list; `match` if the list was searched."""
+
+    match: MatchOut | None = None

@@ -8,12 +8,12 @@ from app.access.requests import Reading
 from app.base.http import v1
 from app.base.openapi import answers, listed
 from app.figures import store
-from app.figures.model import FigureInClaim, FigureQuestion
+from app.figures.model import FigureFound, FigureInClaim, FigureQuestion
 
 router = v1("figures")
 
 
-@router.get("/figures", responses=listed(FigureInClaim), operation_id="list_figures")
+@router.get("/figures", responses=listed(FigureFound), operation_id="list_figures")
 def list_figures(ask: Annotated[FigureQuestion, Query()], read: Reading) -> Response:
     """Numbers inside claims, with who says them and how the claim stands, newest first."""
     with read as session:

@@ -10,12 +10,15 @@ from app.base.db import ReadSession
 from app.base.errors import NotFound
 from app.base.ids import noun_of
 from app.base.page import Page, page
-from app.base.sql import select
+from app.base.sql import Query, select
 from app.claims import bodies
 from app.claims.filters import overlapping, spoken_or_printed
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
+from app.entities.words import prepare
+from app.figures import words
 from app.figures.model import FigureQuestion
+from app.words.rank import ranked
 
 
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
@@ -29,8 +32,25 @@ def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None)
         *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
         *_subjects(session, ask),
     )
+    if ask.q:
+        return _ranked(session, ask.q, query, ask, after)
     found = page(session, query, [col(Figure.id)], ask, after)
     return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
+
+
+def _ranked(
+    session: ReadSession, q: str, among: Query, ask: FigureQuestion, after: Sequence[Any] | None
+) -> Page[dict[str, Any]]:
+    finding = prepare(session, q)
+    found = ranked(session, finding, "figure", among.with_only_columns(col(Figure.id)), ask, after)
+    shown = by_id(session, [hit.record_id for hit in found.rows])
+    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
+
+
+def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Some figures, each with its claim."""
+    rows = session.execute(select(Figure.id, Figure.claim_id).where(col(Figure.id).in_(ids)))
+    return {figure["id"]: figure for figure in _documents(session, [(row.id, row.claim_id) for row in rows])}
 
 
 def get(session: ReadSession, figure_id: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from app.base.errors import NotFound
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
+from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
-from app.entities.store import brief, brief_columns
 from app.reviews import evidence as gathered
 from app.reviews.model import (
     ORDINAL,

@@ -8,7 +8,7 @@ from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Date, Text, UniqueConstraint
 from sqlmodel import Field
 
-from app.base.page import Question
+from app.base.page import Question, Words
 from app.base.times import UNDATED
 from app.base.types import (
     Count,
@@ -29,6 +29,7 @@ from app.base.types import (
 )
 from app.changes.model import Record
 from app.entities.model import EntityBrief, Ref
+from app.words.explain import MatchOut
 
 SourceKind = Literal[
     "article",
@@ -135,6 +136,7 @@ class SourceIn(Shape):
 class SourceQuestion(Question):
     """Filters of the list of sources; a repeated one means any of its values."""
 
+    q: Words = None
     url: Annotated[list[str], Describe(description="In any spelling.")] = []
     publisher: Annotated[list[Ref], Describe(description="Its id or slug.")] = []
     kind: list[SourceKind] = []
@@ -161,6 +163,12 @@ class SourceOut(SourceBrief):
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class SourceFound(SourceOut):
+    """A source in a list; `match` if the list was searched."""
+
+    match: MatchOut | None = None
 
 
 class SnapshotOut(BaseModel):

@@ -17,6 +17,7 @@ from app.sources.model import (
     Snapshot,
     SnapshotOut,
     SnapshotText,
+    SourceFound,
     SourceIn,
     SourceOut,
     SourceQuestion,
@@ -26,7 +27,7 @@ router = v1("sources")
 SourcePatch = partial(SourceIn, title="What was agreed, and what was not", published="2023-03-22?")
 
 
-@router.get("/sources", responses=listed(SourceOut), operation_id="list_sources")
+@router.get("/sources", responses=listed(SourceFound), operation_id="list_sources")
 def list_sources(ask: Annotated[SourceQuestion, Query()], read: Reading) -> Response:
     """Published documents, newest first."""
     with read as session:

@@ -17,10 +17,14 @@ from app.base.sql import Query, select
 from app.base.times import UNDATED, now
 from app.base.types import canonical_url, dated, wire
 from app.changes.store import By, save
+from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
-from app.entities.store import brief, brief_columns, everyone_merged
+from app.entities.store import everyone_merged
 from app.entities.store import resolve as resolve_entities
+from app.entities.words import prepare
+from app.sources import words
 from app.sources.model import Snapshot, SnapshotIn, Source, SourceIn, SourceQuestion
+from app.words.rank import ranked
 
 # --- writing -----------------------------------------------------------------------------------
 
@@ -209,9 +213,26 @@ def find(session: ReadSession, ask: SourceQuestion, after: Sequence[Any] | None)
         query = query.where(col(Source.publisher_id).in_(publishers))
     if ask.kind:
         query = query.where(col(Source.kind).in_(ask.kind))
+    if ask.q:
+        return _ranked(session, ask.q, query, ask, after)
     keys = [col(Source.published_latest)] if ask.sort == "published" else []
     found = page(session, query, [*keys, col(Source.id)], ask, after)
     return Page([_document(row) for row in found.rows], found.last)
+
+
+def _ranked(
+    session: ReadSession, q: str, among: Query, ask: SourceQuestion, after: Sequence[Any] | None
+) -> Page[dict[str, Any]]:
+    finding = prepare(session, q)
+    found = ranked(session, finding, "source", among.with_only_columns(col(Source.id)), ask, after)
+    shown = by_id(session, [hit.record_id for hit in found.rows])
+    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
+
+
+def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Some sources as every route shows them."""
+    rows = session.execute(_sources().where(col(Source.id).in_(ids)))
+    return {row.source_id: _document(row) for row in rows}
 
 
 # --- showing -----------------------------------------------------------------------------------

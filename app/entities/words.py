@@ -1,0 +1,147 @@
+"""The words that entities are found by, and the entities that a word may be the name of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlmodel import col
+
+from app.base.db import ReadSession, WriteSession
+from app.base.sql import select
+from app.changes.store import Saved, follows
+from app.entities import documents
+from app.entities.model import Entity
+from app.words import query, rank
+from app.words.explain import Finding, How, Text, explain
+from app.words.index import Noun, Words, batches
+from app.words.model import Document, Posting, Stem
+from app.words.query import Wanted
+from app.words.rank import NAME, SPELLED, names_of
+from app.words.text import latin, spelling, tokens
+
+REFERENCES = ("@speaker:", "@about:", "@publisher:")
+"""Before an entity's id, the terms of what refers to it: so a record is found by all names of its speaker."""
+
+_TOO_MANY = 20
+"""A word that is in the names of more entities than this stands for none of them."""
+
+
+def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
+    found = documents.by_id(session, ids)
+    return {entity["id"]: _of(entity) for entity in found if entity["merged_into"] is None}
+
+
+def _of(entity: Mapping[str, Any]) -> Words:
+    names = [entity["name"], *(alias["name"] for alias in entity["aliases"])]
+    titles = [affiliation["title"] for affiliation in entity["affiliations"]]
+    words = Words([(3, name) for name in dict.fromkeys(names)])
+    words.texts += [
+        (1, text) for text in (entity["slug"].replace("-", " "), entity["description"], *titles) if text
+    ]
+    words.terms = [(3 if term[0] == NAME else 2, term) for term in _name_terms(names)]
+    return words
+
+
+def _name_terms(names: Iterable[str]) -> list[str]:
+    terms: dict[str, None] = {}
+    for name in names:
+        forms = [token.form for token in tokens(name)]
+        terms |= dict.fromkeys([NAME + " ".join(forms)])
+        for form in forms:
+            terms |= dict.fromkeys([NAME + form, NAME + latin(form)])
+            if len(key := spelling(form)) > 2:
+                terms |= dict.fromkeys([SPELLED + key])
+    return list(terms)
+
+
+NOUN = Noun("entity", batches(col(Entity.id)), _words)
+
+
+@follows(Entity)
+def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
+    ids = [each.id for each in saved]
+    moved = {value for each in saved for value in each.difference.get("canonical_id", {}).values() if value}
+    winners = select(Entity.canonical_id).where(col(Entity.id).in_(ids))
+    NOUN.keep(session, sorted({*ids, *moved, *session.execute(winners).scalars()}))
+
+
+def texts(entity: Mapping[str, Any]) -> list[Text]:
+    """Where the words of a query may stand in an entity."""
+    aliases = [Text("aliases", alias["name"], name=True) for alias in entity["aliases"]]
+    described = [Text("description", entity["description"])] if entity["description"] else []
+    titles = [Text("affiliations/title", each["title"]) for each in entity["affiliations"]]
+    slug = Text("slug", entity["slug"].replace("-", " "))
+    return [Text("name", entity["name"], name=True), *aliases, *described, *titles, slug]
+
+
+def matched(finding: Finding, entity: Mapping[str, Any], score: int) -> dict[str, Any]:
+    """An entity with why it was found."""
+    return {**entity, "match": explain(finding, score, texts(entity))}
+
+
+# --- queries -----------------------------------------------------------------------------------
+
+
+def prepare(session: ReadSession, q: str) -> Finding:
+    """A query made ready. Raises Invalid if it cannot be asked."""
+    wanted = query.parse(q)
+    names = _named(session, wanted)
+    longest = [each.forms for each in names if each.how == "name"]
+    wanted = [each for each in wanted if each.how != "name" or not _within_another(each.forms, longest)]
+    names = {each: known for each, known in names.items() if each in wanted}
+
+    def more(each: Wanted) -> list[str]:
+        return [prefix + entity_id for entity_id in names.get(each, ()) for prefix in REFERENCES]
+
+    return Finding(rank.plan(session, wanted, more), names)
+
+
+def _within_another(forms: tuple[str, ...], names: Sequence[tuple[str, ...]]) -> bool:
+    """Power of Siberia is not meant where Power of Siberia 2 is."""
+    return any(
+        forms == name[start : start + len(forms)]
+        for name in names
+        if len(name) > len(forms)
+        for start in range(len(name) - len(forms) + 1)
+    )
+
+
+def _named(session: ReadSession, wanted: Sequence[Wanted]) -> dict[Wanted, dict[str, How]]:
+    terms = {each: names_of(each) for each in wanted}
+    asked = sorted({term for some in terms.values() for term in some})
+    found = (
+        select(Stem.stem, Document.record_id)
+        .join(Posting, col(Posting.stem_id) == col(Stem.id))
+        .join(Document, col(Document.number) == col(Posting.document))
+        .where(col(Stem.stem).in_(asked), col(Stem.documents) <= _TOO_MANY)
+    )
+    entities: dict[str, list[str]] = {}
+    for term, entity_id in session.execute(found):
+        entities.setdefault(term, []).append(entity_id)
+    merged = _with_merged(session, {entity_id for some in entities.values() for entity_id in some})
+    return {
+        each: {one: how for entity_id, how in first.items() for one in merged[entity_id]}
+        for each in wanted
+        if (first := _closest(each, terms[each], entities))
+    }
+
+
+def _closest(wanted: Wanted, terms: Sequence[str], entities: Mapping[str, Sequence[str]]) -> dict[str, How]:
+    """Entities of that very name, or else those whose name in Latin letters is the same, or else those whose
+    name may be spelled so.
+    """
+    for term in terms:
+        if term in entities:
+            exact = term == NAME + " ".join(wanted.forms)
+            how: How = "name" if exact else "transliteration" if term[0] == NAME else "spelling"
+            return dict.fromkeys(entities[term], how)
+    return {}
+
+
+def _with_merged(session: ReadSession, ids: Iterable[str]) -> dict[str, list[str]]:
+    wanted = sorted(ids)
+    merged: dict[str, list[str]] = {entity_id: [] for entity_id in wanted}
+    if wanted:
+        query = select(Entity.id, Entity.canonical_id).where(col(Entity.canonical_id).in_(wanted))
+        for entity_id, canonical in session.execute(query):
+            merged[canonical].append(entity_id)
+    return merged

@@ -1,0 +1,65 @@
+"""Every noun, searched with one query."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from app.base.db import ReadSession
+from app.base.page import Page
+from app.claims import bodies as claims
+from app.claims import words as claim_words
+from app.entities import documents as entities
+from app.entities import words as entity_words
+from app.figures import store as figures
+from app.figures import words as figure_words
+from app.search.model import SearchQuestion
+from app.sources import store as sources
+from app.sources import words as source_words
+from app.words.explain import Finding
+from app.words.index import KINDS, Kind, Noun, miscounts
+from app.words.rank import Hit, rank
+
+NOUNS: Sequence[Noun] = (entity_words.NOUN, source_words.NOUN, claim_words.NOUN, figure_words.NOUN)
+"""What can be found."""
+
+
+def verify(session: ReadSession) -> Iterator[str]:
+    """Yields what is not found by just the words that it has, and counts of the index that are wrong."""
+    for noun in NOUNS:
+        yield from noun.verify(session)
+    yield from miscounts(session)
+
+
+_READ: Mapping[Kind, Callable[[ReadSession, Sequence[str]], Mapping[str, Any]]] = {
+    "claim": claims.of,
+    "entity": lambda session, ids: {each["id"]: each for each in entities.by_id(session, ids)},
+    "source": sources.by_id,
+    "figure": figures.by_id,
+}
+_MATCHED: Mapping[Kind, Callable[[Finding, Mapping[str, Any], int], dict[str, Any]]] = {
+    "claim": claim_words.matched,
+    "entity": entity_words.matched,
+    "source": source_words.matched,
+    "figure": figure_words.matched,
+}
+
+
+def find(session: ReadSession, ask: SearchQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
+    """A page of what was found, the best first."""
+    finding = entity_words.prepare(session, ask.q)
+    hits = rank(session, finding.plan, ask.kind or KINDS, ask.limit + 1, after, down=ask.order == "desc")
+    shown = _shown(session, finding, hits[: ask.limit])
+    last = hits[ask.limit - 1] if len(hits) > ask.limit else None
+    return Page(shown, (last.score, last.number) if last else None)
+
+
+def _shown(session: ReadSession, finding: Finding, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    records: dict[str, Any] = {}
+    for kind in KINDS:
+        if ids := [hit.record_id for hit in hits if hit.kind == kind]:
+            records |= _READ[kind](session, ids)
+    return [_hit(finding, hit, records[hit.record_id]) for hit in hits]
+
+
+def _hit(finding: Finding, hit: Hit, record: Mapping[str, Any]) -> dict[str, Any]:
+    match = _MATCHED[hit.kind](finding, record, hit.score)["match"]
+    return {"id": hit.record_id, "kind": hit.kind, "record": record, "match": match}

@@ -1,0 +1,136 @@
+"""Why a record was found, and where the words stand in it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.words.query import Wanted
+from app.words.rank import Plan
+from app.words.text import Token, latin, spelling, stem, tokens
+
+How = Literal["exact", "stem", "prefix", "phrase", "name", "transliteration", "spelling"]
+
+
+class HighlightOut(BaseModel):
+    """A text in which words that were asked for stand: each of `marks` is where one begins and ends, in code
+    points.
+    """
+
+    field: str
+    text: str
+    marks: list[tuple[int, int]]
+
+
+class ReasonOut(BaseModel):
+    """What was asked for, the field that has it, what it has there, and how that is the same."""
+
+    word: str
+    field: str
+    matched: str
+    how: How
+
+
+class MatchOut(BaseModel):
+    """Why a record was found. Scores compare within one answer only."""
+
+    score: int
+    highlights: list[HighlightOut]
+    reasons: list[ReasonOut]
+
+
+@dataclass
+class Finding:
+    """A query made ready: its plan, and the entities that its words may be names of, by id, with how."""
+
+    plan: Plan
+    names: Mapping[Wanted, Mapping[str, How]] = field(default_factory=dict)
+
+    @property
+    def sought(self) -> list[Wanted]:
+        """What is looked for."""
+        return [group.wanted for group in self.plan.sought]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of a record; of a `name`, spellings count too."""
+
+    field: str
+    text: str
+    name: bool = False
+
+
+@dataclass(frozen=True)
+class Person:
+    """An entity that a record names."""
+
+    field: str
+    id: str
+    name: str
+
+
+def explain(
+    finding: Finding, score: int, texts: Iterable[Text], people: Sequence[Person] = ()
+) -> dict[str, Any]:
+    """A `MatchOut`."""
+    highlights, reasons = [], []
+    for text in texts:
+        found = [(wanted, how, token) for wanted, how, token in _found(finding, text)]
+        if found:
+            marks = sorted({(token.start, token.end) for _, _, token in found})
+            highlights.append({"field": text.field, "text": text.text, "marks": marks})
+            for wanted, how, token in found:
+                written = text.text[token.start : token.end]
+                reasons.append(_reason(wanted, text.field, written, how))
+    for wanted, known in finding.names.items():
+        reasons += [_reason(wanted, p.field, p.name, known[p.id]) for p in people if p.id in known]
+    return {"score": score, "highlights": highlights, "reasons": _first_of_each(reasons)}
+
+
+def _reason(wanted: Wanted, where: str, matched: str, how: How) -> dict[str, Any]:
+    return {"word": wanted.written, "field": where, "matched": matched, "how": how}
+
+
+def _first_of_each(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for reason in reasons:
+        first.setdefault((reason["word"], reason["field"]), reason)
+    return list(first.values())
+
+
+def _found(finding: Finding, text: Text) -> Iterable[tuple[Wanted, How, Token]]:
+    said = list(tokens(text.text))
+    for wanted in finding.sought:
+        if wanted.how == "name":
+            continue
+        if wanted.how == "phrase":
+            yield from ((wanted, "phrase", token) for token in _phrase(wanted, said))
+        else:
+            for token in said:
+                if how := _same(wanted, token.form, name=text.name):
+                    yield wanted, how, token
+
+
+def _phrase(wanted: Wanted, said: Sequence[Token]) -> Iterable[Token]:
+    size = len(wanted.forms)
+    for start in range(len(said) - size + 1):
+        here = said[start : start + size]
+        if tuple(token.form for token in here) == wanted.forms:
+            yield from here
+
+
+def _same(wanted: Wanted, form: str, *, name: bool) -> How | None:
+    [asked] = wanted.forms
+    if wanted.how == "prefix":
+        return "prefix" if form.startswith(asked) else None
+    if form == asked:
+        return "exact"
+    if stem(form) == stem(asked):
+        return "stem"
+    if not name:
+        return None
+    if latin(form) == latin(asked):
+        return "transliteration"
+    return "spelling" if len(spelling(asked)) > 2 and spelling(form) == spelling(asked) else None

@@ -1,0 +1,267 @@
+"""Puts records into the index and takes them out, many at a time, in the transaction of their write."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from sqlalchemy import bindparam, delete, func, insert, text
+from sqlmodel import SQLModel, col
+
+from app.base.db import ReadSession, WriteSession
+from app.base.sql import select, table
+from app.words.model import Document, Form, Posting, Stem
+from app.words.text import is_run, stem, tokens
+
+Kind = Literal["claim", "entity", "source", "figure"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SLOTS = 8
+"""Document numbers are a multiple of this and the place of their kind in KINDS."""
+
+_USUAL_LENGTH = {"claim": 25, "entity": 12, "source": 12, "figure": 25}
+"""How many words a document of a kind has. Fixed, so that no weight depends on what else is there."""
+
+K1, B = 1.2, 0.75
+_CHUNK = 500
+_LONGEST = 200
+"""No form of a word is longer: what is, is cut."""
+
+
+@dataclass
+class Words:
+    """What a record is found by: texts, each with how much its words count, and terms that are no words."""
+
+    texts: list[tuple[float, str]] = field(default_factory=list)
+    terms: list[tuple[float, str]] = field(default_factory=list)
+
+
+def weight(kind: str, frequency: float, length: int) -> int:
+    """A stem's part of the score in BM25, in hundredths: all of it but how rare the stem is."""
+    long = 1 - B + B * length / _USUAL_LENGTH[kind]
+    return round(100 * frequency * (K1 + 1) / (frequency + K1 * long))
+
+
+@dataclass
+class _Entry:
+    words: str
+    weights: dict[str, int]
+    forms: dict[str, str]
+
+
+def _entry(kind: str, words: Words) -> _Entry:
+    sequence: list[str] = []
+    frequency: Counter[str] = Counter()
+    forms: dict[str, str] = {}
+    for factor, written in words.texts:
+        sequence.append("")  # a phrase does not go from one text to the next
+        last = ""
+        for token in tokens(written):
+            form = token.form[:_LONGEST]
+            forms[form] = stemmed = stem(form)
+            frequency[stemmed] += factor  # type: ignore[assignment]
+            if is_run(form) and is_run(last):
+                frequency[last + form] += factor  # type: ignore[assignment]
+            sequence.append(form)
+            last = form
+    length = sum(map(bool, sequence))
+    for factor, term in words.terms:
+        frequency[term] += factor  # type: ignore[assignment]
+    weights = {stemmed: weight(kind, count, length) for stemmed, count in frequency.items()}
+    return _Entry(" ".join(sequence) + " ", weights, forms)
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def put(session: WriteSession, kind: Kind, records: Mapping[str, Words], gone: Iterable[str] = ()) -> None:
+    """Makes records, by id, found by these words and no others, and those that are `gone` by none."""
+    entries = {record_id: _entry(kind, words) for record_id, words in records.items()}
+    old = {row.record_id: row for row in _kept(session, [*entries, *gone])}
+    ids = _stem_ids(session, {stem for entry in entries.values() for stem in entry.weights})
+    _write_forms(session, entries.values(), ids)
+    rows, postings = [], []
+    numbers = _numbers(session, kind, [key for key in entries if key not in old])
+    numbers |= {record_id: row.number for record_id, row in old.items()}
+    for record_id, entry in entries.items():
+        weights = {ids[stem]: weight for stem, weight in entry.weights.items()}
+        stems = " ".join(map(str, sorted(weights)))
+        rows.append(
+            {"number": numbers[record_id], "record_id": record_id, "words": entry.words, "stems": stems}
+        )
+        postings += [(stem_id, numbers[record_id], weight) for stem_id, weight in weights.items()]
+    before = {(stem_id, row.number) for row in old.values() for stem_id in _ids_in(row.stems)}
+    _write(session, old, rows, before, postings)
+
+
+def _kept(session: ReadSession, record_ids: Sequence[str]) -> Iterator[Any]:
+    for some in _chunks(record_ids):
+        columns = Document.number, Document.record_id, Document.stems
+        yield from session.execute(select(*columns).where(col(Document.record_id).in_(some)))
+
+
+def _ids_in(stems: str) -> Iterator[int]:
+    return map(int, stems.split())
+
+
+def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    everything = list(values)
+    for start in range(0, len(everything), _CHUNK):
+        yield everything[start : start + _CHUNK]
+
+
+def _numbers(session: ReadSession, kind: Kind, record_ids: Sequence[str]) -> dict[str, int]:
+    last = session.execute(select(func.max(Document.number))).scalar() or 0
+    first = last // SLOTS + 1
+    return {record_id: (first + n) * SLOTS + KINDS.index(kind) for n, record_id in enumerate(record_ids)}
+
+
+def _stem_ids(session: WriteSession, stems: Iterable[str]) -> dict[str, int]:
+    known: dict[str, int] = {}
+    wanted = {"", *stems}
+    for some in _chunks(sorted(wanted)):
+        rows = session.execute(select(Stem.stem, Stem.id).where(col(Stem.stem).in_(some)))
+        known |= {row.stem: row.id for row in rows}
+    missing = sorted(wanted - known.keys())
+    if missing:
+        last = session.execute(select(func.max(Stem.id))).scalar() or 0
+        new = [{"id": last + n, "stem": stem, "documents": 0} for n, stem in enumerate(missing, 1)]
+        session.connection().execute(insert(table(Stem)), new)
+        known |= {stem: last + n for n, stem in enumerate(missing, 1)}
+    return known
+
+
+def _write_forms(session: WriteSession, entries: Iterable[_Entry], ids: Mapping[str, int]) -> None:
+    forms = {form: ids[stem] for entry in entries for form, stem in entry.forms.items()}
+    for some in _chunks(sorted(forms)):
+        known = session.execute(select(Form.form).where(col(Form.form).in_(some))).scalars()
+        rows = [{"form": form, "stem_id": forms[form]} for form in sorted({*some} - {*known})]
+        if rows:
+            session.connection().execute(insert(table(Form)), rows)
+
+
+_COUNT = text("UPDATE stems SET documents = documents + :more WHERE id = :stem_id")
+_POST = text("INSERT INTO postings (stem_id, document, weight) VALUES (:stem_id, :document, :weight)")
+_UNPOST = text("DELETE FROM postings WHERE stem_id = :stem_id AND document = :document")
+
+
+def _write(
+    session: WriteSession,
+    old: Mapping[str, Any],
+    rows: Sequence[dict[str, Any]],
+    before: set[tuple[int, int]],
+    postings: Sequence[tuple[int, int, int]],
+) -> None:
+    connection = session.connection()
+    for some in _chunks(old):
+        connection.execute(delete(table(Document)).where(table(Document).c.record_id.in_(some)))
+    if rows:
+        connection.execute(insert(table(Document)), rows)
+    if before:
+        connection.execute(_UNPOST, [{"stem_id": s, "document": d} for s, d in sorted(before)])
+    if postings:
+        new = [{"stem_id": s, "document": d, "weight": w} for s, d, w in sorted(postings)]
+        connection.execute(_POST, new)
+    more = Counter(stem_id for stem_id, _, _ in postings)
+    more.subtract(stem_id for stem_id, _ in before)
+    everything = _stem_ids(session, ())[""]
+    more[everything] += len(rows) - len(old)
+    counts = [{"stem_id": stem_id, "more": count} for stem_id, count in sorted(more.items()) if count]
+    if counts:
+        connection.execute(_COUNT, counts)
+
+
+def clear(session: WriteSession) -> None:
+    """Empties the index."""
+    for kind in (Posting, Form, Stem, Document):
+        session.execute(delete(table(kind)))
+
+
+# --- checking ----------------------------------------------------------------------------------
+
+
+def kept(session: ReadSession, record_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The weight of each stem that some records are found by."""
+    found: dict[str, dict[str, int]] = {}
+    for some in _chunks(record_ids):
+        query = (
+            select(Document.record_id, Stem.stem, Posting.weight)
+            .join(Posting, col(Posting.document) == col(Document.number))
+            .join(Stem, col(Stem.id) == col(Posting.stem_id))
+            .where(col(Document.record_id).in_(some))
+        )
+        for record_id, stemmed, weight in session.execute(query):
+            found.setdefault(record_id, {})[stemmed] = weight
+    return found
+
+
+def miscounts(session: ReadSession) -> Iterator[str]:
+    """Yields what is wrong with the counts of the index as a whole."""
+    counted = select(Posting.stem_id, func.count().label("n")).group_by(col(Posting.stem_id)).subquery()
+    wrong = (
+        select(Stem.stem)
+        .outerjoin(counted, counted.c.stem_id == col(Stem.id))
+        .where(col(Stem.documents) != func.coalesce(counted.c.n, 0), col(Stem.stem) != "")
+    )
+    for stemmed in session.execute(wrong.limit(10)).scalars():
+        yield f"the count of documents with {stemmed!r} is out of date"
+    total = session.execute(select(Stem.documents).where(col(Stem.stem) == "")).scalar() or 0
+    if total != _size(session, Document):
+        yield "the count of documents is out of date"
+
+
+def _size(session: ReadSession, kind: type[SQLModel]) -> int:
+    return int(session.execute(select(func.count()).select_from(table(kind))).scalar_one())
+
+
+# --- nouns -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A kind of record that can be found: the ids of all of them, and the words of some. A record that has
+    none is not found.
+    """
+
+    kind: Kind
+    ids: Callable[[ReadSession], Iterator[list[str]]]
+    words: Callable[[ReadSession, Sequence[str]], Mapping[str, Words]]
+
+    def keep(self, session: WriteSession, ids: Sequence[str], gone: Iterable[str] = ()) -> None:
+        """Makes some records found by the words that they have now."""
+        words = self.words(session, ids)
+        put(session, self.kind, words, {*ids, *gone} - words.keys())
+
+    def rebuild(self, session: WriteSession) -> Iterator[int]:
+        """Adds all records to an index that was cleared. Yields how many are done."""
+        for ids in self.ids(session):
+            self.keep(session, ids)
+            yield len(ids)
+
+    def verify(self, session: ReadSession) -> Iterator[str]:
+        """Yields each record that is not found by just the words that it has."""
+        seen = 0
+        for ids in self.ids(session):
+            found = kept(session, ids)
+            words = self.words(session, ids)
+            seen += len(words)
+            for record_id in ids:
+                expected = _entry(self.kind, words[record_id]).weights if record_id in words else {}
+                if found.get(record_id, {}) != expected:
+                    yield f"{self.kind} {record_id}: is not found by the words that it has"
+        this = col(Document.number) % SLOTS == KINDS.index(self.kind)
+        there = session.execute(select(func.count()).select_from(table(Document)).where(this)).scalar_one()
+        if there != seen:
+            yield f"{there} documents stand for {seen} records of kind {self.kind}"
+
+
+def batches(column: Any) -> Callable[[ReadSession], Iterator[list[str]]]:
+    """All ids of a table, some hundreds at a time, in order."""
+    query = select(column).where(column > bindparam("last")).order_by(column).limit(_CHUNK)
+
+    def walk(session: ReadSession) -> Iterator[list[str]]:
+        last = ""
+        while ids := list(session.execute(query, {"last": last}).scalars()):
+            yield ids
+            last = ids[-1]
+
+    return walk

@@ -1,0 +1,138 @@
+"""Text as tokens: folded, stemmed, and for names keyed by how they may be spelled.
+
+Sources: Unicode TR15 (normal forms); the Snowball stemmers for English and Russian.
+"""
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import snowballstemmer
+from text_unidecode import unidecode
+
+_RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+"""Thai, Chinese, Japanese and Korean, whose words are not told apart by spaces."""
+
+_TOKEN = re.compile(
+    rf"(?P<run>[{_RUNS}]+)"
+    r"|(?P<initials>(?:[^\W\d_]\.){2,}[^\W\d_]?(?!\w))"
+    r"|(?P<number>\d+(?:[.,]\d+)*)"
+    rf"|(?P<word>[^\W\d_{_RUNS}][^\W_{_RUNS}]*(?:['’ʼ][^\W\d_{_RUNS}]+)*)"
+)
+_MARKS = re.compile("[\u0300-\u036f]")
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+
+
+class Token(NamedTuple):
+    """A folded word and where it stands in the text, in code points."""
+
+    form: str
+    start: int
+    end: int
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The words of a text. Each character of a run of Chinese and the like is one."""
+    for found in _TOKEN.finditer(text):
+        kind, start = found.lastgroup, found.start()
+        if kind == "run":
+            for n, character in enumerate(found[0]):
+                yield Token(unicodedata.normalize("NFKC", character), start + n, start + n + 1)
+        elif kind == "number":
+            yield Token(_digits(found[0]), start, found.end())
+        else:
+            form = fold(found[0].replace(".", "") if kind == "initials" else found[0])
+            if form:
+                yield Token(form, start, found.end())
+
+
+def _digits(number: str) -> str:
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
+        number = number.replace(",", "")
+    return "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in number.replace(",", "."))
+
+
+@lru_cache(100_000)
+def fold(word: str) -> str:
+    """Without case, accents, apostrophes and the English possessive."""
+    plain = unicodedata.normalize("NFKD", word.casefold())
+    plain = unicodedata.normalize("NFC", _MARKS.sub("", plain)).translate(_PLAIN)
+    plain = re.sub(r"['’ʼ]s$", "", plain)
+    return re.sub(r"['’ʼ]", "", plain)
+
+
+def is_run(form: str) -> bool:
+    """Whether it is of a script without spaces between words."""
+    return bool(re.match(rf"[{_RUNS}]", form))
+
+
+# --- stems -------------------------------------------------------------------------------------
+
+_own = threading.local()  # a stemmer keeps the word that it works on
+
+_AMERICAN = {
+    "aluminium": "aluminum", "cheque": "check", "defence": "defense", "grey": "gray", "licence": "license",
+    "offence": "offense", "plough": "plow", "pretence": "pretense", "sceptic": "skeptic",
+    "sceptical": "skeptical", "tyre": "tire", "tyres": "tires",
+}  # fmt: skip
+_SPELLINGS = [
+    (re.compile(r"(?<=...)is(?=(?:e|ed|es|er|ers|ing|ation|ations)$)"), "iz"),
+    (re.compile(r"(?<=..)ys(?=(?:e|ed|es|er|ers|ing)$)"), "yz"),
+    (re.compile(r"(?<=..)our(?=(?:s|ed|ing|able|ful|less|ite|ites|hood)?$)"), "or"),
+    (re.compile(r"(?<=..)([tb])re(?=s?$)"), r"\1er"),
+    (re.compile(r"(?<=...)ll(?=(?:ed|ing|er|ers)$)"), "l"),
+    (re.compile(r"(?<=.)mme(?=s?$)"), "m"),
+    (re.compile(r"(?<=..)ogue(?=s?$)"), "og"),
+]
+
+
+@lru_cache(200_000)
+def stem(form: str) -> str:
+    """What the forms of one word share: `finalised` and `finalized` are `final`."""
+    if form.isascii() and form.isalpha():
+        form = _AMERICAN.get(form, form)
+        for spelling, american in _SPELLINGS:
+            form = spelling.sub(american, form)
+        return _stemmed("english", form)
+    if re.fullmatch(r"[\u0400-\u04ff]+", form):
+        return _stemmed("russian", form)
+    return form
+
+
+def _stemmed(language: str, form: str) -> str:
+    stemmer: Any = getattr(_own, language, None)
+    if stemmer is None:
+        stemmer = snowballstemmer.stemmer(language)
+        setattr(_own, language, stemmer)
+    stemmed: str = stemmer.stemWord(form)
+    return stemmed or form
+
+
+# --- names -------------------------------------------------------------------------------------
+
+_ALIKE = [
+    (re.compile(pattern), key)
+    for pattern, key in (
+        ("[^a-z]", ""), ("[jy]", "i"), ("x", "ks"), ("w", "v"), ("q|ck", "k"), ("ph", "f"), ("kh", "h"),
+        ("gh", "g"), ("t?sch|tsh", "sh"), ("tch", "ch"), ("ou|ue", "u"), ("oe", "o"), ("ae", "a"),
+        (r"(.)\1+", r"\1"), ("^ie", "e"), ("iei", "i"), ("er$", "r"),
+    )
+]  # fmt: skip
+
+
+@lru_cache(100_000)
+def latin(form: str) -> str:
+    """A word in Latin letters."""
+    return form if form.isascii() else fold(unidecode(form)).replace(" ", "")
+
+
+@lru_cache(100_000)
+def spelling(form: str) -> str:
+    """What the spellings of one name share: Zelensky, Zelenskiy, Zelenskyy and Зеленский are `zelenski`."""
+    key = latin(form)
+    for pattern, alike in _ALIKE:
+        key = pattern.sub(alike, key)
+    return key
