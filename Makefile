@@ -45,7 +45,7 @@ lock: $(RUN) ## Resolve both lock files anew (ARGS=--upgrade raises versions)
 
 clean: ## Remove the environment and the caches, not the database
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app bench migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN):
 	@python='$(PYTHON)'; \
