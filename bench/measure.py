@@ -158,12 +158,12 @@ class Ask:
     path: str
     status: int = 200
     holds: bytes = b""
-    headers: Mapping[str, str] = {}
+    headers: tuple[tuple[str, str], ...] = ()
 
     def on_wire(self, host: str) -> bytes:
         """The request as it is sent."""
         lines = [f"GET {self.path} HTTP/1.1", f"Host: {host}", "Accept: application/json"]
-        return "\r\n".join([*lines, *(f"{n}: {v}" for n, v in self.headers.items()), "", ""]).encode()
+        return "\r\n".join([*lines, *(f"{n}: {v}" for n, v in self.headers), "", ""]).encode()
 
 
 @dataclass(frozen=True)
