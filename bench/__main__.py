@@ -37,7 +37,7 @@ def main() -> None:
     lines: list[Line] = []
     with ExitStack() as stack:
         server = stack.enter_context(running_postgres()) if "postgresql" in given.databases else ""
-        bases = [Base(World(size, given.seed), given.directory).made() for size in given.sizes]
+        bases = [_made(Base(World(size, given.seed), given.directory)) for size in given.sizes]
         for base in bases:
             for database in given.databases:
                 lines += _measured(base, database, server, given)
@@ -59,6 +59,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     return parser.parse_args()
+
+
+def _made(base: Base) -> Base:
+    if not base.place.exists():
+        _say(f"Making a base of {base.world.claims:,} claims (once)")
+    return base.made()
 
 
 def _measured(base: Base, database: str, server: str, given: argparse.Namespace) -> Iterator[Line]:

@@ -34,6 +34,13 @@ SECRET = "a secret for benchmarks, of more than 32 characters"
 SQLITE: Dialect = sqlite_dialect.dialect()
 
 
+def _digest(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
+
+
+CODE = _digest(Path(str(module.__file__)) for module in (generate, made, rivals))
+
+
 def bound(rows: Iterable[Json], into: Table, dialect: Dialect) -> Iterator[list[Any]]:
     """Rows as a driver takes them."""
     binders = [(c.name, c.type.dialect_impl(dialect).bind_processor(dialect)) for c in into.columns]
@@ -65,9 +72,7 @@ class Base:
     @property
     def place(self) -> Path:
         """Where it is kept; named by all that it is made of, so that a stale one is never taken."""
-        code = b"".join(Path(str(module.__file__)).read_bytes() for module in (generate, made))
-        digest = hashlib.sha256(code).hexdigest()[:8]
-        return self.directory / f"{self.world.claims}-{self.world.seed}-{schema.newest()}-{digest}"
+        return self.directory / f"{self.world.claims}-{self.world.seed}-{schema.newest()}-{CODE}"
 
     @property
     def file(self) -> Path:
@@ -80,18 +85,22 @@ class Base:
         return f"sqlite:///{self.file.resolve()}"
 
     def made(self) -> "Base":
-        """Makes it if it is not there."""
+        """Makes it if it is not there, and what is derived from it if the application has changed since."""
         if not self.place.exists():
             half = self.place.with_name(self.place.name + ".half")
             shutil.rmtree(half, ignore_errors=True)
             half.mkdir(parents=True)
             load_sqlite(self.world, half / "record.db")
             half.rename(self.place)
+        stamp, code = self.place / "derived", _digest(sorted((schema.ROOT / "app").rglob("*.py")))
+        if not stamp.exists() or stamp.read_text() != code:
+            derive(self.url)
+            stamp.write_text(code)
         return self
 
 
 def load_sqlite(world: World, file: Path) -> None:
-    """Makes a SQLite base of a world."""
+    """Makes a SQLite base of a world, but for what is derived from its rows."""
     url = f"sqlite:///{file.resolve()}"
     schema.upgrade(url)
     connection = sqlite.connect(str(file), isolation_level=None)
@@ -104,7 +113,6 @@ def load_sqlite(world: World, file: Path) -> None:
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    derive(url)
 
 
 def load_postgres(base: Base, url: str) -> None:

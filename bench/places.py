@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -141,7 +141,7 @@ class Draws:
     def __init__(self, base: Base) -> None:
         self.base = base
         self.rng = Random(7)
-        with sqlite.connect(str(base.file)) as connection:
+        with closing(sqlite.connect(str(base.file))) as connection:
             ids = [key for (key,) in connection.execute("SELECT id FROM claims ORDER BY id")]
             self.ids = self.rng.sample(ids, min(DRAWS, len(ids)))
             drawn = ", ".join(f"'{key}'" for key in self.ids)

@@ -10,7 +10,7 @@ import pytest
 
 from app.base import schema
 from bench.generate import World
-from bench.load import Base, load_sqlite
+from bench.load import Base
 from tests.served import APP, environment, served
 
 SMALL = 200
@@ -51,12 +51,11 @@ def test_verify_finds_nothing_wrong_with_a_loaded_base(directory: Path) -> None:
 
 def test_what_is_loaded_is_what_would_be_brought_in(tmp_path: Path) -> None:
     world = World(30)
-    load_sqlite(world, tmp_path / "loaded.db")
+    loaded = environment(Base(world, tmp_path).made().url)
     world.write(tmp_path)
     brought = environment(f"sqlite:///{tmp_path}/brought.db")
     for command in (["migrate"], ["seed", str(tmp_path)]):
         subprocess.run([*APP, *command], cwd=schema.ROOT, env=brought, check=True, capture_output=True)
-    loaded = environment(f"sqlite:///{tmp_path}/loaded.db")
     assert _claims(loaded, tmp_path) == _claims(brought, tmp_path)
 
 
