@@ -304,10 +304,15 @@ def _round(contender: Contender, client: Client, asks: Iterator[Ask], seconds: f
         now = time.perf_counter()
         client.get(ask)
         waits.append(time.perf_counter() - now)
+    return cost_of(waits, contender.server.cpu - server, contender.database() - database, began)
+
+
+def cost_of(waits: Sequence[float], cpu: float, database: float, began: float) -> Cost:
+    """The cost of each of some requests that took so many seconds of processor time together."""
     taken, count = time.perf_counter() - began, len(waits)
     return Cost(
-        cpu=(contender.server.cpu - server) / count * 1e3,
-        database=(contender.database() - database) / count * 1e3,
+        cpu=cpu / count * 1e3,
+        database=database / count * 1e3,
         p50=statistics.median(waits) * 1e3,
         p99=sorted(waits)[int(0.99 * count)] * 1e3,
         rate=count / taken,
