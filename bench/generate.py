@@ -129,15 +129,20 @@ class World:
             yield told.claim(rng, number)
 
     def write(self, directory: Path) -> None:
-        """Writes the files that can be brought in: `entities`, `sources` and `claims.ndjson`."""
+        """Writes the files that can be brought in: `entities`, `sources` and `claims.ndjson`, and all of it
+        in `records.ndjson`, whose lines say what they are.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        for name, lines in (
-            ("entities", self.entities()),
-            ("sources", self.sources()),
-            ("claims", self.records()),
-        ):
-            with (directory / f"{name}.ndjson").open("wb") as file:
-                file.writelines(orjson.dumps(line) + b"\n" for line in lines)
+        with (directory / "records.ndjson").open("wb") as whole:
+            for name, noun, lines in (
+                ("entities", "entity", self.entities()),
+                ("sources", "source", self.sources()),
+                ("claims", "claim", self.records()),
+            ):
+                with (directory / f"{name}.ndjson").open("wb") as file:
+                    for line in lines:
+                        file.write(orjson.dumps(line) + b"\n")
+                        whole.write(orjson.dumps({noun: line}) + b"\n")
 
 
 class _Telling:

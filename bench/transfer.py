@@ -54,15 +54,16 @@ def bring_in(place: Place, claims: int) -> Iterator[Line]:
     """A made-up newsroom brought into an empty base by the command."""
     world = World(min(claims, place.claims), place.base.world.seed)
     records = len(world.speakers) + len(world.publishers) + len(world.urls) + world.claims
-    command = "import" if "import" in commands() else "seed"
+    here = "import" in commands()
     with TemporaryDirectory(dir=place.base.place) as directory, place.fresh() as url:
         world.write(Path(directory))
         database = place.backends()
-        ran = run(["-m", "app", command, directory], environment(url))
+        command = ["import", f"{directory}/records.ndjson"] if here else ["seed", directory]
+        ran = run(["-m", "app", *command], environment(url))
         spent = ran.cpu + place.backends() - database
     raw = _insert_in_a_loop(place, world, records)
     work = f"import of {world.claims:,} claims"
-    named = work if command == "import" else f"{work} (by `seed`: `import` is not there)"
+    named = work if here else f"{work} (by `seed`: `import` is not there)"
     yield _line(named, place, Pass(records, ran.seconds, spent), raw, Goal(at_least=1 / 3))
     yield _megabytes("import: memory", place, ran.peak)
 
