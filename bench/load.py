@@ -38,7 +38,7 @@ def _digest(files: Iterable[Path]) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
 
 
-CODE = _digest(Path(str(module.__file__)) for module in (generate, made, rivals))
+CODE = _digest([Path(__file__), *(Path(str(module.__file__)) for module in (generate, made, rivals))])
 
 
 def bound(rows: Iterable[Json], into: Table, dialect: Dialect) -> Iterator[list[Any]]:
@@ -171,7 +171,7 @@ def copy_for_datasette(base: Base) -> Path:
         with _attached(base, file) as connection:
             connection.execute("CREATE TABLE claims (id TEXT PRIMARY KEY, text TEXT, said TEXT, status TEXT)")
             connection.execute("INSERT INTO claims SELECT id, text, said, status FROM base.claims")
-            connection.execute("CREATE VIRTUAL TABLE claims_fts USING fts5(text, content='claims')")
+            connection.execute('CREATE VIRTUAL TABLE claims_fts USING fts5(text, content="claims")')
             connection.execute("INSERT INTO claims_fts (claims_fts) VALUES ('rebuild')")
     return file
 
