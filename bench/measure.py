@@ -280,22 +280,47 @@ class Pace:
     seconds: float = 0.5
 
 
+FEW = 30
+"""With fewer requests than this in a round, rounds differ by what was asked, not by what the machine did."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """The waits of some requests, and what they cost together, all in seconds."""
+
+    waits: Sequence[float]
+    cpu: float
+    database: float
+
+    @property
+    def cost(self) -> Cost:
+        """Of one of them."""
+        count = len(self.waits)
+        return Cost(
+            cpu=self.cpu / count * 1e3,
+            database=self.database / count * 1e3,
+            p50=statistics.median(self.waits) * 1e3,
+            p99=sorted(self.waits)[int(0.99 * count)] * 1e3,
+            rate=count / sum(self.waits),
+        )
+
+
 def compare(contenders: Mapping[str, Contender], pace: Pace) -> dict[str, Cost]:
     """Each contender's cost in its quietest round."""
     clients = {name: Client(contender.server.url) for name, contender in contenders.items()}
     asks = {name: cycle(contender.asks) for name, contender in contenders.items()}
-    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    rounds: dict[str, list[Round]] = {name: [] for name in contenders}
     for number in range(pace.rounds + 1):
         for name, contender in contenders.items():
             seconds = pace.seconds if number else min(pace.seconds, 0.2)  # the first one warms up
-            cost = _round(contender, clients[name], asks[name], seconds)
-            costs[name] += [cost] if number else []
+            done = _round(contender, clients[name], asks[name], seconds)
+            rounds[name] += [done] if number else []
     for client in clients.values():
         client.socket.close()
-    return {name: quietest(found) for name, found in costs.items()}
+    return {name: quietest(found) for name, found in rounds.items()}
 
 
-def _round(contender: Contender, client: Client, asks: Iterator[Ask], seconds: float) -> Cost:
+def _round(contender: Contender, client: Client, asks: Iterator[Ask], seconds: float) -> Round:
     waits: list[float] = []
     server, database = contender.server.cpu, contender.database()
     began = now = time.perf_counter()
@@ -304,23 +329,17 @@ def _round(contender: Contender, client: Client, asks: Iterator[Ask], seconds: f
         now = time.perf_counter()
         client.get(ask)
         waits.append(time.perf_counter() - now)
-    return cost_of(waits, contender.server.cpu - server, contender.database() - database, began)
+    return Round(waits, contender.server.cpu - server, contender.database() - database)
 
 
-def cost_of(waits: Sequence[float], cpu: float, database: float, began: float) -> Cost:
-    """The cost of each of some requests that took so many seconds of processor time together."""
-    taken, count = time.perf_counter() - began, len(waits)
-    return Cost(
-        cpu=cpu / count * 1e3,
-        database=database / count * 1e3,
-        p50=statistics.median(waits) * 1e3,
-        p99=sorted(waits)[int(0.99 * count)] * 1e3,
-        rate=count / taken,
-    )
-
-
-def quietest(costs: Sequence[Cost]) -> Cost:
-    """The least that was measured of each figure: whatever else the machine did only added to it."""
+def quietest(rounds: Sequence[Round]) -> Cost:
+    """The least that was measured of each figure, since whatever else the machine did only added to it; of
+    few requests, all rounds as one.
+    """
+    if min(len(each.waits) for each in rounds) < FEW:
+        waits = [wait for each in rounds for wait in each.waits]
+        return Round(waits, sum(each.cpu for each in rounds), sum(each.database for each in rounds)).cost
+    costs = [each.cost for each in rounds]
     return Cost(
         cpu=min(cost.cpu for cost in costs),
         database=min(cost.database for cost in costs),

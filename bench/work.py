@@ -14,8 +14,8 @@ from bench.measure import (
     Contender,
     Cost,
     Pace,
+    Round,
     compare,
-    cost_of,
     forget_peak,
     peak_memory,
     quietest,
@@ -282,19 +282,19 @@ def _all_counts(client: Client, by: Sequence[str]) -> Iterator[tuple[tuple[str |
 
 def _plain(place: Place, statement: str, pace: Pace) -> tuple[Cost, list[Any]]:
     """What the hundred largest cost, and all of them."""
-    connection, costs = place.connect(), []
+    connection, done = place.connect(), []
     largest = f"{statement} ORDER BY count(*) DESC LIMIT 100"
     for _ in range(pace.rounds):
         waits: list[float] = []
-        cpu, database, began = time.process_time(), place.backends(), time.perf_counter()
+        cpu, database = time.process_time(), place.backends()
         while len(waits) < 3 or sum(waits) < pace.seconds:
             now = time.perf_counter()
             connection.execute(largest).fetchall()
             waits.append(time.perf_counter() - now)
-        costs.append(cost_of(waits, time.process_time() - cpu, place.backends() - database, began))
+        done.append(Round(waits, time.process_time() - cpu, place.backends() - database))
     rows = connection.execute(statement).fetchall()
     connection.close()
-    return quietest(costs), rows
+    return quietest(done), rows
 
 
 # --- memory and growth -------------------------------------------------------------------------
