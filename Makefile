@@ -3,6 +3,7 @@
 PORT ?= 8000
 # Not from the environment: some shells put the machine's own name there.
 HOST = 127.0.0.1
+SIZES ?=
 ARGS ?=
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(SUITABLE)' 2>/dev/null && echo "$$python" && break; done)
@@ -17,7 +18,7 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve test check lock clean
+.PHONY: help serve test check bench lock clean
 
 help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
@@ -37,15 +38,20 @@ check: $(VENV)/.dev ## Check style, types, house rules, Dockerfile and docker-co
 	$(VENV)/bin/hadolint Dockerfile
 	$(RUN) -m tests.lint_compose docker-compose.yml
 
-lock: $(RUN) ## Resolve both lock files anew (ARGS=--upgrade raises versions)
+bench: $(VENV)/.bench ## Measure against others (SIZES="10000 1000000", ARGS=--write for docs/benchmarks.md)
+	@$(RUN) -m bench $(SIZES) $(ARGS)
+
+lock: $(RUN) ## Resolve the lock files anew (ARGS=--upgrade raises versions)
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -qq uv
 	$(COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(ARGS) --constraint requirements.lock --group dev \
 		--output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(ARGS) --constraint requirements-dev.lock --group bench \
+		--output-file requirements-bench.lock pyproject.toml
 
 clean: ## Remove the environment and the caches, not the database
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app bench migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN):
 	@python='$(PYTHON)'; \
@@ -66,4 +72,10 @@ $(VENV)/.runtime: requirements.lock | $(RUN)
 $(VENV)/.dev: requirements-dev.lock | $(RUN)
 	@echo "Installing what the server and its tests need"
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@ $(VENV)/.runtime
+
+# Beside the tests' packages where they are installed, in the same versions.
+$(VENV)/.bench: requirements-bench.lock | $(RUN)
+	@echo "Installing what the benchmarks need"
+	@$(INSTALL) -r requirements-bench.lock
 	@touch $@ $(VENV)/.runtime

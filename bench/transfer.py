@@ -1,0 +1,179 @@
+"""Whole bases in and out, beside the same by plain SQL in a loop."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql
+
+from app.base.db import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
+from bench.generate import World
+from bench.load import SQLITE, bound, commands, environment, insert_into, plain
+from bench.measure import NotThereError, Ran, download, forget_peak, peak_memory, run
+from bench.places import House, Place
+from bench.rows import Loader
+from bench.work import MB, Goal, Line, not_there
+
+POSTGRES: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Records that went in or out in one go: by the second, and by the second of processor time."""
+
+    records: int
+    seconds: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.records / self.seconds:,.0f} records/s; {self.cpu / self.records * 1e6:.0f} µs cpu each"
+        )
+
+
+def _line(work: str, place: Place, ours: Pass, raw: Pass, goal: Goal) -> Line:
+    per_second = (ours.records / ours.seconds) / (raw.records / raw.seconds)
+    ratio = (ours.records / ours.cpu) / (raw.records / raw.cpu)
+    cells = (work, place.database, place.claims, str(ours), "plain SQL in a loop", str(raw))
+    return Line(*cells, ratio, per_second, goal)
+
+
+def _megabytes(work: str, place: Place, peak: int) -> Line:
+    return Line(work, place.database, place.claims, f"{peak / MB:.0f} MB at most", figure=peak / MB)
+
+
+# --- in ----------------------------------------------------------------------------------------
+
+
+def bring_in(place: Place, claims: int) -> Iterator[Line]:
+    """A made-up newsroom brought into an empty base by the command."""
+    world = World(min(claims, place.claims), place.base.world.seed)
+    records = len(world.speakers) + len(world.publishers) + len(world.urls) + world.claims
+    here = "import" in commands()
+    with TemporaryDirectory(dir=place.base.place) as directory, place.fresh() as url:
+        world.write(Path(directory))
+        database = place.backends()
+        command = ["import", f"{directory}/records.ndjson"] if here else ["seed", directory]
+        ran = run(["-m", "app", *command], environment(url))
+        spent = ran.cpu + place.backends() - database
+    raw = _insert_in_a_loop(place, world, records)
+    work = f"import of {world.claims:,} claims"
+    named = work if here else f"{work} (by `seed`: `import` is not there)"
+    yield _line(named, place, Pass(records, ran.seconds, spent), raw, Goal(at_least=1 / 3))
+    yield _megabytes("import: memory", place, ran.peak)
+
+
+def _insert_in_a_loop(place: Place, world: World, records: int) -> Pass:
+    """The same rows and ledger entries, made beforehand, by prepared statements in one transaction."""
+    lite = place.database == "sqlite"
+    dialect, mark = (SQLITE, "?") if lite else (POSTGRES, "%s")
+    batches = [
+        (insert_into(into, mark), list(bound(rows, into, dialect)))
+        for batch in Loader(world).batches()
+        for into, rows in batch.items()
+    ]
+    with place.fresh() as url:
+        cursor = _writing(url) if lite else psycopg.connect(plain(url)).cursor()
+        began, cpu, database = time.perf_counter(), time.process_time(), place.backends()
+        if lite:
+            cursor.execute("BEGIN IMMEDIATE")
+        for statement, rows in batches:
+            cursor.executemany(statement, rows)
+        cursor.connection.commit()
+        spent = time.process_time() - cpu + place.backends() - database
+        took = time.perf_counter() - began
+        cursor.connection.close()
+    return Pass(records, took, spent)
+
+
+def _writing(url: str) -> Any:
+    """A cursor with the settings that the service writes with."""
+    cursor = sqlite.connect(url.removeprefix("sqlite:///"), isolation_level=None).cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    return cursor
+
+
+# --- out ---------------------------------------------------------------------------------------
+
+RAW_READ = (
+    "SELECT * FROM claims ORDER BY id",
+    """SELECT claim_id, position, title, entities.id, slug, name FROM claim_speakers
+       JOIN entities ON entities.id = entity_id ORDER BY claim_id, position""",
+    """SELECT claim_id, position, entities.id, slug, name FROM claim_about
+       JOIN entities ON entities.id = entity_id ORDER BY claim_id, position""",
+    "SELECT claim_id, position, topic FROM claim_topics ORDER BY claim_id, position",
+    """SELECT claim_id, position, sources.id, url, title, publisher_id FROM appearances
+       JOIN sources ON sources.id = source_id ORDER BY claim_id, position""",
+    "SELECT claim_id, position, measure, value, unit FROM figures ORDER BY claim_id, position",
+)
+"""What a flat export of claims is made of, without making it."""
+
+
+def export(house: House) -> Iterator[Line]:
+    """All claims out: by each feed, then by the command."""
+    place = house.place
+    raw = _read_in_a_loop(place)
+    for kind in ("ndjson", "csv", "parquet"):
+        work = f"export by /v1/claims.{kind}"
+        try:
+            ours, peak = _feed(house, kind)
+        except (NotThereError, OSError) as why:
+            yield not_there(work, place, why)
+            continue
+        yield _line(work, place, ours, raw, Goal(at_least=0.5))
+        yield _megabytes(f"{work}: memory", place, peak)
+    if "export" not in commands():
+        yield not_there("export by the command", place)
+        return
+    with TemporaryDirectory(dir=place.base.place) as directory:
+        database = place.backends()
+        ran = run(["-m", "app", "export", directory], environment(place.url))
+        spent = ran.cpu + place.backends() - database
+    yield _line("export by the command", place, _all(place, ran, spent), raw, Goal(at_least=0.5))
+    yield _megabytes("export by the command: memory", place, ran.peak)
+
+
+def _all(place: Place, ran: Ran, spent: float) -> Pass:
+    return Pass(place.claims, ran.seconds, spent)
+
+
+def _feed(house: House, kind: str) -> tuple[Pass, int]:
+    forget_peak(house.ours.process.pid)
+    began, cpu, database = time.perf_counter(), house.ours.cpu, house.place.backends()
+    lines, start = 0, b""
+    for chunk in download(house.ours.url, f"/v1/claims.{kind}"):
+        start = start or chunk[:4]
+        lines += chunk.count(b"\n")
+    spent = house.ours.cpu - cpu + house.place.backends() - database
+    took = time.perf_counter() - began
+    whole = start == b"PAR1" if kind == "parquet" else lines >= house.place.claims
+    if not whole:
+        raise NotThereError(f"/v1/claims.{kind} has {lines} lines")
+    return Pass(house.place.claims, took, spent), peak_memory(house.ours.process.pid)
+
+
+def _read_in_a_loop(place: Place) -> Pass:
+    connection = place.connect()
+    began, cpu, database = time.perf_counter(), time.process_time(), place.backends()
+    for statement in RAW_READ:
+        for _ in _rows(connection, statement):
+            pass
+    spent = time.process_time() - cpu + place.backends() - database
+    took = time.perf_counter() - began
+    connection.close()
+    return Pass(place.claims, took, spent)
+
+
+def _rows(connection: Any, statement: str) -> Iterator[Sequence[Any]]:
+    if not isinstance(connection, psycopg.Connection):
+        yield from connection.execute(statement)
+        return
+    with connection.transaction(), connection.cursor("reading") as cursor:
+        cursor.itersize = 2_000
+        yield from cursor.execute(statement)
