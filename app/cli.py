@@ -23,7 +23,7 @@ from app.base.db import Database, secret_of
 from app.base.errors import Problem, Unavailable
 from app.base.problems import checked
 from app.changes.store import By, head
-from app.changes.store import verify as verify_ledger
+from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
 from app.exchange.records import bring_in
 from app.main import create_app

@@ -82,8 +82,8 @@ _FEATURE = "model store routes"
 
 LAYOUT = (
     ("settings", ""),
-    ("base", "errors ids times units sql types db schema body http page problems boundary openapi"),
-    ("changes", "model store"),
+    ("base", "errors ids canonical times units sql types db schema body http page problems boundary openapi"),
+    ("changes", "model store walk"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("entities", _FEATURE),
@@ -187,7 +187,8 @@ def _path_of_route(decorator: ast.expr) -> str | None:
 ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/store.py", "save"): "the door itself",
     ("app/changes/store.py", "_replace"): "the door's parts",
-    ("app/changes/store.py", "_append"): "the door's ledger entry",
+    ("app/changes/store.py", "_insert"): "the door's many rows at once",
+    ("app/changes/store.py", "_append"): "the door's ledger entries",
     ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
     ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
