@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from rich.console import Console
+from rich.progress import open as open_with_progress
 from sqlmodel import col
 
 from app.access import store as keys
@@ -25,7 +27,10 @@ from app.base.problems import checked
 from app.changes.store import By, head
 from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
-from app.exchange.records import bring_in
+from app.entities.model import EntityKind
+from app.exchange.records import SEED as SEED_FILES
+from app.exchange.records import Form, bring_in, bringing_in
+from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app
 from app.reviews.evidence import archive_text
 from app.settings import Settings
@@ -158,8 +163,49 @@ def seed(
 def _seed(directory: Path) -> None:
     with _base() as (_, db), db.write() as session:
         done = bring_in(session, directory, by=By("seed", "seed"))
-    for noun in ("entities", "sources", "claims"):
-        typer.echo(f"{noun:<9} {done[noun, 'new']:>4} new, {done[noun, 'known']} here already")
+    for name, noun in SEED_FILES.items():
+        typer.echo(f"{name:<9} {done[noun, 'created']:>4} new, {done[noun, 'unchanged']} here already")
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+@cli.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="The file, or - for standard input.")],
+    csv: Annotated[bool, typer.Option("--csv", help="It is CSV, whatever its name.")] = False,
+    noun: Annotated[Noun | None, typer.Option(help="What a line is that does not say so.")] = None,
+    mode: Annotated[Mode, typer.Option(help="`all` or nothing, or the `good` rows.")] = "all",
+    new_entities: Annotated[
+        EntityKind | None, typer.Option(help="The kind of entities that are named and not here.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, keep nothing.")] = False,
+) -> None:
+    """Brings in claims, entities, sources and texts from NDJSON or CSV. What is here already stays as it is.
+    Exit status 1 if a row was refused.
+    """
+    ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
+    form: Form = "csv" if csv or file.suffix == ".csv" else "ndjson"
+    by = By("cli", "command line")
+    with _base() as (_, db), _opened(file) as opened, bringing_in(db, opened, form, ask, by=by) as results:
+        for result in results:
+            for fault in result.errors:
+                typer.echo(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)
+    counts = results.counts
+    said = f"{counts['created']} created, {counts['unchanged']} here already, {counts['refused']} refused"
+    typer.echo(said if results.kept else f"{said}; nothing was kept")
+    if counts["refused"]:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    console = Console(stderr=True)
+    with open_with_progress(file, "rb", console=console, disable=not console.is_terminal) as opened:
+        yield opened
 
 
 # --- keys --------------------------------------------------------------------------------------

@@ -208,6 +208,30 @@ def test_a_seed_with_a_fault_is_brought_in_not_at_all(bases: Bases, command: Com
         assert (missing.code, "nowhere" in missing.last_line) == (1, True)
 
 
+# --- files -------------------------------------------------------------------------------------
+
+
+def test_a_file_is_brought_in_and_refused_rows_are_said(
+    bases: Bases, command: Command, tmp_path: Path
+) -> None:
+    good = '{"claim": {"text": "A", "mode": "paraphrase", "speakers": ["Ann"]}}'
+    bad = '{"claim": {"text": "B", "mode": "shout", "speakers": ["Ann"]}}'
+    file = tmp_path / "claims.ndjson"
+    file.write_text(f"{good}\n{bad}\n")
+    with bases.fresh() as url:
+        add = ["import", str(file), "--new-entities", "person"]
+        refused = command(url, *add)
+        assert (refused.code, refused.out) == (1, "1 created, 0 here already, 1 refused; nothing was kept\n")
+        assert refused.last_line.startswith("line 2: /mode: ")
+        assert command(url, "verify").out.startswith("0 changes")
+        assert command(url, *add, "--mode", "good").out == "1 created, 0 here already, 1 refused\n"
+        assert command(url, "verify").out.startswith("2 changes")
+        file.write_text(good)
+        assert command(url, *add, "--dry-run").out.startswith("0 created, 1 here already, 0 refused")
+        missing = command(url, "import", str(tmp_path / "none"))
+        assert (missing.code, "none" in missing.last_line) == (1, True)
+
+
 # --- keys --------------------------------------------------------------------------------------
 
 

@@ -86,13 +86,13 @@ LAYOUT = (
     ("changes", "model store walk"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
-    ("entities", _FEATURE),
+    ("entities", "model rows store routes"),
     ("sources", _FEATURE),
-    ("claims", "anchors model shapes documents filters quotes store routes"),
+    ("claims", "anchors model twins shapes documents filters quotes store routes"),
     ("figures", _FEATURE),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
-    ("exchange", "records"),
+    ("exchange", "shapes lines names importer records dump routes"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("main", ""),
@@ -191,6 +191,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/store.py", "_append"): "the door's ledger entries",
     ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
     ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
+    ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
 }
 """Who may write rows without `changes.store.save`, and why."""

@@ -45,27 +45,33 @@ def fresh(kind: type[R], /, **values: Any) -> R:
     """A new row. The class itself tells SQLAlchemy of every column one by one, which takes many times as long
     and is of no use before the row is in a session.
     """
-    fixed, made = _defaults(kind)
-    row: R = inspect(kind).class_manager.new_instance()
-    row.__dict__.update(
-        fixed, **{name: make() for name, make in made.items() if name not in values}, **values
-    )
+    empty, fixed, made = _blank(kind)
+    row: R = empty()
+    state = vars(row)
+    state.update(fixed)
+    for name, make in made.items():
+        state[name] = make()
+    state.update(values)
     return row
 
 
 @cache
-def _defaults(kind: type[SQLModel]) -> tuple[Mapping[str, Any], Mapping[str, Callable[[], Any]]]:
-    """The values of the columns that need not be given, and what makes those that each row has its own of."""
+def _blank(kind: type[SQLModel]) -> tuple[Callable[[], Any], dict[str, Any], dict[str, Callable[[], Any]]]:
+    """What makes an empty row, the values of the columns that need not be given, and what makes those that
+    each row has its own of.
+    """
     fixed: dict[str, Any] = {}
     made: dict[str, Callable[[], Any]] = {}
     for name, field in kind.model_fields.items():
-        if field.is_required():
-            continue
-        if field.default_factory is None and not isinstance(field.default, list):
-            fixed[name] = field.default
-        else:
+        if field.default_factory is not None:
             made[name] = partial(field.get_default, call_default_factory=True)
-    return fixed, made
+        elif isinstance(field.default, list):
+            made[name] = field.default.copy
+        elif not field.is_required():
+            fixed[name] = field.default
+    if issubclass(kind, Record):
+        made.update(created_at=now, updated_at=now)
+    return inspect(kind).class_manager.new_instance, fixed, made
 
 
 class Change(SQLModel, table=True):

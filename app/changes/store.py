@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -98,7 +97,11 @@ def save(
     difference = _difference(old, new)
     if not difference:
         return False
-    _next_version(record, now())
+    at = now()
+    if record.version == 0:
+        record.created_at = at
+    record.version += 1
+    record.updated_at = at
     session.add(record)
     session.flush()
     _replace(session, record, parts)
@@ -117,24 +120,18 @@ def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action:
     kind = type(news[0].record)
     differences = []
     for new in news:
-        _next_version(new.record, now())
+        at = now()
+        vars(new.record).update(version=1, created_at=at, updated_at=at)
         columns = _columns(new.record)
         for name in new.parts:
             columns[name] = [_part_document(part) for part in new.parts[name]]
-        differences.append(_difference({}, columns))
+        differences.append(_difference({key: [] for key in new.parts}, columns))
     _insert(session, kind, [new.record for new in news])
     for name, part in kind.parts.items():
         _insert(session, part, [row for new in news for row in new.parts.get(name, ())])
     _append(session, [new.record for new in news], differences, by=by, action=action, reason=None)
     saved = [Saved(new.record.id, difference) for new, difference in zip(news, differences, strict=True)]
     _tell(session, kind, saved)
-
-
-def _next_version(record: Record, at: datetime) -> None:
-    if record.version == 0:
-        record.created_at = at
-    record.version += 1
-    record.updated_at = at
 
 
 def _refuse_others(session: WriteSession, record: Record | None) -> None:
