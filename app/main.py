@@ -26,6 +26,7 @@ from app.changes.routes import router as changes
 from app.claims.routes import of_sources as quotes
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
+from app.exchange.routes import router as files
 from app.figures.routes import router as figures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
@@ -34,7 +35,9 @@ from app.sources.routes import router as sources
 
 log = logging.getLogger("on-the-record")
 
-ROUTERS: Sequence[APIRouter] = (claims, reviews, entities, sources, texts, quotes, figures, changes, keys)
+ROUTERS: Sequence[APIRouter] = (
+    claims, reviews, entities, sources, texts, quotes, figures, files, changes, keys,
+)  # fmt: skip
 
 ABOUT = """Who said what, where it is printed, and whether it holds.
 
@@ -72,7 +75,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
-    app.add_middleware(Boundary, max_body_bytes=settings.max_body_bytes)
+    larger = {"/v1/import": settings.max_import_bytes}
+    app.add_middleware(Boundary, max_body_bytes=settings.max_body_bytes, larger=larger)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -2,19 +2,25 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import event, text
 
+from app.base import schema
+from app.base.body import MAX_LINE
 from app.base.db import ReadSession
 from app.base.errors import Invalid, TooLarge
 from app.exchange.importer import Result
-from app.exchange.lines import MAX_LINE
 from app.exchange.records import Form, bringing_in
 from app.exchange.shapes import ImportQuestion
-from tests.newsroom import TESTS, Json, Newsroom
+from tests.newsroom import TESTS, Json, Newsroom, SqliteBases, ok, problem
+from tests.served import APP, environment, served
 
 XI = {"entity": {"name": "Xi Jinping", "kind": "person", "aliases": [{"name": "习近平", "language": "zh"}]}}
 CLAIM: Json = {
@@ -308,3 +314,96 @@ def test_a_long_file_takes_few_queries(room: Newsroom) -> None:
     bring(room, content)
     event.remove(room.db.writer, "before_cursor_execute", note)
     assert len(sent) < 60, sent
+
+
+# --- over HTTP ---------------------------------------------------------------------------------
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def test_a_file_is_sent_and_every_row_answered(room: Newsroom) -> None:
+    content = lines(XI, {"claim": {**CLAIM, "appearances": [PRINTED]}})
+    done = ok(room.reporter.post("/v1/import", content=content, headers=NDJSON))
+    assert (done["created"], done["unchanged"], done["refused"]) == (2, 0, 0)
+    assert [(row["line"], row["noun"], row["outcome"]) for row in done["results"]] == [
+        (1, "entity", "created"),
+        (2, "claim", "created"),
+    ]
+    assert {made["noun"] for made in done["results"][1]["made"]} == {"entity", "source"}
+    with room.unchanged():
+        assert ok(room.reporter.post("/v1/import", content=content, headers=NDJSON))["unchanged"] == 2
+    csv = f"{HEAD}\n{ROW}\n".encode()
+    query = {"new_entities": "person"}
+    headers = {"Content-Type": "text/csv; charset=utf-8"}
+    assert ok(room.reporter.post("/v1/import", content=csv, headers=headers, params=query))["created"] == 1
+
+
+def test_a_refused_row_refuses_the_file_unless_the_good_ones_are_asked_for(room: Newsroom) -> None:
+    content = lines(XI, {"claim": CLAIM}, {"claim": {**CLAIM, "mode": "shout"}})
+    assert room.reporter
+    with room.unchanged():
+        refused = problem(room.reporter.post("/v1/import", content=content, headers=NDJSON), 422, "invalid")
+        assert refused["errors"][0]["pointer"] == "/mode"
+        assert refused["errors"][0]["detail"].startswith("line 3: ")
+        assert [row["line"] for row in refused["results"]] == [3]
+        for mode in ("all", "good"):
+            query = {"dry_run": "true", "mode": mode}
+            dry = ok(room.reporter.post("/v1/import", content=content, headers=NDJSON, params=query))
+            assert (dry["created"], dry["refused"]) == (2, 1)
+    done = ok(room.reporter.post("/v1/import?mode=good", content=content, headers=NDJSON))
+    assert (done["created"], done["refused"]) == (2, 1)
+
+
+def test_a_file_that_is_sent_again_with_its_key_acts_once(room: Newsroom) -> None:
+    content, headers = lines(XI), {**NDJSON, "Idempotency-Key": "one"}
+    first = ok(room.reporter.post("/v1/import", content=content, headers=headers))
+    again = room.reporter.post("/v1/import", content=content, headers=headers)
+    assert (ok(again), again.headers["idempotency-replayed"]) == (first, "true")
+    problem(room.reporter.post("/v1/import", content=lines(XI, XI), headers=headers), 422, "invalid")
+
+
+def test_what_is_no_such_file_is_refused(room: Newsroom) -> None:
+    def send(content: Any, kind: str = "application/x-ndjson") -> Any:
+        return room.reporter.post("/v1/import", content=content, headers={"Content-Type": kind})
+
+    with room.unchanged():
+        problem(send(b"x" * (MAX_LINE + 1)), 413, "too-large")
+        problem(send(b"{}", "application/json"), 415, "unsupported-media-type")
+        problem(send(b"{}", ""), 415, "unsupported-media-type")
+        problem(send(b"x,y\n", "text/csv"), 422, "invalid")
+        problem(send(b"{}\n" * 50_001), 413, "too-large")
+        assert ok(send(b""))["results"] == []
+    with room.with_settings(max_import_bytes=2000) as small, small.unchanged():
+        long = lines(*({"claim": {**CLAIM, "text": f"{n}"}} for n in range(50)))
+        problem(small.reporter.post("/v1/import", content=long, headers=NDJSON), 413, "too-large")
+    assert ok(send(lines(XI)))["created"] == 1
+
+
+def test_an_endless_line_costs_a_served_process_no_memory(sqlite_bases: SqliteBases, tmp_path: Path) -> None:
+    create = [*APP, "key", "create", "Ann", "--role", "reporter"]
+    with sqlite_bases.fresh() as url:
+        env = environment(url, RECORD_MAX_IMPORT_BYTES=str(10**12))
+        made = subprocess.run(create, env=env, cwd=schema.ROOT, capture_output=True, check=True)
+        token = made.stdout.decode().strip()
+        with served(env, tmp_path / "log") as server, server.client(token) as client:
+            client.get("/v1/claims")
+            before = _memory(server.process.pid)
+            given = 0
+
+            def endless() -> Iterator[bytes]:
+                nonlocal given
+                while given < 10**10:
+                    given += 1_000_000
+                    yield b"x" * 1_000_000
+
+            with suppress(httpx.TransportError):  # the server hangs up, perhaps while the body is being sent
+                assert client.post("/v1/import", content=endless(), headers=NDJSON).status_code == 413
+            assert given < 10**8
+            assert _memory(server.process.pid) - before < 30_000
+            assert client.get("/healthz").status_code == 200
+
+
+def _memory(pid: int) -> int:
+    """Kilobytes in memory now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))

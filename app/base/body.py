@@ -12,6 +12,9 @@ from fastapi import Request
 from app.base.errors import Invalid, Malformed, pointer
 
 MAX_DEPTH, MAX_NUMBER = 64, 60
+MAX_LINE = 1024 * 1024
+"""Bytes in a line of a file: one that never ends must not fill the memory."""
+
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 

@@ -5,7 +5,7 @@ Nothing here knows a noun.
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, get_args, runtime_checkable
 
 from fastapi import APIRouter, Request, Response
@@ -47,6 +47,16 @@ class Route(APIRoute):
         calls: Iterable[object] = (each.call for each in self.dependant.dependencies)
         return [call for call in calls if isinstance(call, Gate)]
 
+    @property
+    def reads(self) -> Sequence[str]:
+        """The types of body that it takes: JSON, or those that its description (`openapi_extra`) names."""
+        described = (self.openapi_extra or {}).get("requestBody")
+        if described is not None:
+            return tuple(described["content"])
+        if self.body_field is None:
+            return ()
+        return (MERGE_PATCH, JSON) if "PATCH" in (self.methods or ()) else (JSON,)
+
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         inner = super().get_route_handler()
         known = {
@@ -55,8 +65,7 @@ class Route(APIRoute):
             if isinstance(field.field_info, QueryParam)
         } | _fields_of_query_models(self)
         gates = self.gates
-        patch = "PATCH" in (self.methods or ())
-        has_body = self.body_field is not None
+        media = self.reads
 
         async def handle(request: Request) -> Response:
             for gate in gates:
@@ -64,8 +73,8 @@ class Route(APIRoute):
             _check_path(request)
             check_query(request, known)
             _check_accept(request)
-            if has_body:
-                _check_type(request, patch=patch)
+            if media:
+                _check_type(request, media)
             return await inner(StrictRequest(request.scope, request.receive))
 
         return handle
@@ -106,12 +115,11 @@ def _check_accept(request: Request) -> None:
     raise NotAcceptable(f"This address answers in {JSON}.")
 
 
-def _check_type(request: Request, *, patch: bool) -> None:
+def _check_type(request: Request, allowed: Sequence[str]) -> None:
     length = request.headers.get("content-length")
     if length in (None, "0") and "transfer-encoding" not in request.headers:
         return  # no body: whether one is needed is the route's matter
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    allowed = (MERGE_PATCH, JSON) if patch else (JSON,)
     if media not in allowed:
         raise UnsupportedMediaType(
             f"Send {' or '.join(allowed)}, not {media or 'a body without Content-Type'}."

@@ -7,13 +7,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from app.base.body import check_strings, strict_json
+from app.base.body import MAX_LINE, check_strings, strict_json
 from app.base.errors import Fault, Invalid, Problem, TooLarge, nearest
 from app.base.problems import checked
 from app.exchange.shapes import RECORDS, Noun
-
-MAX_LINE = 1024 * 1024
-"""Bytes in a line: one that never ends must not fill the memory."""
 
 NOUNS: tuple[Noun, ...] = get_args(Noun)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.base.db import Database, WriteSession
-from app.base.errors import Invalid
+from app.base.errors import Invalid, TooLarge
 from app.changes.store import By
 from app.exchange.importer import Importer, Result
-from app.exchange.lines import csv_rows, ndjson, of_file
+from app.exchange.lines import Row, csv_rows, ndjson, of_file
 from app.exchange.shapes import ImportQuestion, Noun, Outcome
 
 SEED: dict[str, Noun] = {"entities": "entity", "sources": "source", "claims": "claim"}
@@ -47,9 +47,11 @@ class Results:
         self.counts: Counter[Outcome] = Counter()
         self._results: Iterator[Result] = iter(())
 
-    def start(self, session: WriteSession, file: Any, form: Form, by: By) -> None:
-        """Names the file to read."""
+    def start(self, session: WriteSession, file: Any, form: Form, by: By, most: int | None = None) -> None:
+        """Names the file to read. If it has more than `most` rows, reading it raises TooLarge."""
         rows = (csv_rows if form == "csv" else ndjson)(of_file(file), self.ask.noun)
+        if most is not None:
+            rows = _no_more_than(most, rows)
         self._results = Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(rows)
 
     def __iter__(self) -> Iterator[Result]:
@@ -61,6 +63,13 @@ class Results:
     def kept(self) -> bool:
         """Whether what was written stays."""
         return not self.ask.dry_run and (self.ask.mode == "good" or not self.counts["refused"])
+
+
+def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        if number > most:
+            raise TooLarge(f"The file has more than {most} rows: send it in parts.")
+        yield row
 
 
 @contextmanager
