@@ -5,8 +5,9 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from sqlmodel import col
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
 from app.base import schema
+from app.base.body import MAX_LINE
 from app.base.db import Database, secret_of
 from app.base.errors import Problem, Unavailable
 from app.base.problems import checked
@@ -28,8 +30,10 @@ from app.changes.store import By, head
 from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
 from app.entities.model import EntityKind
+from app.exchange.dump import FIRST, export, restore
+from app.exchange.lines import of_file
 from app.exchange.records import SEED as SEED_FILES
-from app.exchange.records import Form, bring_in, bringing_in
+from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app
 from app.reviews.evidence import archive_text
@@ -39,6 +43,8 @@ from app.sources.model import SnapshotIn
 from app.sources.store import verify as verify_texts
 
 SEED = schema.ROOT / "seed"
+MAX_EXPORTED = 256 * 1024 * 1024
+"""Bytes in a line of an export, which may have a source's whole text."""
 
 cli = typer.Typer(
     help="On the Record: who said what, where it is printed, and whether it holds.",
@@ -186,8 +192,16 @@ def import_file(
     """
     ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
     form: Form = "csv" if csv or file.suffix == ".csv" else "ndjson"
-    by = By("cli", "command line")
-    with _base() as (_, db), _opened(file) as opened, bringing_in(db, opened, form, ask, by=by) as results:
+    with _base() as (_, db), _opened(file) as opened:
+        first = opened.readline(MAX_LINE + 2)
+        if first.startswith(FIRST):
+            _restore(db, chain([first], of_file(opened, most=MAX_EXPORTED)), dry_run=dry_run)
+        else:
+            _bring_in(db, chain([first] if first else [], of_file(opened)), form, ask)
+
+
+def _bring_in(db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion) -> None:
+    with bringing_in(db, lines, form, ask, by=By("cli", "command line")) as results:
         for result in results:
             for fault in result.errors:
                 typer.echo(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)
@@ -196,6 +210,29 @@ def import_file(
     typer.echo(said if results.kept else f"{said}; nothing was kept")
     if counts["refused"]:
         raise typer.Exit(1)
+
+
+def _restore(db: Database, lines: Iterable[bytes], *, dry_run: bool) -> None:
+    with suppress(KeepNothing), db.write() as session:
+        added, told = restore(session, lines)
+        if dry_run:
+            raise KeepNothing
+    typer.echo(f"{added} of {told} changes added" + ("; nothing was kept" if dry_run else ""))
+
+
+@cli.command("export")
+def export_file(
+    file: Annotated[Path, typer.Argument(help="The file, or - for standard output.")] = Path("-"),
+) -> None:
+    """Writes the whole base into one file, from which `import` makes the same base, on any database."""
+    with _base() as (_, db), db.read() as session:
+        if str(file) == "-":
+            sys.stdout.buffer.writelines(export(session))
+            return
+        unfinished = file.with_name(file.name + ".part")
+        with unfinished.open("wb") as opened:
+            opened.writelines(export(session))
+        unfinished.replace(file)
 
 
 @contextmanager

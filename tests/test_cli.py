@@ -232,6 +232,24 @@ def test_a_file_is_brought_in_and_refused_rows_are_said(
         assert (missing.code, "none" in missing.last_line) == (1, True)
 
 
+def test_a_base_is_written_to_a_file_and_made_of_it_again(
+    bases: Bases, sqlite_bases: SqliteBases, command: Command, tmp_path: Path
+) -> None:
+    file, again = tmp_path / "record.ndjson", tmp_path / "again.ndjson"
+    with bases.fresh(seeded=True) as url, sqlite_bases.fresh() as other:
+        assert command(url, "export", str(file)).code == 0
+        assert command(other, "import", str(file), "--dry-run").out.endswith("nothing was kept\n")
+        assert re.fullmatch(r"(\d+) of \1 changes added\n", command(other, "import", str(file)).out)
+        assert command(other, "import", str(file)).out.startswith("0 of ")
+        assert command(other, "verify").out == command(url, "verify").out
+        assert command(other, "export", str(again)).code == 0
+        assert again.read_bytes() == file.read_bytes()
+        file.write_bytes(file.read_bytes()[:-100])
+        refused = command(other, "import", str(file))
+        assert (refused.code, "cut off" in refused.last_line) == (1, True)
+        assert [path.name for path in tmp_path.glob("*.part")] == []
+
+
 # --- keys --------------------------------------------------------------------------------------
 
 

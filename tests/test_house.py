@@ -83,7 +83,7 @@ _FEATURE = "model store routes"
 LAYOUT = (
     ("settings", ""),
     ("base", "errors ids canonical times units sql types db schema body http page problems boundary openapi"),
-    ("changes", "model store walk"),
+    ("changes", "model store walk replay"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("entities", "model rows store routes"),
@@ -187,10 +187,16 @@ def _path_of_route(decorator: ast.expr) -> str | None:
 ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/store.py", "save"): "the door itself",
     ("app/changes/store.py", "_replace"): "the door's parts",
-    ("app/changes/store.py", "_insert"): "the door's many rows at once",
+    ("app/changes/store.py", "insert_rows"): "the door's many rows at once",
     ("app/changes/store.py", "_append"): "the door's ledger entries",
     ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
     ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
+    (
+        "app/changes/replay.py",
+        "_keep_entries",
+    ): "entries that another base wrote, after their hashes are checked",
+    ("app/changes/replay.py", "_change"): "rows that those entries tell of",
+    ("app/changes/replay.py", "supply"): "what those entries must not hold",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
 }

@@ -17,6 +17,7 @@ from app.base.body import MAX_LINE
 from app.base.db import ReadSession
 from app.base.errors import Invalid, TooLarge
 from app.exchange.importer import Result
+from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
 from app.exchange.shapes import ImportQuestion
 from tests.newsroom import TESTS, Json, Newsroom, SqliteBases, ok, problem
@@ -292,7 +293,7 @@ class Endless(io.RawIOBase):
 def test_a_line_that_does_not_end_is_given_up_soon(room: Newsroom, form: Form) -> None:
     file = Endless()
     with room.unchanged(), pytest.raises(TooLarge), bringing_in(
-        room.db, file, form, ImportQuestion(), by=TESTS
+        room.db, of_file(file), form, ImportQuestion(), by=TESTS
     ) as results:  # fmt: skip
         list(results)
     assert file.given < 2 * MAX_LINE

@@ -63,7 +63,8 @@ def follows(kind: type[Record]) -> Callable[[Follower], Follower]:
     return register
 
 
-def _tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> None:
+def tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> None:
+    """Has everything that follows a kind of record brought up to date."""
     for follower in _followers.get(kind, ()):
         follower(session, saved)
 
@@ -106,7 +107,7 @@ def save(
     session.flush()
     _replace(session, record, parts)
     _append(session, [record], [difference], by=by, action=action, reason=reason)
-    _tell(session, type(record), [Saved(record.id, difference)])
+    tell(session, type(record), [Saved(record.id, difference)])
     return True
 
 
@@ -126,12 +127,12 @@ def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action:
         for name in new.parts:
             columns[name] = [_part_document(part) for part in new.parts[name]]
         differences.append(_difference({key: [] for key in new.parts}, columns))
-    _insert(session, kind, [new.record for new in news])
+    insert_rows(session, kind, [new.record for new in news])
     for name, part in kind.parts.items():
-        _insert(session, part, [row for new in news for row in new.parts.get(name, ())])
+        insert_rows(session, part, [row for new in news for row in new.parts.get(name, ())])
     _append(session, [new.record for new in news], differences, by=by, action=action, reason=None)
     saved = [Saved(new.record.id, difference) for new, difference in zip(news, differences, strict=True)]
-    _tell(session, kind, saved)
+    tell(session, kind, saved)
 
 
 def _refuse_others(session: WriteSession, record: Record | None) -> None:
@@ -146,10 +147,11 @@ def _replace(session: WriteSession, record: Record, parts: Mapping[str, Sequence
     for _, kind in reversed(kinds):
         session.execute(delete(table_of(kind)).where(table_of(kind).c[kind.owner] == record.id))
     for name, kind in kinds:
-        _insert(session, kind, parts[name])
+        insert_rows(session, kind, parts[name])
 
 
-def _insert(session: WriteSession, kind: type[SQLModel], rows: Sequence[SQLModel]) -> None:
+def insert_rows(session: WriteSession, kind: type[SQLModel], rows: Sequence[SQLModel]) -> None:
+    """Writes many rows of one table at once; only `save`, `save_all` and the replay may."""
     if rows:
         names = _column_names(kind)
         values = [{name: state[name] for name in names} for state in map(vars, rows)]

@@ -37,9 +37,9 @@ def short_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, line.rstrip(b"\r\n")
 
 
-def of_file(file: Any) -> Iterator[bytes]:
-    """The lines of a binary file, of which a too long one is not read to its end."""
-    while line := file.readline(MAX_LINE + 2):
+def of_file(file: Any, most: int = MAX_LINE) -> Iterator[bytes]:
+    """The lines of a binary file, of which one with more than `most` bytes is not read to its end."""
+    while line := file.readline(most + 2):
         yield line
 
 

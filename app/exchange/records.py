@@ -1,10 +1,10 @@
 """Files and directories of records, brought in whole or row by row, with what became of each row."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from app.base.db import Database, WriteSession
 from app.base.errors import Invalid, TooLarge
@@ -47,9 +47,11 @@ class Results:
         self.counts: Counter[Outcome] = Counter()
         self._results: Iterator[Result] = iter(())
 
-    def start(self, session: WriteSession, file: Any, form: Form, by: By, most: int | None = None) -> None:
-        """Names the file to read. If it has more than `most` rows, reading it raises TooLarge."""
-        rows = (csv_rows if form == "csv" else ndjson)(of_file(file), self.ask.noun)
+    def start(
+        self, session: WriteSession, lines: Iterable[bytes], form: Form, by: By, most: int | None = None
+    ) -> None:
+        """Names the lines to read. If they are more than `most` rows, reading it raises TooLarge."""
+        rows = (csv_rows if form == "csv" else ndjson)(lines, self.ask.noun)
         if most is not None:
             rows = _no_more_than(most, rows)
         self._results = Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(rows)
@@ -73,13 +75,15 @@ def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
 
 
 @contextmanager
-def bringing_in(db: Database, file: Any, form: Form, ask: ImportQuestion, *, by: By) -> Iterator[Results]:
+def bringing_in(
+    db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion, *, by: By
+) -> Iterator[Results]:
     """The results of a file's rows, to be read to their end inside the block, whose end keeps what is to be
     kept: nothing of a dry run, nor of a file with a refused row if it is all or nothing.
     """
     results = Results(ask)
     with suppress(KeepNothing), db.write() as session:
-        results.start(session, file, form, by)
+        results.start(session, lines, form, by)
         yield results
         if not results.kept:
             raise KeepNothing

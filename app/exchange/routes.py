@@ -12,7 +12,8 @@ from app.base.errors import Fault, Invalid
 from app.base.http import v1
 from app.base.openapi import answers
 from app.exchange.importer import Result
-from app.exchange.records import KeepNothing, Results
+from app.exchange.lines import of_file
+from app.exchange.records import Form, KeepNothing, Results
 from app.exchange.shapes import ImportOut, ImportQuestion
 
 router = v1("files")
@@ -42,7 +43,8 @@ def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Re
     media = write.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     results = Results(ask)
     with suppress(KeepNothing), write as session:
-        results.start(session, write.file, "csv" if media == "text/csv" else "ndjson", write.by, MAX_ROWS)
+        form: Form = "csv" if media == "text/csv" else "ndjson"
+        results.start(session, of_file(write.file), form, write.by, MAX_ROWS)
         rows = list(results)
         if results.counts["refused"] and ask.mode == "all" and not ask.dry_run:
             raise _refused([row for row in rows if row.outcome == "refused"])
