@@ -14,8 +14,11 @@ from sqlalchemy import event, text
 
 from app.base import schema
 from app.base.body import MAX_LINE
-from app.base.db import ReadSession
+from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid, TooLarge
+from app.changes import store
+from app.changes.store import Saved
+from app.claims.model import Claim
 from app.exchange.importer import Result
 from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
@@ -130,6 +133,29 @@ def test_a_text_comes_with_its_source_or_after_it(room: Newsroom) -> None:
     assert outcomes(bring(room, later)) == ["created"]
     with room.unchanged():
         assert outcomes(bring(room, later)) == ["unchanged"]
+
+
+def test_a_revised_claim_is_known_by_what_it_says_now(room: Newsroom) -> None:
+    [_, first] = bring(room, lines(XI, {"claim": CLAIM}))
+    path = f"/v1/claims/{first.id}"
+    ok(room.reporter.patch(path, headers={"If-Match": "*"}, json={"text": "It has changed."}))
+    said = [{"claim": CLAIM}, {"claim": {**CLAIM, "text": "It has changed."}}]
+    again, now = bring(room, lines(*said))
+    assert (again.outcome, now.outcome, now.id) == ("created", "unchanged", first.id)
+
+
+def test_what_follows_a_kind_is_told_of_many_at_once(room: Newsroom) -> None:
+    told: list[int] = []
+
+    def count(_session: WriteSession, saved: Sequence[Saved]) -> None:
+        told.append(len(saved))
+
+    store.follows(Claim)(count)
+    try:
+        bring(room, lines(XI, *({"claim": {**CLAIM, "text": f"{n}"}} for n in range(300))))
+    finally:
+        store._followers[Claim].remove(count)
+    assert told == [300]
 
 
 # --- one bad row -------------------------------------------------------------------------------

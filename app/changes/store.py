@@ -123,10 +123,7 @@ def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action:
     for new in news:
         at = now()
         vars(new.record).update(version=1, created_at=at, updated_at=at)
-        columns = _columns(new.record)
-        for name in new.parts:
-            columns[name] = [_part_document(part) for part in new.parts[name]]
-        differences.append(_difference({key: [] for key in new.parts}, columns))
+        differences.append(_difference_of_new(new))
     insert_rows(session, kind, [new.record for new in news])
     for name, part in kind.parts.items():
         insert_rows(session, part, [row for new in news for row in new.parts.get(name, ())])
@@ -211,6 +208,20 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dic
         for name in sorted(old.keys() | new.keys())
         if given(old.get(name)) != given(new.get(name))
     }
+
+
+def _difference_of_new(new: New[Any]) -> dict[str, dict[str, Any]]:
+    """As `_difference`, for rows that are in no session and so have all their values at hand."""
+    kind: type[Record] = type(new.record)
+    state = vars(new.record)
+    columns = {name: wire(state[name]) for name in ledger_columns(kind)}
+    found = {name: {"old": None, "new": value} for name, value in columns.items() if given(value) is not None}
+    for name, parts in new.parts.items():
+        if parts:
+            keys = _part_columns(kind.parts[name])
+            documents = [{key: wire(row[key]) for key in keys} for row in map(vars, parts)]
+            found[name] = {"old": [], "new": documents}
+    return dict(sorted(found.items()))
 
 
 def given(value: Any) -> Any:
