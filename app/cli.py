@@ -194,7 +194,7 @@ def import_file(
     Exit status 1 if a row was refused.
     """
     ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
-    form: Form = "csv" if csv or file.suffix == ".csv" else "ndjson"
+    form: Form = "csv" if csv or file.suffix.lower() == ".csv" else "ndjson"
     with _base() as (_, db), _opened(file) as opened:
         first = opened.readline(MAX_LINE + 2)
         if first.startswith(FIRST):

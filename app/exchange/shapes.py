@@ -112,7 +112,7 @@ class MadeOut(BaseModel):
 
 
 class RowFault(BaseModel):
-    """What is wrong in a row: a JSON pointer into the record, or a column of CSV."""
+    """What is wrong in a row, by a JSON pointer into the record that the row makes."""
 
     pointer: str
     detail: str
