@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from app.base.db import Database
 from app.base.errors import Conflict, Invalid, Problem
 from app.base.types import wire
+from app.changes.replay import ORDER, kinds
 from app.exchange.dump import export, restore
 from tests.newsroom import CHECKS, Bases, Newsroom, PostgresBases, SqliteBases, ok
 
@@ -148,3 +149,7 @@ def test_every_entry_is_as_the_feed_has_it(seeded: Newsroom) -> None:
     told = [json.loads(line)["change"] for line in file_of(seeded.db) if line.startswith(b'{"change"')]
     feed = seeded.get("/v1/changes", limit=200)["data"]
     assert told[: len(feed)] == feed
+
+
+def test_a_replay_knows_every_noun() -> None:
+    assert sorted(ORDER) == sorted(kinds())

@@ -118,9 +118,10 @@ def _new(kind: type[Record], entry: Entry) -> New[Any]:
 
 @cache
 def _untold(kind: type[Record]) -> Mapping[str, None]:
-    """What an entry says nothing of was null, or a list of nothing."""
-    fields = kind.model_fields.items()
-    return {name: None for name, field in fields if not isinstance(field.default, list) and name != "id"}
+    """What an entry says nothing of was null, or a list of nothing, unless the ledger never tells of it."""
+    silent = {"id"} | kind.off_ledger
+    told = {name: field for name, field in kind.model_fields.items() if name not in silent}
+    return {name: None for name, field in told.items() if not isinstance(field.default, list)}
 
 
 def _parts(
