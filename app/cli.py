@@ -1,35 +1,45 @@
 """The command line: the same store functions as the routes, for whoever runs the base."""
 
+import gc
 import os
 import shlex
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from rich.console import Console
+from rich.progress import open as open_with_progress
 from sqlmodel import col
 
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
 from app.base import schema
+from app.base.body import MAX_LINE
 from app.base.db import Database, WriteSession, secret_of
 from app.base.errors import Problem, Unavailable
 from app.base.problems import checked
 from app.changes.store import By, head
-from app.changes.store import verify as verify_ledger
+from app.changes.walk import verify as verify_ledger
 from app.claims import upkeep
 from app.claims.quotes import verify as verify_quotes
-from app.exchange.records import bring_in
+from app.entities.model import EntityKind
+from app.exchange.dump import FIRST, export, restore
+from app.exchange.lines import of_file
+from app.exchange.records import SEED as SEED_FILES
+from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
+from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app
 from app.reviews.evidence import archive_text
-from app.search.store import NOUNS
+from app.search.store import NOUNS, is_empty
 from app.search.store import verify as verify_index
 from app.settings import Settings
 from app.sources import store as sources
@@ -38,6 +48,8 @@ from app.sources.store import verify as verify_texts
 from app.words import index
 
 SEED = schema.ROOT / "seed"
+MAX_EXPORTED = 256 * 1024 * 1024
+"""Bytes in a line of an export, which may have a source's whole text."""
 
 cli = typer.Typer(
     help="On the Record: who said what, where it is printed, and whether it holds.",
@@ -53,6 +65,8 @@ cli.add_typer(source, name="source")
 
 def main() -> None:
     """Runs a command; what is refused is said in a line, with exit status 1."""
+    # Rows by the thousand make the collector run in vain, which takes a third of an import's time.
+    gc.set_threshold(50_000, 20, 50)
     try:
         cli()
     except Problem as refused:
@@ -160,7 +174,7 @@ def _upgrade(url: str, revision: str = "head") -> None:
     try:
         if schema.staleness(db) is None:
             with db.write() as session:
-                if upkeep.is_missing(session):
+                if upkeep.is_missing(session) or is_empty(session):
                     _reindex(session)
     finally:
         db.dispose()
@@ -192,8 +206,80 @@ def seed(
 def _seed(directory: Path) -> None:
     with _base() as (_, db), db.write() as session:
         done = bring_in(session, directory, by=By("seed", "seed"))
-    for noun in ("entities", "sources", "claims"):
-        typer.echo(f"{noun:<9} {done[noun, 'new']:>4} new, {done[noun, 'known']} here already")
+    for name, noun in SEED_FILES.items():
+        typer.echo(f"{name:<9} {done[noun, 'created']:>4} new, {done[noun, 'unchanged']} here already")
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+@cli.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="The file, or - for standard input.")],
+    csv: Annotated[bool, typer.Option("--csv", help="It is CSV, whatever its name.")] = False,
+    noun: Annotated[Noun | None, typer.Option(help="What a line is that does not say so.")] = None,
+    mode: Annotated[Mode, typer.Option(help="`all` or nothing, or the `good` rows.")] = "all",
+    new_entities: Annotated[
+        EntityKind | None, typer.Option(help="The kind of entities that are named and not here.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, keep nothing.")] = False,
+) -> None:
+    """Brings in claims, entities, sources and texts from NDJSON or CSV. What is here already stays as it is.
+    Exit status 1 if a row was refused.
+    """
+    ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
+    form: Form = "csv" if csv or file.suffix.lower() == ".csv" else "ndjson"
+    with _base() as (_, db), _opened(file) as opened:
+        first = opened.readline(MAX_LINE + 2)
+        if first.startswith(FIRST):
+            _restore(db, chain([first], of_file(opened, most=MAX_EXPORTED)), dry_run=dry_run)
+        else:
+            _bring_in(db, chain([first] if first else [], of_file(opened)), form, ask)
+
+
+def _bring_in(db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion) -> None:
+    with bringing_in(db, lines, form, ask, by=By("cli", "command line")) as results:
+        for result in results:
+            for fault in result.errors:
+                typer.echo(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)
+    counts = results.counts
+    said = f"{counts['created']} created, {counts['unchanged']} here already, {counts['refused']} refused"
+    typer.echo(said if results.kept else f"{said}; nothing was kept")
+    if counts["refused"]:
+        raise typer.Exit(1)
+
+
+def _restore(db: Database, lines: Iterable[bytes], *, dry_run: bool) -> None:
+    with suppress(KeepNothing), db.write() as session:
+        added, told = restore(session, lines)
+        if dry_run:
+            raise KeepNothing
+    typer.echo(f"{added} of {told} changes added" + ("; nothing was kept" if dry_run else ""))
+
+
+@cli.command("export")
+def export_file(
+    file: Annotated[Path, typer.Argument(help="The file, or - for standard output.")] = Path("-"),
+) -> None:
+    """Writes the whole base into one file, from which `import` makes the same base, on any database."""
+    with _base() as (_, db), db.read() as session:
+        if str(file) == "-":
+            sys.stdout.buffer.writelines(export(session))
+            return
+        unfinished = file.with_name(file.name + ".part")
+        with unfinished.open("wb") as opened:
+            opened.writelines(export(session))
+        unfinished.replace(file)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    console = Console(stderr=True)
+    with open_with_progress(file, "rb", console=console, disable=not console.is_terminal) as opened:
+        yield opened
 
 
 # --- keys --------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
+from app.exchange.routes import router as files
 from app.figures.routes import router as figures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
@@ -46,6 +47,7 @@ ROUTERS: Sequence[APIRouter] = (
     figures,
     stats,
     search,
+    files,
     changes,
     keys,
 )
@@ -86,7 +88,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
-    app.add_middleware(Boundary, max_body_bytes=settings.max_body_bytes)
+    larger = {"/v1/import": settings.max_import_bytes}
+    app.add_middleware(Boundary, max_body_bytes=settings.max_body_bytes, larger=larger)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

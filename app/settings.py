@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(description="The largest request body that is read.", ge=1024)] = (
         8 * 1024 * 1024
     )
+    max_import_bytes: Annotated[
+        int, Field(description="The largest file that `POST /v1/import` reads.", ge=1024)
+    ] = 16 * 1024 * 1024
     cors_origins: Annotated[list[str], Field(description="Origins whose pages may read (a JSON list).")] = [
         "*"
     ]

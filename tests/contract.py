@@ -49,6 +49,10 @@ class Operation:
         return {p["name"]: p["schema"] for p in self.document["parameters"] if p["in"] == "query"}
 
     @property
+    def takes_files(self) -> bool:
+        return "application/x-ndjson" in self.document.get("requestBody", {}).get("content", {})
+
+    @property
     def if_match(self) -> bool:
         return any(p["name"] == "If-Match" for p in self.document["parameters"])
 
@@ -83,7 +87,10 @@ def operations(room: Newsroom) -> list[Operation]:
 def _body(document: Json, operation: Json) -> Json | None:
     if "requestBody" not in operation:
         return None
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    content = operation["requestBody"]["content"]
+    if "application/json" not in content:
+        return None  # a file, of which other tests tell
+    schema = content["application/json"]["schema"]
     [whole] = [each for each in schema.get("anyOf", [schema]) if each != {"type": "null"}]
     return resolved(document, whole)
 

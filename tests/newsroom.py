@@ -28,7 +28,7 @@ from app.access.requests import House
 from app.base import schema
 from app.base.db import Database
 from app.changes.store import By
-from app.changes.store import verify as verify_ledger
+from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
 from app.claims.upkeep import verify as verify_derived
 from app.exchange.records import bring_in

@@ -208,6 +208,48 @@ def test_a_seed_with_a_fault_is_brought_in_not_at_all(bases: Bases, command: Com
         assert (missing.code, "nowhere" in missing.last_line) == (1, True)
 
 
+# --- files -------------------------------------------------------------------------------------
+
+
+def test_a_file_is_brought_in_and_refused_rows_are_said(
+    bases: Bases, command: Command, tmp_path: Path
+) -> None:
+    good = '{"claim": {"text": "A", "mode": "paraphrase", "speakers": ["Ann"]}}'
+    bad = '{"claim": {"text": "B", "mode": "shout", "speakers": ["Ann"]}}'
+    file = tmp_path / "claims.ndjson"
+    file.write_text(f"{good}\n{bad}\n")
+    with bases.fresh() as url:
+        add = ["import", str(file), "--new-entities", "person"]
+        refused = command(url, *add)
+        assert (refused.code, refused.out) == (1, "1 created, 0 here already, 1 refused; nothing was kept\n")
+        assert refused.last_line.startswith("line 2: /mode: ")
+        assert command(url, "verify").out.startswith("0 changes")
+        assert command(url, *add, "--mode", "good").out == "1 created, 0 here already, 1 refused\n"
+        assert command(url, "verify").out.startswith("2 changes")
+        file.write_text(good)
+        assert command(url, *add, "--dry-run").out.startswith("0 created, 1 here already, 0 refused")
+        missing = command(url, "import", str(tmp_path / "none"))
+        assert (missing.code, "none" in missing.last_line) == (1, True)
+
+
+def test_a_base_is_written_to_a_file_and_made_of_it_again(
+    bases: Bases, sqlite_bases: SqliteBases, command: Command, tmp_path: Path
+) -> None:
+    file, again = tmp_path / "record.ndjson", tmp_path / "again.ndjson"
+    with bases.fresh(seeded=True) as url, sqlite_bases.fresh() as other:
+        assert command(url, "export", str(file)).code == 0
+        assert command(other, "import", str(file), "--dry-run").out.endswith("nothing was kept\n")
+        assert re.fullmatch(r"(\d+) of \1 changes added\n", command(other, "import", str(file)).out)
+        assert command(other, "import", str(file)).out.startswith("0 of ")
+        assert command(other, "verify").out == command(url, "verify").out
+        assert command(other, "export", str(again)).code == 0
+        assert again.read_bytes() == file.read_bytes()
+        file.write_bytes(file.read_bytes()[:-100])
+        refused = command(other, "import", str(file))
+        assert (refused.code, "cut off" in refused.last_line) == (1, True)
+        assert [path.name for path in tmp_path.glob("*.part")] == []
+
+
 # --- keys --------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,8 @@ def test_a_role_that_is_too_low_is_refused_before_the_body_is_looked_at(
             for operation, at in calls:
                 answer = client.request(operation.method, at, content=b"{", headers=JSON)
                 expected = 200 if operation.reads else 400 if operation.schema else 404
+                if operation.takes_files:
+                    expected = 415
                 if not operation.allows(role, public=public):
                     expected = 403 if role else 401
                 assert answer.status_code == expected, f"{operation} as {role}: {answer.text}"

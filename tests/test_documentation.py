@@ -99,7 +99,9 @@ def _default(parameter: Any) -> str:
         return "off"
     if default is None:
         return "as it was" if parameter.secondary_opts else "none"
-    return f"`{default.relative_to(ROOT) if isinstance(default, Path) else default}`"
+    if isinstance(default, Path) and default.is_absolute():
+        return f"`{default.relative_to(ROOT)}`"
+    return f"`{default}`"
 
 
 def test_every_command_has_its_section_and_every_section_its_command() -> None:

@@ -90,22 +90,22 @@ _FEATURE = "model store routes"
 
 LAYOUT = (
     ("settings", ""),
-    ("base", "errors ids times units sql types db schema body http page problems boundary openapi"),
-    ("changes", "model store"),
+    ("base", "errors ids canonical times units sql types db schema body http page problems boundary openapi"),
+    ("changes", "model store walk replay"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("words", "text model index query rank explain"),
-    ("entities", "model documents words store routes"),
+    ("entities", "model rows documents words store routes"),
     ("sources", "model words store routes"),
     (
         "claims",
-        "anchors model derived shapes documents references upkeep bodies words"
+        "anchors model twins derived shapes documents references upkeep bodies words"
         " filters listing stats quotes store routes",
     ),
     ("figures", "model words store routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
-    ("exchange", "records"),
+    ("exchange", "shapes lines names importer records dump routes"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("main", ""),
@@ -200,9 +200,17 @@ def _path_of_route(decorator: ast.expr) -> str | None:
 ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/store.py", "save"): "the door itself",
     ("app/changes/store.py", "_replace"): "the door's parts",
-    ("app/changes/store.py", "_append"): "the door's ledger entry",
+    ("app/changes/store.py", "insert_rows"): "the door's many rows at once",
+    ("app/changes/store.py", "_append"): "the door's ledger entries",
     ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
     ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
+    (
+        "app/changes/replay.py",
+        "_keep_entries",
+    ): "entries that another base wrote, after their hashes are checked",
+    ("app/changes/replay.py", "_change"): "rows that those entries tell of",
+    ("app/changes/replay.py", "supply"): "what those entries must not hold",
+    ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
     ("app/claims/references.py", "_begins_another.follower"): "the epoch of names, which follows them",
     ("app/claims/upkeep.py", "keep"): "what is derived from claims, and follows them",

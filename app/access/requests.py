@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import Annotated, Any, Generic, TypeVar
+from typing import IO, Annotated, Any, Generic, TypeVar
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -26,7 +27,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.access.model import Idempotency, Role
 from app.access.store import recognise
-from app.base.body import strict_json
+from app.base.body import MAX_LINE, strict_json
 from app.base.db import Database, ReadSession, WriteSession
 from app.base.errors import (
     Forbidden,
@@ -34,6 +35,7 @@ from app.base.errors import (
     Malformed,
     PreconditionRequired,
     Stale,
+    TooLarge,
     Unauthorized,
 )
 from app.base.http import JSON, Shortcut, respond, versions_in
@@ -260,6 +262,43 @@ class Write(_Call[WriteSession]):
         self.session.flush()
 
 
+class Upload(Write):
+    """A request that writes what is in a file, its body. `file` is that, on disk once it is large."""
+
+    def __init__(self, request: Request, by: By, role: Role | None, digest: bytes, file: IO[bytes]) -> None:
+        super().__init__(request, by, role, digest)
+        self.file = file
+
+    def __enter__(self) -> WriteSession:
+        try:
+            return super().__enter__()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def __exit__(self, *fault: Any) -> None:
+        super().__exit__(*fault)
+        self.file.close()
+
+
+async def _received(request: Request) -> tuple[bytes, IO[bytes]]:
+    """The digest of a body and the body, of which no line may be endless. Raises TooLarge."""
+    digest, since_newline = hashlib.sha256(), 0
+    file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
+    async for chunk in request.stream():
+        before, newline, after = chunk.rpartition(b"\n")
+        longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
+        since_newline = len(after) if newline else since_newline + len(after)
+        if max(longest, since_newline) > MAX_LINE:
+            file.close()
+            detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
+            raise TooLarge(detail, headers={"Connection": "close"})
+        digest.update(chunk)
+        file.write(chunk)
+    file.seek(0)
+    return digest.digest(), file
+
+
 C = TypeVar("C", bound="Read | Write")
 
 
@@ -290,6 +329,8 @@ class May(Generic[C]):
 
     async def __call__(self, request: Request) -> C:
         by, role = request.state.caller
+        if issubclass(self.call, Upload):
+            return self.call(request, by, role, *await _received(request))
         return self.call(request, by, role, await request.body() if self.call is Write else b"")
 
 
@@ -305,6 +346,7 @@ def _token(request: Request) -> str | None:
 
 Reading = Annotated[Read, Depends(May(Role.reader, Read))]
 Reporting = Annotated[Write, Depends(May(Role.reporter, Write))]
+Importing = Annotated[Upload, Depends(May(Role.reporter, Upload))]
 Checking = Annotated[Write, Depends(May(Role.checker, Write))]
 Editing = Annotated[Write, Depends(May(Role.editor, Write))]
 Overseeing = Annotated[Read, Depends(May(Role.admin, Read))]

@@ -1,6 +1,7 @@
 """Bodies in: JSON read strictly, and JSON Merge Patch."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,10 @@ from fastapi import Request
 from app.base.errors import Invalid, Malformed, pointer
 
 MAX_DEPTH, MAX_NUMBER = 64, 60
+MAX_LINE = 1024 * 1024
+"""Bytes in a line of a file: one that never ends must not fill the memory."""
+
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 def strict_json(body: bytes) -> Any:
@@ -60,20 +65,21 @@ def _constant(text: str) -> Any:
     raise Malformed(f"The body has {text}, which is not JSON.")
 
 
-def _check_strings(value: Any, path: tuple[str | int, ...] = ()) -> None:
+def check_strings(value: Any, path: tuple[str | int, ...] = ()) -> None:
+    """Raises Invalid for strings that are not text, Malformed for what is nested too deeply."""
     if len(path) > MAX_DEPTH:
         raise Malformed("The body is nested too deeply.")
     match value:
         case str():
-            if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            if _NOT_TEXT.search(value):
                 raise Invalid.at(pointer(path), "has a NUL or a lone surrogate, which is not text")
         case dict():
             for key, item in value.items():
-                _check_strings(key, path)
-                _check_strings(item, (*path, key))
+                check_strings(key, path)
+                check_strings(item, (*path, key))
         case list():
             for index, item in enumerate(value):
-                _check_strings(item, (*path, index))
+                check_strings(item, (*path, index))
 
 
 class StrictRequest(Request):
@@ -82,7 +88,7 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         if not hasattr(self, "_strict"):
             self._strict = strict_json(await self.body())
-            _check_strings(self._strict)
+            check_strings(self._strict)
         return self._strict
 
 

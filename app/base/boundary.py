@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,13 +16,14 @@ log = logging.getLogger("on-the-record")
 
 class Boundary:
     """Pure ASGI: gives each request an id, answers HEAD as GET without the body, reads no more of a body than
-    `max_body_bytes`, and turns what nobody caught into a 500 problem, so that the connection stays good for
-    the next request.
+    `max_body_bytes` (or what `larger` has for its path), and turns what nobody caught into a 500 problem, so
+    that the connection stays good for the next request.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, larger: Mapping[str, int]) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
+        self.larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,6 +33,7 @@ class Boundary:
         given = offered if re.fullmatch(r"[\w.:-]{1,100}", offered, re.ASCII) else new_id("req")
         token = request_id.set(given)
         head = scope["method"] == "HEAD"
+        most = self.larger.get(scope["path"], self.max_body_bytes)
         started = False
         received = 0
 
@@ -38,8 +41,8 @@ class Boundary:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_body_bytes:
-                raise self._too_large()
+            if received > most:
+                raise _too_large(most)
             return message
 
         async def out(message: Message) -> None:
@@ -52,8 +55,8 @@ class Boundary:
             await send(message)
 
         try:
-            if int(Headers(scope=scope).get("content-length", "0")) > self.max_body_bytes:
-                await problem_response(self._too_large())(scope, receive, out)
+            if int(Headers(scope=scope).get("content-length", "0")) > most:
+                await problem_response(_too_large(most))(scope, receive, out)
                 return
             await self.app({**scope, "method": "GET"} if head else scope, limited, out)
         except Exception:
@@ -65,7 +68,8 @@ class Boundary:
         finally:
             request_id.reset(token)
 
-    def _too_large(self) -> TooLarge:
-        # What is left of the body is not read, so the connection cannot be used again.
-        detail = f"The body is larger than the {self.max_body_bytes} bytes that this server reads."
-        return TooLarge(detail, headers={"Connection": "close"})
+
+def _too_large(most: int) -> TooLarge:
+    # What is left of the body is not read, so the connection cannot be used again.
+    detail = f"The body is larger than the {most} bytes that this server reads."
+    return TooLarge(detail, headers={"Connection": "close"})

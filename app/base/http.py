@@ -5,7 +5,7 @@ Nothing here knows a noun.
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from fastapi import APIRouter, Request, Response
@@ -74,6 +74,16 @@ class Route(APIRoute):
         calls: Iterable[object] = (each.call for each in self.dependant.dependencies)
         return [call for call in calls if isinstance(call, Gate)]
 
+    @property
+    def reads(self) -> Sequence[str]:
+        """The types of body that it takes: JSON, or those that its description (`openapi_extra`) names."""
+        described = (self.openapi_extra or {}).get("requestBody")
+        if described is not None:
+            return tuple(described["content"])
+        if self.body_field is None:
+            return ()
+        return (MERGE_PATCH, JSON) if "PATCH" in (self.methods or ()) else (JSON,)
+
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         inner = super().get_route_handler()
         known = {
@@ -82,8 +92,7 @@ class Route(APIRoute):
             if isinstance(field.field_info, QueryParam)
         } | _fields_of_query_models(self)
         gates = self.gates
-        patch = "PATCH" in (self.methods or ())
-        has_body = self.body_field is not None
+        media = self.reads
         shortcut: Shortcut | None = getattr(self.endpoint, "at_once", None)
 
         async def handle(request: Request) -> Response:
@@ -92,8 +101,8 @@ class Route(APIRoute):
             _check_path(request)
             check_query(request, known)
             _check_accept(request)
-            if has_body:
-                _check_type(request, patch=patch)
+            if media:
+                _check_type(request, media)
             if shortcut is not None:
                 call = await gates[0](request)
                 if (answer := await call.attempt(shortcut)) is not None:
@@ -138,12 +147,11 @@ def _check_accept(request: Request) -> None:
     raise NotAcceptable(f"This address answers in {JSON}.")
 
 
-def _check_type(request: Request, *, patch: bool) -> None:
+def _check_type(request: Request, allowed: Sequence[str]) -> None:
     length = request.headers.get("content-length")
     if length in (None, "0") and "transfer-encoding" not in request.headers:
         return  # no body: whether one is needed is the route's matter
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    allowed = (MERGE_PATCH, JSON) if patch else (JSON,)
     if media not in allowed:
         raise UnsupportedMediaType(
             f"Send {' or '.join(allowed)}, not {media or 'a body without Content-Type'}."

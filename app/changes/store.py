@@ -1,16 +1,16 @@
-"""The one door for writes, the ledger behind it, and the walk that checks both."""
+"""The one door for writes, and the ledger behind it."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
-from typing import Any
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import orjson
-import rfc8785
-from sqlalchemy import Row, delete, func, inspect
+from sqlalchemy import Row, delete, insert, inspect
 from sqlmodel import SQLModel, col
 
+from app.base.canonical import canonical
 from app.base.db import ReadSession, WriteSession
 from app.base.ids import request_id
 from app.base.page import Page, Question, page
@@ -23,7 +23,9 @@ from app.changes.model import Change, ChangeQuestion, Part, Record
 GENESIS = "0" * 64
 """What the first entry has for `previous_hash`."""
 
-_BOOKKEEPING = frozenset({"id", "version", "created_at", "updated_at"})
+BOOKKEEPING = frozenset({"id", "version", "created_at", "updated_at"})
+"""The columns that an entry has no difference of: they are its own."""
+
 _ENTRY = ("seq", "at", "actor", "actor_name", "action", "resource", "resource_id", "version",
           "difference", "reason", "request_id", "previous_hash")  # fmt: skip
 
@@ -44,6 +46,7 @@ class Saved:
     difference: Mapping[str, Mapping[str, Any]]
 
 
+R = TypeVar("R", bound=Record)
 Follower = Callable[[WriteSession, Sequence[Saved]], None]
 _followers: dict[type[Record], list[Follower]] = {}
 
@@ -60,9 +63,18 @@ def follows(kind: type[Record]) -> Callable[[Follower], Follower]:
     return register
 
 
-def _tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> None:
+def tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> None:
+    """Has everything that follows a kind of record brought up to date."""
     for follower in _followers.get(kind, ()):
         follower(session, saved)
+
+
+@dataclass(frozen=True)
+class New(Generic[R]):
+    """A record to be written for the first time, with its parts."""
+
+    record: R
+    parts: Mapping[str, Sequence[Part]]
 
 
 def save(
@@ -73,9 +85,9 @@ def save(
     action: str,
     reason: str | None = None,
     parts: Mapping[str, Sequence[Part]] | None = None,
-) -> Change | None:
+) -> bool:
     """Writes a record, new or changed, with the `parts` given in place of those it had, and its ledger
-    entry. If nothing differs, nothing is written and the answer is None.
+    entry. If nothing differs, nothing is written and the answer is False.
     """
     _refuse_others(session, record)
     old, new = _columns_before(record), _columns(record)
@@ -85,7 +97,7 @@ def save(
         new[name] = [_part_document(part) for part in parts[name]]
     difference = _difference(old, new)
     if not difference:
-        return None
+        return False
     at = now()
     if record.version == 0:
         record.created_at = at
@@ -94,65 +106,90 @@ def save(
     session.add(record)
     session.flush()
     _replace(session, record, parts)
-    change = _append(session, record, by=by, action=action, reason=reason, difference=difference)
-    _tell(session, type(record), [Saved(record.id, difference)])
-    return change
+    _append(session, [record], [difference], by=by, action=action, reason=reason)
+    tell(session, type(record), [Saved(record.id, difference)])
+    return True
 
 
-def _refuse_others(session: WriteSession, record: Record) -> None:
+def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action: str) -> None:
+    """Writes new records of one kind with their parts, just as `save` would one by one but for the time that
+    each takes. Afterwards they are in no session: a record that is to be changed is read first.
+    """
+    if not news:
+        return
+    _refuse_others(session, None)
+    kind = type(news[0].record)
+    differences = []
+    for new in news:
+        at = now()
+        vars(new.record).update(version=1, created_at=at, updated_at=at)
+        differences.append(_difference_of_new(new))
+    insert_rows(session, kind, [new.record for new in news])
+    for name, part in kind.parts.items():
+        insert_rows(session, part, [row for new in news for row in new.parts.get(name, ())])
+    _append(session, [new.record for new in news], differences, by=by, action=action, reason=None)
+    saved = [Saved(new.record.id, difference) for new, difference in zip(news, differences, strict=True)]
+    tell(session, kind, saved)
+
+
+def _refuse_others(session: WriteSession, record: Record | None) -> None:
     # A flush writes whatever has changed, so another record's change would pass by its own entry.
     for other in (*session.new, *session.dirty):
         if other is not record and session.is_modified(other):
-            raise RuntimeError(f"{other!r} was changed and must be saved before {record!r}")
+            raise RuntimeError(f"{other!r} was changed and must be saved before {record or 'others'!r}")
 
 
 def _replace(session: WriteSession, record: Record, parts: Mapping[str, Sequence[Part]]) -> None:
     kinds = [(name, kind) for name, kind in record.parts.items() if name in parts]
     for _, kind in reversed(kinds):
         session.execute(delete(table_of(kind)).where(table_of(kind).c[kind.owner] == record.id))
-    for name, _ in kinds:
-        session.add_all(parts[name])
-        session.flush()
-        for part in parts[name]:
-            session.expunge(part)
+    for name, kind in kinds:
+        insert_rows(session, kind, parts[name])
+
+
+def insert_rows(session: WriteSession, kind: type[SQLModel], rows: Sequence[SQLModel]) -> None:
+    """Writes many rows of one table at once; only `save`, `save_all` and the replay may."""
+    if rows:
+        names = _column_names(kind)
+        values = [{name: state[name] for name in names} for state in map(vars, rows)]
+        session.execute(insert(table_of(kind)), values)
 
 
 def _append(
     session: WriteSession,
-    record: Record,
+    records: Sequence[Record],
+    differences: Sequence[Mapping[str, Any]],
     *,
     by: By,
     action: str,
     reason: str | None,
-    difference: Mapping[str, Any],
-) -> Change:
-    last = session.execute(
-        select(col(Change.seq), col(Change.hash)).order_by(col(Change.seq).desc()).limit(1)
-    ).first()
-    change = Change(
-        seq=last.seq + 1 if last else 1,
-        at=record.updated_at,
-        actor=by.id,
-        actor_name=by.name,
-        action=action,
-        resource=record.noun,
-        resource_id=record.id,
-        version=record.version,
-        difference=orjson.dumps(difference).decode(),
-        reason=reason,
-        request_id=request_id.get(),
-        previous_hash=last.hash if last else GENESIS,
-        hash="",
-    )
-    change.hash = entry_hash(document(change))
-    session.add(change)
-    session.flush()
-    return change
+) -> None:
+    seq, previous = head(session)
+    asked = request_id.get()
+    rows = []
+    for record, difference in zip(records, differences, strict=True):
+        seq += 1
+        entry = {
+            "seq": seq,
+            "at": record.updated_at,
+            "actor": by.id,
+            "actor_name": by.name,
+            "action": action,
+            "resource": record.noun,
+            "resource_id": record.id,
+            "version": record.version,
+            "reason": reason,
+            "request_id": asked,
+            "previous_hash": previous,
+        }
+        previous = entry_hash({**entry, "at": instant(record.updated_at), "difference": difference})
+        rows.append({**entry, "difference": orjson.dumps(difference).decode(), "hash": previous})
+    session.execute(insert(table_of(Change)), rows)
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
     """SHA-256 of the entry, all but its own hash, in the JSON Canonicalization Scheme (RFC 8785)."""
-    return hashlib.sha256(rfc8785.dumps({name: entry[name] for name in _ENTRY})).hexdigest()
+    return hashlib.sha256(canonical({name: entry[name] for name in _ENTRY})).hexdigest()
 
 
 def document(change: Change | Row[Any]) -> dict[str, Any]:
@@ -169,21 +206,42 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dic
     return {
         name: {"old": old.get(name), "new": new.get(name)}
         for name in sorted(old.keys() | new.keys())
-        if _given(old.get(name)) != _given(new.get(name))
+        if given(old.get(name)) != given(new.get(name))
     }
 
 
-def _given(value: Any) -> Any:
+def _difference_of_new(new: New[Any]) -> dict[str, dict[str, Any]]:
+    """As `_difference`, for rows that are in no session and so have all their values at hand."""
+    kind: type[Record] = type(new.record)
+    state = vars(new.record)
+    columns = {name: wire(state[name]) for name in ledger_columns(kind)}
+    found = {name: {"old": None, "new": value} for name, value in columns.items() if given(value) is not None}
+    for name, parts in new.parts.items():
+        if parts:
+            keys = _part_columns(kind.parts[name])
+            documents = [{key: wire(row[key]) for key in keys} for row in map(vars, parts)]
+            found[name] = {"old": [], "new": documents}
+    return dict(sorted(found.items()))
+
+
+def given(value: Any) -> Any:
+    """A value to compare with another: a list of nothing is as good as none."""
     return None if value == [] else value
 
 
-def _ledger_columns(kind: type[Record]) -> list[str]:
-    keys = (attribute.key for attribute in inspect(kind).column_attrs)
-    return [key for key in keys if key not in _BOOKKEEPING | kind.off_ledger]
+@cache
+def _column_names(kind: type[SQLModel]) -> list[str]:
+    return [attribute.key for attribute in inspect(kind).column_attrs]
+
+
+@cache
+def ledger_columns(kind: type[Record]) -> list[str]:
+    """The columns of a record that its entries tell of."""
+    return [key for key in _column_names(kind) if key not in BOOKKEEPING | kind.off_ledger]
 
 
 def _columns(record: Record) -> dict[str, Any]:
-    return {key: wire(getattr(record, key)) for key in _ledger_columns(type(record))}
+    return {key: wire(getattr(record, key)) for key in ledger_columns(type(record))}
 
 
 def _columns_before(record: Record) -> dict[str, Any]:
@@ -198,8 +256,9 @@ def _columns_before(record: Record) -> dict[str, Any]:
     return before
 
 
+@cache
 def _part_columns(kind: type[Part]) -> list[str]:
-    return [a.key for a in inspect(kind).column_attrs if a.key != kind.owner]
+    return [key for key in _column_names(kind) if key != kind.owner]
 
 
 def _part_document(part: Part | Row[Any], kind: type[Part] | None = None) -> dict[str, Any]:
@@ -268,107 +327,3 @@ def head(session: ReadSession) -> tuple[int, str]:
     """The last entry's seq and hash; (0, GENESIS) in an empty base."""
     row = session.execute(entries().order_by(col(Change.seq).desc()).limit(1)).first()
     return (row.seq, row.hash) if row else (0, GENESIS)
-
-
-# --- the walk ----------------------------------------------------------------------------------
-
-_BATCH = 500
-
-
-def verify(session: ReadSession) -> Iterator[str]:
-    """Walks the whole ledger, then replays it and compares with the rows. Yields each fault found:
-    a gap, a broken link, an altered entry, a record that differs from its history or has none.
-    """
-    yield from _verify_chain(session)
-    for kind in record_kinds():
-        yield from _verify_records(session, kind)
-
-
-def record_kinds() -> list[type[Record]]:
-    """Every noun that has a history, in the order of its table's name."""
-    return sorted(Record.__subclasses__(), key=lambda kind: kind.noun)
-
-
-def _verify_chain(session: ReadSession) -> Iterator[str]:
-    seq, previous = 0, GENESIS
-    query = entries().order_by(col(Change.seq)).execution_options(yield_per=_BATCH)
-    for row in session.execute(query):
-        seq += 1
-        if row.seq != seq:
-            yield f"change {row.seq}: {seq} was expected, so entries are missing or out of order"
-            seq = row.seq
-        if row.previous_hash != previous:
-            yield f"change {row.seq}: does not follow from the entry before it"
-        if row.hash != _recomputed_hash(row):
-            yield f"change {row.seq}: was altered, its hash does not match"
-        previous = row.hash
-
-
-def _recomputed_hash(row: Row[Any]) -> str | None:
-    try:
-        return entry_hash(document(row))
-    except (ValueError, TypeError):
-        return None
-
-
-def _verify_records(session: ReadSession, kind: type[Record]) -> Iterator[str]:
-    table = table_of(kind)
-    seen = 0
-    query = (
-        entries()
-        .where(col(Change.resource) == kind.noun)
-        .order_by(col(Change.resource_id), col(Change.seq))
-        .execution_options(yield_per=_BATCH)
-    )
-    replayed = (
-        (record_id, _replay(list(changes)))
-        for record_id, changes in groupby(session.execute(query), lambda row: row.resource_id)
-    )
-    while some := list(islice(replayed, _BATCH)):
-        kept = _documents(session, kind, [record_id for record_id, _ in some])
-        for record_id, expected in some:
-            seen += 1
-            yield from _compare(kind.noun, record_id, expected, kept.get(record_id))
-    rows = session.execute(select(func.count()).select_from(table)).scalar_one()
-    if rows > seen:
-        yield f"{kind.noun}: {rows - seen} rows have no history"
-
-
-def _replay(changes: Sequence[Row[Any]]) -> dict[str, Any]:
-    state: dict[str, Any] = {}
-    for change in changes:
-        try:
-            for field, difference in orjson.loads(change.difference).items():
-                state[field] = difference["new"]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # the walk of the chain has named this entry
-    first, last = changes[0], changes[-1]
-    return state | {
-        "version": last.version,
-        "created_at": instant(first.at),
-        "updated_at": instant(last.at),
-    }
-
-
-def _documents(session: ReadSession, kind: type[Record], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    table = table_of(kind)
-    names = [*_ledger_columns(kind), *sorted(_BOOKKEEPING - {"id"})]
-    columns = [table.c[name] for name in names]
-    rows = session.execute(select(table.c.id, *columns).where(table.c.id.in_(ids))).all()
-    found = {row.id: {name: wire(row._mapping[name]) for name in names} for row in rows}
-    for part in kind.parts:
-        children = part_documents(session, kind, part, ids)
-        for record_id, state in found.items():
-            state[part] = children.get(record_id, [])
-    return found
-
-
-def _compare(
-    noun: str, record_id: str, expected: Mapping[str, Any], kept: Mapping[str, Any] | None
-) -> Iterator[str]:
-    if kept is None:
-        yield f"{noun} {record_id}: its rows are gone"
-        return
-    for field in sorted(expected.keys() | kept.keys()):
-        if _given(expected.get(field)) != _given(kept.get(field)):
-            yield f"{noun} {record_id}: {field} is not what its history says"

@@ -1,6 +1,6 @@
 """Quotes checked against the texts of their sources, when a claim is stated and when a text comes later."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
 from app.base.page import Page, page
 from app.base.sql import Query, select, table
-from app.changes.model import Part
+from app.changes.model import Part, fresh
 from app.changes.store import By, save
 from app.claims.anchors import Selector, locate, nearest_passage, same_words, surroundings
 from app.claims.documents import ANCHOR
@@ -19,7 +19,6 @@ from app.claims.documents import anchor as anchor_document
 from app.claims.model import Anchor, Appearance, Claim
 from app.claims.shapes import AnchorIn, AnchorQuestion, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
-from app.sources.store import resolve, text_of
 
 _QUOTING = ("direct_quote", "partial_quote")
 
@@ -32,21 +31,27 @@ class Printed:
     anchors: list[Anchor]
 
 
-def check(session: ReadSession, claim_id: str, claim: ClaimIn) -> Printed:
+Texts = Callable[[str, str | None], Row[Any] | None]
+"""Gives the text to check quotes in, of a source's id and perhaps a snapshot's: see `text_of`."""
+
+
+def check(claim_id: str, claim: ClaimIn, sources: Mapping[str, str], texts: Texts) -> Printed:
     """Looks each segment up in its source's text. Raises Invalid if a quote is not there, with the nearest
-    passage, if its segments are not its words, or if a source is unknown.
+    passage, or if its segments are not its words. `sources` has the ids that the claim's references lead to.
     """
-    refs = {f"/appearances/{n}/source": item.source for n, item in enumerate(claim.appearances)}
-    sources = resolve(session, refs)
-    if len(set(sources.values())) < len(claim.appearances):
+    if len({sources[item.source] for item in claim.appearances}) < len(claim.appearances):
         raise Invalid.at("/appearances", "has the same source twice")
     printed = Printed([], [])
     for n, item in enumerate(claim.appearances):
         source_id = sources[item.source]
-        kept = text_of(session, source_id, item.snapshot)
+        kept = texts(source_id, item.snapshot)
         printed.appearances.append(
-            Appearance(
-                claim_id=claim_id, position=n, source_id=source_id, snapshot_id=kept.id if kept else None
+            fresh(
+                Appearance,
+                claim_id=claim_id,
+                position=n,
+                source_id=source_id,
+                snapshot_id=kept.id if kept else None,
             )
         )
         for m, segment in enumerate(_segments(claim, item, n)):
@@ -70,7 +75,8 @@ def _anchor(
     claim: ClaimIn, segment: AnchorIn, kept: Row[Any] | None, pointer: str, key: tuple[str, int, int]
 ) -> Anchor:
     claim_id, appearance, position = key
-    anchor = Anchor(
+    anchor = fresh(
+        Anchor,
         claim_id=claim_id,
         appearance=appearance,
         position=position,

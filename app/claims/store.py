@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,9 +17,9 @@ from app.base.page import Page, page
 from app.base.sql import select
 from app.base.times import UNDATED
 from app.base.types import dated, exact
-from app.changes.model import Part
-from app.changes.store import By, part_documents, save
-from app.claims import bodies, filters, listing, upkeep, words  # noqa: F401 (upkeep follows what is written)
+from app.changes.model import Part, fresh
+from app.changes.store import By, New, part_documents, save
+from app.claims import bodies, filters, listing, twins, upkeep, words  # noqa: F401 (they follow claims)
 from app.claims.model import (
     STANDING,
     Claim,
@@ -28,15 +29,19 @@ from app.claims.model import (
     Figure,
     FigureAbout,
 )
-from app.claims.quotes import check
+from app.claims.quotes import Texts, check
 from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
 from app.entities.store import resolve as resolve_entities
 from app.entities.words import prepare
 from app.sources.store import resolve as resolve_sources
+from app.sources.store import text_of
 from app.words.rank import ranked
 
 _QUOTED = frozenset({"appearances", "mode", "text", "original_text"})
 """The fields that decide what is looked up in a source's text."""
+
+_AS_SENT = ("text", "mode", "kind", "language", "original_text", "original_language", "said", "occasion",
+            "place", "context", "due")  # fmt: skip
 
 _FIELD = {"figure_about": "figures"}
 """The field that a part comes from, where it has another name."""
@@ -48,19 +53,43 @@ def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
     """A new claim. Raises Invalid for entities, sources or claims that are not known, and for a quote that is
     not in its source's text.
     """
-    record = Claim(id=new_id("clm"), text="", mode=claim.mode, kind=claim.kind)
-    parts = {**_fill(session, record, claim), **_printed(session, record, claim)}
-    _repeat(session, record, claim.repeats)
-    save(session, record, by=by, action="claim.state", parts=parts)
-    return record
+    entities = resolve_entities(session, entity_refs(claim))
+    sources = resolve_sources(session, source_refs(claim))
+    new = compose(session, claim, entities, sources, partial(text_of, session))
+    save(session, new.record, by=by, action="claim.state", parts=new.parts)
+    return new.record
+
+
+def compose(
+    session: ReadSession,
+    claim: ClaimIn,
+    entities: Mapping[str, str],
+    sources: Mapping[str, str],
+    texts: Texts,
+) -> New[Claim]:
+    """The rows of a new claim, with the ids that its references lead to. Raises as `state` does."""
+    claim_id = new_id("clm")
+    record = fresh(Claim, id=claim_id, **_columns(claim, entities))
+    parts = {
+        **_parts(claim_id, claim, entities, frozenset()),
+        **_printed(claim_id, claim, sources, texts),
+    }
+    if claim.repeats is not None:
+        _repeat(session, record, claim.repeats)
+    return New(record, parts)
 
 
 def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collection[str], *, by: By) -> None:
     """Gives the named fields of a claim their new values. Raises as `state` does."""
-    parts = _fill(session, record, claim)
+    entities = resolve_entities(session, entity_refs(claim))
+    for name, value in _columns(claim, entities).items():
+        setattr(record, name, value)
+    known = select(Figure.id).where(col(Figure.claim_id) == record.id)
+    parts = _parts(record.id, claim, entities, set(session.execute(known).scalars()))
     changed = {name: rows for name, rows in parts.items() if _FIELD.get(name, name) in fields}
     if _QUOTED & set(fields):  # a quote that a text has since refuted must not stand in the way of the rest
-        changed |= _printed(session, record, claim)
+        sources = resolve_sources(session, source_refs(claim))
+        changed |= _printed(record.id, claim, sources, partial(text_of, session))
     if "repeats" in fields:
         _repeat(session, record, claim.repeats)
     save(session, record, by=by, action="claim.revise", parts=changed)
@@ -68,30 +97,42 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
         carry_standing(session, record, by=by)
 
 
-def _fill(session: ReadSession, record: Claim, claim: ClaimIn) -> dict[str, Sequence[Part]]:
-    for name in ("text", "mode", "kind", "language", "original_text", "original_language", "said",
-                 "occasion", "place", "context", "due"):  # fmt: skip
-        setattr(record, name, getattr(claim, name))
+def _columns(claim: ClaimIn, entities: Mapping[str, str]) -> dict[str, Any]:
     days = dated(claim.said)
-    record.said_earliest = days.earliest if days else UNDATED
-    record.said_latest = days.latest if days else UNDATED
-    entities = resolve_entities(session, _entity_refs(claim))
-    record.relayed_by_id = entities[claim.relayed_by] if claim.relayed_by else None
-    return {
-        **_people(record.id, claim, entities),
-        "topics": [
-            ClaimTopic(claim_id=record.id, position=n, topic=topic) for n, topic in enumerate(claim.topics)
-        ],
-        **_figures(session, record.id, claim.figures, entities),
+    return {name: getattr(claim, name) for name in _AS_SENT} | {
+        "said_earliest": days.earliest if days else UNDATED,
+        "said_latest": days.latest if days else UNDATED,
+        "relayed_by_id": entities[claim.relayed_by] if claim.relayed_by else None,
     }
 
 
-def _printed(session: ReadSession, record: Claim, claim: ClaimIn) -> dict[str, Sequence[Part]]:
-    printed = check(session, record.id, claim)
+def _parts(
+    claim_id: str, claim: ClaimIn, entities: Mapping[str, str], known: Collection[str]
+) -> dict[str, Sequence[Part]]:
+    return {
+        **_people(claim_id, claim, entities),
+        "topics": [
+            fresh(ClaimTopic, claim_id=claim_id, position=n, topic=topic)
+            for n, topic in enumerate(claim.topics)
+        ],
+        **_figures(claim_id, claim.figures, entities, known),
+    }
+
+
+def _printed(
+    claim_id: str, claim: ClaimIn, sources: Mapping[str, str], texts: Texts
+) -> dict[str, Sequence[Part]]:
+    printed = check(claim_id, claim, sources, texts)
     return {"appearances": printed.appearances, "anchors": printed.anchors}
 
 
-def _entity_refs(claim: ClaimIn) -> dict[str, str]:
+def source_refs(claim: ClaimIn) -> dict[str, str]:
+    """The sources that a claim names, by JSON pointer."""
+    return {f"/appearances/{n}/source": item.source for n, item in enumerate(claim.appearances)}
+
+
+def entity_refs(claim: ClaimIn) -> dict[str, str]:
+    """The entities that a claim names, by JSON pointer."""
     refs = {f"/speakers/{n}": speaker.entity for n, speaker in enumerate(claim.speakers)}
     refs |= {f"/about/{n}": ref for n, ref in enumerate(claim.about)}
     for n, figure in enumerate(claim.figures):
@@ -101,11 +142,17 @@ def _entity_refs(claim: ClaimIn) -> dict[str, str]:
 
 def _people(claim_id: str, claim: ClaimIn, entities: Mapping[str, str]) -> dict[str, Sequence[Part]]:
     speakers = [
-        ClaimSpeaker(claim_id=claim_id, position=n, entity_id=entities[speaker.entity], title=speaker.title)
+        fresh(
+            ClaimSpeaker,
+            claim_id=claim_id,
+            position=n,
+            entity_id=entities[speaker.entity],
+            title=speaker.title,
+        )
         for n, speaker in enumerate(claim.speakers)
     ]
     about = [
-        ClaimAbout(claim_id=claim_id, position=n, entity_id=entities[ref])
+        fresh(ClaimAbout, claim_id=claim_id, position=n, entity_id=entities[ref])
         for n, ref in enumerate(claim.about)
     ]
     for place, people in (("/speakers", speakers), ("/about", about)):
@@ -116,9 +163,8 @@ def _people(claim_id: str, claim: ClaimIn, entities: Mapping[str, str]) -> dict[
 
 
 def _figures(
-    session: ReadSession, claim_id: str, figures: Sequence[FigureIn], entities: Mapping[str, str]
+    claim_id: str, figures: Sequence[FigureIn], entities: Mapping[str, str], known: Collection[str]
 ) -> dict[str, Sequence[Part]]:
-    known = set(session.execute(select(Figure.id).where(col(Figure.claim_id) == claim_id)).scalars())
     kept = [figure.id for figure in figures if figure.id is not None]
     for n, figure in enumerate(figures):
         if figure.id is not None and (figure.id not in known or kept.count(figure.id) > 1):
@@ -126,7 +172,7 @@ def _figures(
     return {
         "figures": [_figure(claim_id, n, figure) for n, figure in enumerate(figures)],
         "figure_about": [
-            FigureAbout(claim_id=claim_id, figure=n, position=m, entity_id=entities[ref])
+            fresh(FigureAbout, claim_id=claim_id, figure=n, position=m, entity_id=entities[ref])
             for n, figure in enumerate(figures)
             for m, ref in enumerate(figure.about)
         ],
@@ -141,7 +187,8 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
 
     value, lower, upper = map(plain_unit, (figure.value, figure.lower, figure.upper))
     days = dated(figure.period)
-    return Figure(
+    return fresh(
+        Figure,
         claim_id=claim_id,
         position=position,
         id=figure.id or new_id("fig"),
@@ -279,31 +326,6 @@ def _keys(ask: ClaimQuestion) -> list[Any]:
         case "reviewed":
             # Never null: what was not reviewed stands by when it was stated.
             return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
-
-
-def twin(session: ReadSession, claim: ClaimIn) -> str | None:
-    """The id of a claim that has the same words, speakers, date and sources. Raises Invalid."""
-    entities = resolve_entities(session, _entity_refs(claim))
-    refs = {f"/appearances/{n}/source": item.source for n, item in enumerate(claim.appearances)}
-    printed = sorted(resolve_sources(session, refs).values())
-    speakers = [entities[speaker.entity] for speaker in claim.speakers]
-    alike = (
-        select(Claim.id)
-        .join(ClaimSpeaker, col(ClaimSpeaker.claim_id) == col(Claim.id))
-        .where(
-            col(ClaimSpeaker.entity_id) == speakers[0],
-            col(Claim.text) == claim.text,
-            col(Claim.mode) == claim.mode,
-            col(Claim.said).is_not_distinct_from(claim.said),
-        )
-    )
-    ids: Sequence[str] = session.execute(alike).scalars().all()
-    said_by, found_in = (part_documents(session, Claim, name, ids) for name in ("speakers", "appearances"))
-    for claim_id in ids:
-        same_speakers = [part["entity_id"] for part in said_by.get(claim_id, [])] == speakers
-        if same_speakers and sorted(part["source_id"] for part in found_in.get(claim_id, [])) == printed:
-            return claim_id
-    return None
 
 
 # --- revising ----------------------------------------------------------------------------------

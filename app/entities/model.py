@@ -36,7 +36,7 @@ class EntityAlias(Part, table=True):
 
     entity_id: str = Field(primary_key=True, sa_type=Id, foreign_key="entities.id")
     position: int = Field(primary_key=True)
-    name: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text, index=True)
     language: str | None = Field(default=None, sa_type=Text)
     kind: str = Field(sa_type=Text)
 
@@ -83,7 +83,7 @@ class Entity(Record, table=True):
 
     slug: str = Field(sa_type=Id, unique=True)
     kind: str = Field(sa_type=Text)
-    name: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text, index=True)
     description: str | None = Field(default=None, sa_type=Text)
     merged_into_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
     canonical_id: str = Field(sa_type=Id, foreign_key="entities.id", index=True)

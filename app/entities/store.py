@@ -4,26 +4,23 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from slugify import slugify
 from sqlalchemy import Row, and_, or_
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid, NotFound
-from app.base.ids import new_id, noun_of
+from app.base.ids import noun_of
 from app.base.page import Page, page
 from app.base.sql import Query, select
-from app.changes.model import Part
 from app.changes.store import By, part_documents, save
 from app.entities import documents, words
 from app.entities.model import (
-    Affiliation,
     Entity,
-    EntityAlias,
     EntityExternalId,
     EntityIn,
     EntityQuestion,
 )
+from app.entities.rows import check_external_ids, compose, free_slug, organizations, parts_of
 from app.words.rank import ranked
 
 # --- writing -----------------------------------------------------------------------------------
@@ -33,84 +30,22 @@ def create(session: WriteSession, entity: EntityIn, *, by: By) -> Entity:
     """A new entity. Raises Conflict for a slug or external id that is taken, Invalid for an unknown
     organization.
     """
-    entity_id = new_id("ent")
-    slug = _free_slug(session, entity)
-    _check_external_ids(session, entity, entity_id)
-    record = Entity(
-        id=entity_id,
-        slug=slug,
-        kind=entity.kind,
-        name=entity.name,
-        description=entity.description,
-        canonical_id=entity_id,
-    )
-    save(session, record, by=by, action="entity.create", parts=_parts(session, record.id, entity))
-    return record
+    new = compose(session, entity, resolve(session, organizations(entity)), ())
+    save(session, new.record, by=by, action="entity.create", parts=new.parts)
+    return new.record
 
 
 def revise(session: WriteSession, record: Entity, entity: EntityIn, fields: Iterable[str], *, by: By) -> None:
     """Gives the named fields of an entity their new values. Raises as create does."""
-    _check_external_ids(session, entity, record.id)
+    check_external_ids(session, entity, record.id)
     if "slug" in fields and entity.slug is None:
         raise Invalid.at("/slug", "an entity always has a slug")
     if entity.slug is not None and entity.slug != record.slug:
-        record.slug = _free_slug(session, entity)
+        record.slug = free_slug(session, entity, ())
     record.kind, record.name, record.description = entity.kind, entity.name, entity.description
-    parts = _parts(session, record.id, entity)
+    parts = parts_of(record.id, entity, resolve(session, organizations(entity)))
     changed = {name: parts[name] for name in parts if name in fields}
     save(session, record, by=by, action="entity.revise", parts=changed)
-
-
-def _free_slug(session: ReadSession, entity: EntityIn) -> str:
-    if entity.slug is not None:
-        taken = session.execute(select(Entity.id).where(col(Entity.slug) == entity.slug)).scalar()
-        if taken:
-            raise Conflict(f"The slug {entity.slug} is taken by {taken}.", existing=taken)
-        return entity.slug
-    stem = slugify(entity.name, max_length=90) or "entity"
-    like = col(Entity.slug).startswith(stem, autoescape=True)
-    taken_slugs = set(session.execute(select(Entity.slug).where(like)).scalars())
-    candidates = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken_slugs) + 2))
-    return next(slug for slug in candidates if slug not in taken_slugs)
-
-
-def _check_external_ids(session: ReadSession, entity: EntityIn, entity_id: str) -> None:
-    pairs = [(external.scheme, external.value) for external in entity.external_ids]
-    if len(set(pairs)) < len(pairs):
-        raise Invalid.at("/external_ids", "has the same id twice")
-    table = EntityExternalId
-    for scheme, value in pairs:
-        query = select(table.entity_id).where(col(table.scheme) == scheme, col(table.value) == value)
-        holder = session.execute(query).scalar()
-        if holder not in (None, entity_id):
-            raise Conflict(f"{scheme} {value} is {holder} here.", existing=holder)
-
-
-def _parts(session: ReadSession, owner: str, entity: EntityIn) -> dict[str, Sequence[Part]]:
-    refs = {
-        f"/affiliations/{n}/organization": item.organization for n, item in enumerate(entity.affiliations)
-    }
-    ids = resolve(session, refs)
-    return {
-        "aliases": [
-            EntityAlias(entity_id=owner, position=n, **alias.model_dump())
-            for n, alias in enumerate(entity.aliases)
-        ],
-        "external_ids": [
-            EntityExternalId(entity_id=owner, position=n, **external.model_dump())
-            for n, external in enumerate(entity.external_ids)
-        ],
-        "affiliations": [
-            Affiliation(
-                entity_id=owner,
-                position=n,
-                organization_id=ids[item.organization],
-                title=item.title,
-                period=item.period,
-            )
-            for n, item in enumerate(entity.affiliations)
-        ],
-    }
 
 
 def merge(session: WriteSession, loser: Entity, into: str, *, reason: str | None, by: By) -> None:

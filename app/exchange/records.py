@@ -1,117 +1,89 @@
-"""Records brought in from NDJSON: one JSON object a line, entities before sources before claims.
-
-What is here already is left as it is, so that bringing the same records in twice changes nothing.
-"""
+"""Files and directories of records, brought in whole or row by row, with what became of each row."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, Field
-
-from app.base.body import strict_json
-from app.base.db import WriteSession
-from app.base.errors import Invalid, Problem
-from app.base.problems import checked
-from app.base.types import Line, Slug
+from app.base.db import Database, WriteSession
+from app.base.errors import Invalid, TooLarge
 from app.changes.store import By
-from app.claims import store as claims
-from app.claims.shapes import ClaimIn
-from app.entities import store as entities
-from app.entities.model import EntityIn
-from app.reviews import evidence
-from app.reviews.model import EvidenceIn
-from app.sources import store as sources
-from app.sources.model import SnapshotIn, SourceIn
+from app.exchange.importer import Importer, Result
+from app.exchange.lines import Row, csv_rows, ndjson, of_file
+from app.exchange.shapes import ImportQuestion, Noun, Outcome
 
-Outcome = Literal["new", "known"]
+SEED: dict[str, Noun] = {"entities": "entity", "sources": "source", "claims": "claim"}
+"""The files of a seed, and what each line of them is."""
+
+Form = Literal["ndjson", "csv"]
 
 
-class EntityRecord(EntityIn):
-    """An entity; its slug is what later records name it by."""
-
-    slug: Slug
+class KeepNothing(Exception):
+    """Ends a transaction in which all went well, so that nothing of it is kept."""
 
 
-class SourceRecord(SourceIn):
-    """A source with a first snapshot of its text, or with that one's hash and length."""
-
-    snapshot: SnapshotIn | None = None
-
-
-class ClaimRecord(ClaimIn):
-    """A claim with the evidence gathered for it. `ref` names it within the file."""
-
-    ref: Line | None = None
-    evidence: Annotated[list[EvidenceIn], Field(max_length=100)] = []
-
-
-def bring_in(session: WriteSession, directory: Path, *, by: By) -> Counter[tuple[str, Outcome]]:
+def bring_in(session: WriteSession, directory: Path, *, by: By) -> Counter[tuple[Noun | None, Outcome]]:
     """Brings in `entities.ndjson`, `sources.ndjson` and `claims.ndjson` of a directory, and counts what was
-    new and what was known. Raises Invalid, naming file and line.
+    new and what was here already. Raises Invalid, naming file and line.
     """
-    done: Counter[tuple[str, Outcome]] = Counter()
-    for place, entity in _lines(directory / "entities.ndjson", EntityRecord):
-        with _Named(place):
-            done["entities", _entity(session, entity, by)] += 1
-    for place, source in _lines(directory / "sources.ndjson", SourceRecord):
-        with _Named(place):
-            done["sources", _source(session, source, by)] += 1
-    for place, claim in _lines(directory / "claims.ndjson", ClaimRecord):
-        with _Named(place):
-            done["claims", _claim(session, claim, by)] += 1
-    return done
+    importer = Importer(session, by=by)
+    for name, noun in SEED.items():
+        path = directory / f"{name}.ndjson"
+        with path.open("rb") as file:
+            for result in importer.bring_in(ndjson(of_file(file), noun)):
+                if result.outcome == "refused":
+                    fault = result.errors[0]
+                    said = f"{fault['pointer'] or 'The line'}: {fault['detail']}"
+                    raise Invalid(f"{path.name}, line {result.line}: {said}", errors=result.errors)
+    return importer.counts
 
 
-def _entity(session: WriteSession, record: EntityRecord, by: By) -> Outcome:
-    if entities.known(session, record.slug):
-        return "known"
-    entities.create(session, record, by=by)
-    return "new"
+class Results:
+    """What becomes of every row of a file."""
+
+    def __init__(self, ask: ImportQuestion) -> None:
+        self.ask = ask
+        self.counts: Counter[Outcome] = Counter()
+        self._results: Iterator[Result] = iter(())
+
+    def start(
+        self, session: WriteSession, lines: Iterable[bytes], form: Form, by: By, most: int | None = None
+    ) -> None:
+        """Names the lines to read. If they are more than `most` rows, reading it raises TooLarge."""
+        rows = (csv_rows if form == "csv" else ndjson)(lines, self.ask.noun)
+        if most is not None:
+            rows = _no_more_than(most, rows)
+        self._results = Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(rows)
+
+    def __iter__(self) -> Iterator[Result]:
+        for result in self._results:
+            self.counts[result.outcome] += 1
+            yield result
+
+    @property
+    def kept(self) -> bool:
+        """Whether what was written stays."""
+        return not self.ask.dry_run and (self.ask.mode == "good" or not self.counts["refused"])
 
 
-def _source(session: WriteSession, record: SourceRecord, by: By) -> Outcome:
-    if sources.known(session, record.url):
-        return "known"
-    source = sources.create(session, record, by=by)
-    if record.snapshot is not None:
-        evidence.archive_text(session, source, record.snapshot, by=by)
-    return "new"
+def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        if number > most:
+            raise TooLarge(f"The file has more than {most} rows: send it in parts.")
+        yield row
 
 
-def _claim(session: WriteSession, record: ClaimRecord, by: By) -> Outcome:
-    if claims.twin(session, record) is not None:
-        return "known"
-    claim = claims.state(session, record, by=by)
-    for n, item in enumerate(record.evidence):
-        evidence.gather(session, claim, item, by=by, at=f"/evidence/{n}")
-    return "new"
-
-
-# --- lines -------------------------------------------------------------------------------------
-
-R = TypeVar("R", bound=BaseModel)
-
-
-class _Named:
-    """Puts the file and line before what is wrong in it."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
-        if isinstance(fault, Problem):
-            raise Invalid(f"{self.place}: {fault.detail}", errors=fault.errors) from fault
-
-
-def _lines(path: Path, model: type[R]) -> Iterator[tuple[str, R]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path.name}, line {number}"
-            if line.strip():
-                with _Named(place):
-                    record = checked(model, strict_json(line))
-                yield place, record
+@contextmanager
+def bringing_in(
+    db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion, *, by: By
+) -> Iterator[Results]:
+    """The results of a file's rows, to be read to their end inside the block, whose end keeps what is to be
+    kept: nothing of a dry run, nor of a file with a refused row if it is all or nothing.
+    """
+    results = Results(ask)
+    with suppress(KeepNothing), db.write() as session:
+        results.start(session, lines, form, by)
+        yield results
+        if not results.kept:
+            raise KeepNothing

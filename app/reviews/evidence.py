@@ -1,7 +1,7 @@
 """Evidence: gathered, looked up in its source's text, shown."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Row
@@ -14,11 +14,12 @@ from app.base.ids import new_id
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
+from app.changes.model import fresh
 from app.changes.store import By, save
 from app.claims.documents import anchor
 from app.claims.model import Claim
+from app.claims.quotes import Texts, look_up
 from app.claims.quotes import check_again as check_claims_again
-from app.claims.quotes import look_up
 from app.entities.model import Entity
 from app.reviews.model import Evidence, EvidenceIn
 from app.sources.model import Snapshot, SnapshotIn, Source
@@ -29,17 +30,27 @@ def gather(session: WriteSession, claim: Claim, evidence: EvidenceIn, *, by: By,
     """Adds a piece of evidence to a claim; `at` is the JSON pointer to it. Raises Invalid if the passage
     is not in the text at hand.
     """
-    record = Evidence(
+    sources = resolve(session, {f"{at}/source": evidence.source} if evidence.source else {})
+    record = compose(claim.id, evidence, sources, partial(text_of, session), at=at)
+    save(session, record, by=by, action="evidence.gather")
+    return record
+
+
+def compose(
+    claim_id: str, evidence: EvidenceIn, sources: Mapping[str, str], texts: Texts, *, at: str
+) -> Evidence:
+    """The row of a new piece of evidence, with the id that its source leads to. Raises as `gather` does."""
+    record = fresh(
+        Evidence,
         id=new_id("evd"),
-        claim_id=claim.id,
+        claim_id=claim_id,
         url=evidence.url,
         stance=evidence.stance,
         note=evidence.note,
     )
     if evidence.source is not None:
-        sources = resolve(session, {f"{at}/source": evidence.source})
         record.source_id = sources[evidence.source]
-        kept = text_of(session, record.source_id, evidence.snapshot)
+        kept = texts(record.source_id, evidence.snapshot)
         record.snapshot_id = kept.id if kept else None
         if evidence.anchor is not None:
             for name, value in evidence.anchor.model_dump().items():
@@ -49,7 +60,6 @@ def gather(session: WriteSession, claim: Claim, evidence: EvidenceIn, *, by: By,
                 look_up(record, kept.text)
             if record.state == "orphaned":
                 raise Invalid.at(f"{at}/anchor", "is not in the source's text")
-    save(session, record, by=by, action="evidence.gather")
     return record
 
 

@@ -16,6 +16,7 @@ from app.base.page import Page, page
 from app.base.sql import Query, select
 from app.base.times import UNDATED, now
 from app.base.types import canonical_url, dated, wire
+from app.changes.model import fresh
 from app.changes.store import By, save
 from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
@@ -31,41 +32,53 @@ from app.words.rank import ranked
 
 def create(session: WriteSession, source: SourceIn, *, by: By) -> Source:
     """A new source. Raises Conflict if its URL, in any spelling, is here already."""
-    record = Source(id=new_id("src"), url="", canonical_url="", title="", kind=source.kind)
-    _fill(session, record, source)
+    canonical = _free_address(session, source, None)
+    record = compose(source, canonical, resolve_entities(session, _publisher(source)))
     save(session, record, by=by, action="source.create")
     return record
 
 
+def compose(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> Source:
+    """The row of a new source, with its URL in canonical form and the id that its publisher leads to."""
+    return fresh(Source, id=new_id("src"), **_columns(source, canonical, ids))
+
+
 def revise(session: WriteSession, record: Source, source: SourceIn, *, by: By) -> None:
     """Gives a source new values. Raises as create does."""
-    _fill(session, record, source)
+    canonical = _free_address(session, source, record.id)
+    for name, value in _columns(source, canonical, resolve_entities(session, _publisher(source))).items():
+        if getattr(record, name) != value:
+            setattr(record, name, value)
     save(session, record, by=by, action="source.revise")
 
 
-def _fill(session: ReadSession, record: Source, source: SourceIn) -> None:
+def _free_address(session: ReadSession, source: SourceIn, own_id: str | None) -> str:
     canonical = canonical_url(source.url)
     holder = session.execute(select(Source.id).where(col(Source.canonical_url) == canonical)).scalar()
-    if holder not in (None, record.id):
+    if holder not in (None, own_id):
         raise Conflict(f"{source.url} is {holder} here.", existing=holder)
-    publishers = {"/publisher": source.publisher} if source.publisher else {}
-    found = resolve_entities(session, publishers)
+    return canonical
+
+
+def _publisher(source: SourceIn) -> dict[str, str]:
+    return {"/publisher": source.publisher} if source.publisher else {}
+
+
+def _columns(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> dict[str, Any]:
     days = dated(source.published)
-    record.url, record.canonical_url = source.url, canonical
-    record.title, record.kind, record.language = source.title, source.kind, source.language
-    record.publisher_id = found[source.publisher] if source.publisher else None
-    if record.authors != source.authors:
-        record.authors = source.authors
-    record.published = source.published
-    record.published_latest = days.latest if days else UNDATED
-    record.archive_url = source.archive_url
+    names = ("url", "title", "kind", "language", "authors", "published", "archive_url")
+    return {name: getattr(source, name) for name in names} | {
+        "canonical_url": canonical,
+        "publisher_id": ids[source.publisher] if source.publisher else None,
+        "published_latest": days.latest if days else UNDATED,
+    }
 
 
 def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By) -> tuple[Snapshot, bool]:
     """Keeps a snapshot, or supplies the text of one that is here by its hash. The flag says whether a text
     came to hand that was not there before. Raises Invalid if hash or length are not the text's.
     """
-    sha256, length = _fingerprint(snapshot)
+    sha256, length = fingerprint(snapshot)
     query = select(Snapshot).where(col(Snapshot.source_id) == source.id, col(Snapshot.sha256) == sha256)
     kept = session.execute(query).scalars().first()
     if kept is None:
@@ -103,7 +116,8 @@ def as_recorded(session: ReadSession, source_id: str, snapshot: SnapshotIn) -> S
     raise Invalid(f"The text has sha256 {text_hash(text)} in NFC with LF, and {hashes} is on record.")
 
 
-def _fingerprint(snapshot: SnapshotIn) -> tuple[str, int]:
+def fingerprint(snapshot: SnapshotIn) -> tuple[str, int]:
+    """The hash and length of a snapshot's text. Raises Invalid if those given are not the text's."""
     if snapshot.text is None:
         if snapshot.sha256 is None or snapshot.length is None:
             raise Invalid.at("/text", "is needed, or else both sha256 and length of it")

@@ -1,0 +1,204 @@
+"""A ledger that another base wrote, replayed: its entries checked and kept, and its rows made of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import orjson
+from sqlalchemy import delete, insert, update
+from sqlmodel import SQLModel, col
+
+from app.base.db import WriteSession
+from app.base.errors import Conflict, Invalid
+from app.base.sql import select
+from app.base.sql import table as table_of
+from app.changes.model import Change, Record, fresh
+from app.changes.store import GENESIS, New, Saved, entry_hash, head, insert_rows, tell
+
+ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision")
+"""The nouns so that none refers to a later one."""
+
+OFF_LEDGER = {"snapshot": "text", "key": "token_hash"}
+"""The column of a noun that a replay leaves open, for `supply` to fill in."""
+
+Entry = Mapping[str, Any]
+
+
+@cache
+def kinds() -> Mapping[str, type[Record]]:
+    """The record behind each noun."""
+    return {kind.noun: kind for kind in Record.__subclasses__()}
+
+
+class Replay:
+    """Entries in their order, some hundreds at a time, brought into a base that has none of them, or those
+    before them. `added` counts the new ones.
+    """
+
+    def __init__(self, session: WriteSession) -> None:
+        self.session = session
+        self.here, _ = head(session)
+        self.seq, self.hash = 0, GENESIS
+        self.added = 0
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Raises Invalid for entries that do not follow, Conflict where this base's own ledger differs."""
+        for entry in entries:
+            self._check(entry)
+        self._compare([entry for entry in entries if entry["seq"] <= self.here])
+        new = [entry for entry in entries if entry["seq"] > self.here]
+        self.added += len(new)
+        for run in _runs(new):
+            _write(self.session, run)
+        _keep_entries(self.session, new)
+
+    def _check(self, entry: Entry) -> None:
+        try:
+            follows = (entry["seq"], entry["previous_hash"]) == (self.seq + 1, self.hash)
+            if not follows or entry_hash(entry) != entry["hash"] or entry["resource"] not in kinds():
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise Invalid(f"Change {self.seq + 1} is missing or was altered; nothing was kept.") from None
+        self.seq, self.hash = entry["seq"], entry["hash"]
+
+    def _compare(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        query = select(Change.seq, Change.hash).where(
+            col(Change.seq).between(entries[0]["seq"], entries[-1]["seq"])
+        )
+        kept = {row.seq: row.hash for row in self.session.execute(query)}
+        for entry in entries:
+            if kept.get(entry["seq"]) != entry["hash"]:
+                raise Conflict(
+                    f"This base has another history: it differs from change {entry['seq']} on. "
+                    "A base is brought into an empty one, or into an earlier copy of itself."
+                )
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Entries that may be written at once: records that are new, or changes of different records."""
+    run: list[Entry] = []
+    seen: set[str] = set()
+    for entry in entries:
+        if run and (entry["resource_id"] in seen or (entry["version"] == 1) != (run[-1]["version"] == 1)):
+            yield run
+            run, seen = [], set()
+        run.append(entry)
+        seen.add(entry["resource_id"])
+    if run:
+        yield run
+
+
+def _write(session: WriteSession, run: Sequence[Entry]) -> None:
+    by_noun = sorted(run, key=lambda entry: ORDER.index(entry["resource"]))
+    for noun, group in groupby(by_noun, key=lambda entry: str(entry["resource"])):
+        kind, entries = kinds()[noun], list(group)
+        if entries[0]["version"] == 1:
+            _create(session, kind, [_new(kind, entry) for entry in entries])
+        else:
+            for entry in entries:
+                _change(session, kind, entry)
+        tell(session, kind, [Saved(entry["resource_id"], entry["difference"]) for entry in entries])
+
+
+def _new(kind: type[Record], entry: Entry) -> New[Any]:
+    at, record_id = _instant(entry["at"]), entry["resource_id"]
+    told = {name: difference["new"] for name, difference in entry["difference"].items()}
+    columns = {name: value for name, value in _values(kind, told).items() if name not in kind.parts}
+    if (open_column := OFF_LEDGER.get(kind.noun)) and not table_of(kind).c[open_column].nullable:
+        columns[open_column] = record_id
+    record = fresh(kind, **{**_untold(kind), **columns}, id=record_id)
+    vars(record).update(version=1, created_at=at, updated_at=at)
+    return New(record, {name: _parts(kind, name, record_id, told.get(name) or ()) for name in kind.parts})
+
+
+@cache
+def _untold(kind: type[Record]) -> Mapping[str, None]:
+    """What an entry says nothing of was null, or a list of nothing, unless the ledger never tells of it."""
+    silent = {"id"} | kind.off_ledger
+    told = {name: field for name, field in kind.model_fields.items() if name not in silent}
+    return {name: None for name, field in told.items() if not isinstance(field.default, list)}
+
+
+def _parts(
+    kind: type[Record], name: str, record_id: str, documents: Sequence[Mapping[str, Any]]
+) -> list[Any]:
+    part = kind.parts[name]
+    return [fresh(part, **_values(part, document), **{part.owner: record_id}) for document in documents]
+
+
+def _create(session: WriteSession, kind: type[Record], news: Sequence[New[Any]]) -> None:
+    insert_rows(session, kind, [new.record for new in news])
+    for name, part in kind.parts.items():
+        insert_rows(session, part, [row for new in news for row in new.parts[name]])
+
+
+def _change(session: WriteSession, kind: type[Record], entry: Entry) -> None:
+    record_id, table = entry["resource_id"], table_of(kind)
+    told = {name: difference["new"] for name, difference in entry["difference"].items()}
+    columns = {name: value for name, value in _values(kind, told).items() if name not in kind.parts}
+    columns |= {"version": entry["version"], "updated_at": _instant(entry["at"])}
+    session.execute(update(table).where(table.c.id == record_id).values(columns))
+    changed = [name for name in kind.parts if name in told]
+    for name in reversed(changed):
+        part = table_of(kind.parts[name])
+        session.execute(delete(part).where(part.c[kind.parts[name].owner] == record_id))
+    for name in changed:
+        insert_rows(session, kind.parts[name], _parts(kind, name, record_id, told[name] or ()))
+
+
+def _keep_entries(session: WriteSession, entries: Sequence[Entry]) -> None:
+    rows = [
+        {**entry, "at": _instant(entry["at"]), "difference": orjson.dumps(entry["difference"]).decode()}
+        for entry in entries
+    ]
+    if rows:
+        session.execute(insert(table_of(Change)), rows)
+
+
+def supply(session: WriteSession, noun: str, record_id: str, columns: Mapping[str, Any]) -> None:
+    """Fills in what the ledger must not hold of a record, where the replay has left it open."""
+    kind = kinds()[noun]
+    table = table_of(kind)
+    left_open = table.c[OFF_LEDGER[noun]]
+    session.execute(
+        update(table)
+        .where(table.c.id == record_id, left_open.is_(None) | (left_open == table.c.id))
+        .values(_values(kind, columns))
+    )
+
+
+# --- JSON to columns ---------------------------------------------------------------------------
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@cache
+def _readers(kind: type[SQLModel]) -> Mapping[str, Any]:
+    """How the columns are read that JSON has as strings."""
+    read = {datetime: _instant, date: date.fromisoformat, Decimal: Decimal}
+    found = {}
+    for name, field in kind.model_fields.items():
+        wanted = [type_ for type_ in read if repr(type_.__name__) in _types(field.annotation)]
+        if wanted:
+            found[name] = read[wanted[0]]
+    return found
+
+
+def _types(annotation: Any) -> str:
+    names = [annotation, *getattr(annotation, "__args__", ())]
+    return " ".join(repr(getattr(name, "__name__", "")) for name in names)
+
+
+def _values(kind: type[SQLModel], told: Mapping[str, Any]) -> dict[str, Any]:
+    readers = _readers(kind)
+    return {
+        name: readers[name](value) if name in readers and value is not None else value
+        for name, value in told.items()
+    }

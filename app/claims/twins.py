@@ -1,0 +1,99 @@
+"""What tells one claim from another: the same words of the same speakers, date and sources are one claim."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import delete, insert
+from sqlmodel import Field, SQLModel, col
+
+from app.base.db import ReadSession, WriteSession
+from app.base.sql import select
+from app.base.types import Id
+from app.changes.model import Part
+from app.changes.store import New, Saved, follows, part_documents
+from app.claims.model import Claim
+
+_TOLD_BY = frozenset({"text", "mode", "said", "speakers", "appearances"})
+
+
+class ClaimTwin(SQLModel, table=True):
+    """The fingerprint of a claim. Made of its rows, and so off the ledger."""
+
+    __tablename__ = "claim_twins"
+
+    claim_id: str = Field(primary_key=True, sa_type=Id, foreign_key="claims.id")
+    fingerprint: str = Field(sa_type=Id, index=True)
+
+
+def fingerprint(
+    text: str, mode: str, said: str | None, speakers: Sequence[str], sources: Sequence[str]
+) -> str:
+    """128 bits of SHA-256 of what tells a claim apart; `speakers` and `sources` are ids."""
+    return hashlib.sha256(orjson.dumps([text, mode, said, speakers, sorted(sources)])).hexdigest()[:32]
+
+
+def of_new(new: New[Claim]) -> str:
+    """The fingerprint of a claim that is not written yet."""
+    record = new.record
+    speakers, sources = (_ids(new.parts[name], key) for name, key in _IDS)
+    return fingerprint(record.text, record.mode, record.said, speakers, sources)
+
+
+def known(session: ReadSession, fingerprints: Collection[str]) -> dict[str, str]:
+    """The ids of the claims that have them, by fingerprint."""
+    query = select(ClaimTwin.fingerprint, ClaimTwin.claim_id)
+    rows = session.execute(query.where(col(ClaimTwin.fingerprint).in_(fingerprints)))
+    return {row.fingerprint: row.claim_id for row in rows}
+
+
+_IDS = (("speakers", "entity_id"), ("appearances", "source_id"))
+
+
+def _ids(parts: Sequence[Part], key: str) -> list[str]:
+    return [getattr(part, key) for part in parts]
+
+
+@follows(Claim)
+def _note(session: WriteSession, saved: Sequence[Saved]) -> None:
+    made = [
+        (one.id, one.difference) for one in saved if one.difference.get("mode", {"old": ""})["old"] is None
+    ]
+    rows = [
+        {"claim_id": claim_id, "fingerprint": _of_difference(difference)} for claim_id, difference in made
+    ]
+    changed = {one.id for one in saved if _TOLD_BY & one.difference.keys()} - {
+        claim_id for claim_id, _ in made
+    }
+    if changed:
+        session.execute(delete(ClaimTwin).where(col(ClaimTwin.claim_id).in_(changed)))
+        rows += _of_kept(session, sorted(changed))
+    if rows:
+        session.execute(insert(ClaimTwin), rows)
+
+
+def _of_difference(difference: Any) -> str:
+    text, mode, said = (difference.get(name, {}).get("new") for name in ("text", "mode", "said"))
+    speakers, sources = (
+        [part[key] for part in difference.get(name, {}).get("new") or ()] for name, key in _IDS
+    )
+    return fingerprint(text, mode, said, speakers, sources)
+
+
+def _of_kept(session: ReadSession, ids: Sequence[str]) -> list[dict[str, str]]:
+    said_by, found_in = (part_documents(session, Claim, name, ids) for name, _ in _IDS)
+    rows = session.execute(select(Claim.id, Claim.text, Claim.mode, Claim.said).where(col(Claim.id).in_(ids)))
+    return [
+        {
+            "claim_id": row.id,
+            "fingerprint": fingerprint(
+                row.text,
+                row.mode,
+                row.said,
+                [part["entity_id"] for part in said_by.get(row.id, [])],
+                [part["source_id"] for part in found_in.get(row.id, [])],
+            ),
+        }
+        for row in rows
+    ]

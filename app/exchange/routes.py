@@ -1,0 +1,79 @@
+"""Files over HTTP."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+
+from app.access.requests import Importing
+from app.base.errors import Fault, Invalid
+from app.base.http import v1
+from app.base.openapi import answers
+from app.exchange.importer import Result
+from app.exchange.lines import of_file
+from app.exchange.records import Form, KeepNothing, Results
+from app.exchange.shapes import ImportOut, ImportQuestion
+
+router = v1("files")
+
+MAX_ROWS, MAX_REFUSED_SHOWN = 50_000, 100
+
+_NDJSON = (
+    '{"claim": {"text": "The parameters have been finalized.", "mode": "paraphrase", "speakers": ["Xi"]}}'
+)
+_CSV = "text,mode,speaker\nThe parameters have been finalized.,paraphrase,Xi Jinping"
+FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-ndjson": {"schema": {"type": "string", "examples": [_NDJSON]}},
+            "text/csv": {"schema": {"type": "string", "examples": [_CSV]}},
+        },
+    }
+}
+
+
+@router.post("/import", responses=answers(ImportOut), operation_id="import_file", openapi_extra=FILE)
+def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Response:
+    """Brings in claims, entities, sources and texts from NDJSON or CSV, and says what became of each row.
+    What is here already stays as it is. If a row is refused, nothing is kept (422), unless `mode` is `good`.
+    """
+    media = write.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    results = Results(ask)
+    with suppress(KeepNothing), write as session:
+        form: Form = "csv" if media == "text/csv" else "ndjson"
+        results.start(session, of_file(write.file), form, write.by, MAX_ROWS)
+        rows = list(results)
+        if results.counts["refused"] and ask.mode == "all" and not ask.dry_run:
+            raise _refused([row for row in rows if row.outcome == "refused"])
+        answer = write.answer(_document(results, rows))
+        if not results.kept:
+            raise KeepNothing
+    return answer
+
+
+def _document(results: Results, rows: Sequence[Result]) -> dict[str, Any]:
+    counts = {outcome: results.counts[outcome] for outcome in ("created", "unchanged", "refused")}
+    return {
+        "mode": results.ask.mode,
+        "dry_run": results.ask.dry_run,
+        **counts,
+        "results": [_row(row) for row in rows],
+    }
+
+
+def _row(row: Result) -> dict[str, Any]:
+    return {**asdict(row), "made": [made.model_dump() for made in row.made]}
+
+
+def _refused(rows: Sequence[Result]) -> Invalid:
+    shown = rows[:MAX_REFUSED_SHOWN]
+    errors: list[Fault] = [
+        {"pointer": fault["pointer"], "detail": f"line {row.line}: {fault['detail']}"}
+        for row in shown
+        for fault in row.errors
+    ]
+    detail = f"{len(rows)} rows are refused, so that nothing was kept; the first is on line {rows[0].line}."
+    return Invalid(detail, errors=errors, refused=len(rows), results=[_row(row) for row in shown])

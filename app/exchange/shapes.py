@@ -1,0 +1,140 @@
+"""Records as files have them, and what became of each."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from app.base.types import Edtf, Line, QueryFlag, Shape
+from app.claims.shapes import AppearanceIn, ClaimIn, FigureIn, SpeakerIn
+from app.entities.model import EntityIn, EntityKind
+from app.reviews.model import EvidenceIn
+from app.sources.model import SnapshotIn, SourceIn, SourceKind, SourceRef
+
+Noun = Literal["entity", "source", "snapshot", "claim"]
+Mode = Literal["all", "good"]
+Outcome = Literal["created", "unchanged", "refused"]
+
+
+class EntityRecord(EntityIn):
+    """An entity. One with that slug, or without a slug one with that very name and kind, is it already."""
+
+
+class SourceRecord(SourceIn):
+    """A source with a first snapshot of its text, or with that one's hash and length."""
+
+    publisher: Line | None = None
+    snapshot: SnapshotIn | None = None
+
+
+class SnapshotRecord(SnapshotIn):
+    """A text of a source that is here, or stands on a line before."""
+
+    source: SourceRef
+
+
+class SpeakerRecord(SpeakerIn):
+    """Who says it: an id, a slug or a name. `kind` is that of an entity that is yet to be made."""
+
+    entity: Line
+    kind: EntityKind | None = None
+
+
+class AppearanceRecord(AppearanceIn):
+    """A source by its id or URL; with a title, it is added if it is not here."""
+
+    title: Line | None = None
+    publisher: Line | None = None
+    published: Edtf | None = None
+    kind: SourceKind = "article"
+
+    def as_source(self, url: str) -> SourceRecord | None:
+        """The source to be added, if enough is told of it."""
+        if self.title is None:
+            return None
+        about = {name: getattr(self, name) for name in ("title", "publisher", "published", "kind")}
+        return SourceRecord(url=url, **about)
+
+
+class FigureRecord(FigureIn):
+    """A number in the claim; what it measures is named by ids, slugs or names."""
+
+    about: Annotated[list[Line], Field(max_length=50)] = []
+
+
+def _bare(value: Any) -> Any:
+    return {"entity": value} if isinstance(value, str) else value
+
+
+class ClaimRecord(ClaimIn):
+    """A claim with the evidence gathered for it. `ref` names it within the file."""
+
+    ref: Line | None = None
+    speakers: Annotated[  # type: ignore[assignment]  # what a file may say is wider
+        list[Annotated[SpeakerRecord, BeforeValidator(_bare)]], Field(min_length=1, max_length=50)
+    ]
+    relayed_by: Line | None = None
+    about: Annotated[list[Line], Field(max_length=100)] = []
+    appearances: Annotated[list[AppearanceRecord], Field(max_length=100)] = []  # type: ignore[assignment]
+    figures: Annotated[list[FigureRecord], Field(max_length=100)] = []  # type: ignore[assignment]
+    evidence: Annotated[list[EvidenceIn], Field(max_length=100)] = []
+
+
+RECORDS: dict[Noun, type[Shape]] = {
+    "entity": EntityRecord,
+    "source": SourceRecord,
+    "snapshot": SnapshotRecord,
+    "claim": ClaimRecord,
+}
+
+
+class ImportQuestion(Shape):
+    """How a file is brought in."""
+
+    mode: Annotated[
+        Mode, Field(description="`all`: nothing is kept if a row is refused; `good`: the good rows are.")
+    ] = "all"
+    dry_run: Annotated[QueryFlag, Field(description="Say what would happen, and keep nothing.")] = False
+    noun: Annotated[
+        Noun | None, Field(description="What a line is that does not say so, and what a CSV file has.")
+    ] = None
+    new_entities: Annotated[
+        EntityKind | None,
+        Field(description="The kind of an entity that is named and not here; without it, that is refused."),
+    ] = None
+
+
+class MadeOut(BaseModel):
+    """An entity or source that was added because a row names it."""
+
+    noun: Noun
+    id: str
+    name: str
+
+
+class RowFault(BaseModel):
+    """What is wrong in a row, by a JSON pointer into the record that the row makes."""
+
+    pointer: str
+    detail: str
+
+
+class RowOut(BaseModel):
+    """What became of one row. `id` is the record's, new or found."""
+
+    line: int
+    noun: Noun | None
+    outcome: Outcome
+    id: str | None = None
+    made: list[MadeOut] = []
+    errors: list[RowFault] = []
+
+
+class ImportOut(BaseModel):
+    """What became of a file: how many rows were created, unchanged and refused, then every row in order."""
+
+    mode: Mode
+    dry_run: bool
+    created: int
+    unchanged: int
+    refused: int
+    results: list[RowOut]
