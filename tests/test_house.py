@@ -90,7 +90,7 @@ LAYOUT = (
     ("sources", _FEATURE),
     (
         "claims",
-        "anchors model derived shapes documents references upkeep bodies"
+        "anchors amounts model derived shapes documents references upkeep bodies"
         " filters listing stats quotes store routes",
     ),
     ("figures", _FEATURE),

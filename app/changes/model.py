@@ -21,6 +21,8 @@ class Part(SQLModel):
     """
 
     owner: ClassVar[str]
+    off_ledger: ClassVar[frozenset[str]] = frozenset()
+    """Columns that the ledger need not hold, since they follow from the others."""
 
 
 class Record(SQLModel):

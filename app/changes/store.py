@@ -199,7 +199,7 @@ def _columns_before(record: Record) -> dict[str, Any]:
 
 
 def _part_columns(kind: type[Part]) -> list[str]:
-    return [a.key for a in inspect(kind).column_attrs if a.key != kind.owner]
+    return [a.key for a in inspect(kind).column_attrs if a.key not in {kind.owner, *kind.off_ledger}]
 
 
 def _part_document(part: Part | Row[Any], kind: type[Part] | None = None) -> dict[str, Any]:

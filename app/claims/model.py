@@ -113,7 +113,9 @@ class Anchor(Part, table=True):
 
 
 class Figure(Part, table=True):
-    """A number inside the claim, in its plain unit. `value_number` is for ordering and arithmetic."""
+    """A number inside the claim, in its plain unit. `value_number` is for arithmetic; `lowest` and `highest`
+    are the ends of what it states (`amounts.ends`), in one order for all units of a dimension.
+    """
 
     __tablename__ = "figures"
     __table_args__ = (
@@ -123,8 +125,12 @@ class Figure(Part, table=True):
             "value IS NOT NULL OR (comparator = 'range' AND lower IS NOT NULL AND upper IS NOT NULL)",
             name="has_a_number",
         ),
+        Index(None, "unit", "lowest"),
+        Index(None, "unit", "highest"),
+        Index(None, "measure", "unit", "highest"),
     )
     owner: ClassVar[str] = "claim_id"
+    off_ledger: ClassVar[frozenset[str]] = frozenset({"lowest", "highest"})
 
     claim_id: str = Field(primary_key=True, sa_type=Id, foreign_key="claims.id")
     position: int = Field(primary_key=True)
@@ -135,7 +141,7 @@ class Figure(Part, table=True):
     upper: Decimal | None = Field(default=None, sa_type=Exact)
     value_number: float | None = Field(default=None, sa_type=Float)
     comparator: str = Field(sa_type=Text)
-    unit: str = Field(sa_type=Id, index=True)
+    unit: str = Field(sa_type=Id)
     display: str | None = Field(default=None, sa_type=Text)
     kind: str = Field(sa_type=Text)
     is_record: bool
@@ -143,6 +149,8 @@ class Figure(Part, table=True):
     period_earliest: date = Field(default=UNDATED, sa_type=Date)
     period_latest: date = Field(default=UNDATED, sa_type=Date)
     condition: str | None = Field(default=None, sa_type=Text)
+    lowest: str = Field(sa_type=Id)
+    highest: str = Field(sa_type=Id)
 
 
 class FigureAbout(Part, table=True):

@@ -20,6 +20,7 @@ from app.base.types import dated, exact
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
 from app.claims import bodies, listing, upkeep  # noqa: F401 (upkeep follows what is written here)
+from app.claims.amounts import ends
 from app.claims.filters import filtered
 from app.claims.model import (
     STANDING,
@@ -141,6 +142,7 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
 
     value, lower, upper = map(plain_unit, (figure.value, figure.lower, figure.upper))
     days = dated(figure.period)
+    lowest, highest = ends(figure.comparator, unit, value, lower, upper)
     return Figure(
         claim_id=claim_id,
         position=position,
@@ -159,6 +161,8 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
         period_earliest=days.earliest if days else UNDATED,
         period_latest=days.latest if days else UNDATED,
         condition=figure.condition,
+        lowest=lowest,
+        highest=highest,
     )
 
 
