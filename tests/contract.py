@@ -15,6 +15,9 @@ ROLES: tuple[RoleName, ...] = get_args(RoleName)
 CALLERS: tuple[RoleName | None, ...] = (None, *ROLES)
 MORE_THAN_THERE_ARE = 200
 
+ASKED = {"/v1/figures/series": "?measure=bilateral+trade"}
+"""What an address must be asked to answer at all."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -119,7 +122,7 @@ def place(room: Newsroom, path: str) -> str:
     """The first address that a path stands for."""
     found = next(places(room, path), None)
     assert found is not None, f"the base of the test has nothing at {path}: see furnish()"
-    return found
+    return found + ASKED.get(path, "")
 
 
 def reading(room: Newsroom) -> Iterator[tuple[Operation, str]]:

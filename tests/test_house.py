@@ -93,7 +93,7 @@ LAYOUT = (
         "anchors amounts model derived shapes documents references upkeep bodies"
         " filters listing stats quotes store routes",
     ),
-    ("figures", _FEATURE),
+    ("figures", "model ranges store series routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
     ("exchange", "records"),

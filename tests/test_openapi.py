@@ -62,7 +62,7 @@ def test_describes_the_answers_that_are_given(furnished: Newsroom) -> None:
             schema = operation.document["responses"]["200"]["content"]["application/json"]["schema"]
             check = validator(furnished, schema)
             query = {"limit": 200} if operation.lists else {}
-            answer = ok(furnished.admin.get(place(furnished, operation.path), params=query))
+            answer = ok(furnished.admin.get(place(furnished, operation.path), params=query or None))
             faults = [f"{list(fault.path)}: {fault.message}" for fault in check.iter_errors(answer)]
             assert faults == [], operation
             assert list(undescribed(check.schema, schema, answer, str(operation))) == []

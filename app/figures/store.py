@@ -16,21 +16,27 @@ from app.claims.filters import overlapping, spoken_or_printed
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
 from app.figures.model import FigureQuestion
+from app.figures.ranges import Wanted, wanted
 
 
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of figures, newest claim first."""
     query = select(col(Figure.id), col(Figure.claim_id)).join(Claim, col(Claim.id) == col(Figure.claim_id))
+    asked = wanted(ask.unit, ask.dimension, ask.min, ask.max)
     query = query.where(
         *_own(ask),
+        *_in_range(asked),
         *overlapping(
             Figure.period, Figure.period_earliest, Figure.period_latest, ask.period_from, ask.period_to
         ),
         *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
-        *_subjects(session, ask),
+        *about(session, ask.about),
     )
     found = page(session, query, [col(Figure.id)], ask, after)
-    return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
+    figures = documents(session, [(row.id, row.claim_id) for row in found.rows])
+    if asked.into is not None:
+        figures = [{**figure, "converted": asked.into.shown(figure)} for figure in figures]
+    return Page(figures, found.last)
 
 
 def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
@@ -42,13 +48,12 @@ def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
         other = f"{figure_id} is the id of a {noun}, not of a figure."
         known = noun not in (None, "figure")
         raise NotFound(other if known else f"There is no figure {figure_id}.")
-    return _documents(session, [(found.id, found.claim_id)])[0]
+    return documents(session, [(found.id, found.claim_id)])[0]
 
 
 def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
     pairs: list[tuple[Any, Sequence[str]]] = [
         (col(Figure.measure), ask.measure),
-        (col(Figure.unit), ask.unit),
         (col(Figure.kind), ask.kind),
         (col(Figure.claim_id), ask.claim),
         (col(Claim.status), ask.status),
@@ -59,25 +64,40 @@ def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
     return clauses
 
 
-def _subjects(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
-    if not ask.about:
+def _in_range(asked: Wanted) -> list[ColumnElement[bool]]:
+    """That a figure can be converted as is asked, and allows a number of the range."""
+    clauses: list[ColumnElement[bool]] = []
+    if asked.codes is not None:
+        clauses.append(col(Figure.unit).in_(asked.codes))
+    if asked.low is not None:
+        clauses.append(col(Figure.highest) >= asked.low)
+    if asked.high is not None:
+        clauses.append(col(Figure.lowest) <= asked.high)
+    return clauses
+
+
+def about(session: ReadSession, refs: Sequence[str]) -> list[ColumnElement[bool]]:
+    """That a figure is about one of these, or of what is merged into them. Raises Invalid."""
+    if not refs:
         return []
     subject = select(FigureAbout.claim_id).where(
         col(FigureAbout.claim_id) == col(Figure.claim_id),
         col(FigureAbout.figure) == col(Figure.position),
-        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", ask.about)),
+        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs)),
     )
     return [subject.exists()]
 
 
-def _documents(session: ReadSession, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    claims = bodies.of(session, sorted({claim_id for _, claim_id in wanted}))
+def documents(session: ReadSession, ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Some figures, by their ids and their claims'."""
+    claims = bodies.of(session, sorted({claim_id for _, claim_id in ids}))
     figures = {figure["id"]: figure for claim in claims.values() for figure in claim["figures"]}
     return [
         {
             **figures[figure_id],
+            "converted": None,
             "claim": {name: claims[claim_id][name] for name in ("id", "text", "mode", "said", "speakers")},
             "verification": claims[claim_id]["verification"],
         }
-        for figure_id, claim_id in wanted
+        for figure_id, claim_id in ids
     ]
