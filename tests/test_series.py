@@ -78,6 +78,16 @@ def test_a_range_finds_what_allows_a_number_of_it(desk: Newsroom) -> None:
         assert set(found(desk, **query)) == names, query
 
 
+def test_a_range_that_most_figures_are_in_has_the_same_answer(
+    desk: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for in the order of the list, not by an index."""
+    stated(desk, *({**figure, "display": name} for name, figure in STATED.items()))
+    monkeypatch.setattr("app.figures.store._MANY", 1)
+    for query, names in RANGES:
+        assert set(found(desk, **query)) == names, query
+
+
 def test_a_range_is_exact_to_the_38th_digit(desk: Newsroom) -> None:
     low, high = "12345678901234567890.123456789012345678", "12345678901234567890.123456789012345679"
     for number in (low, high, f"-{low}", f"-{high}"):

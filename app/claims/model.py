@@ -125,8 +125,8 @@ class Figure(Part, table=True):
             "value IS NOT NULL OR (comparator = 'range' AND lower IS NOT NULL AND upper IS NOT NULL)",
             name="has_a_number",
         ),
-        Index(None, "unit", "lowest"),
-        Index(None, "unit", "highest"),
+        Index(None, "unit", "lowest", "highest"),
+        Index(None, "unit", "highest", "lowest"),
         Index(None, "measure", "unit", "highest"),
     )
     owner: ClassVar[str] = "claim_id"

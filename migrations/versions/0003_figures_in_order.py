@@ -12,6 +12,7 @@ branch_labels = None
 depends_on = None
 
 _BATCH = 10_000
+_INDEXES = (["unit", "lowest", "highest"], ["unit", "highest", "lowest"], ["measure", "unit", "highest"])
 
 
 def upgrade() -> None:
@@ -22,7 +23,7 @@ def upgrade() -> None:
         for name in ("lowest", "highest"):
             batch.alter_column(name, existing_type=Id(), nullable=False)
     op.drop_index(op.f("ix_figures_unit"), "figures")
-    for columns in (["unit", "lowest"], ["unit", "highest"], ["measure", "unit", "highest"]):
+    for columns in _INDEXES:
         op.create_index(op.f(f"ix_figures_{'_'.join(columns)}"), "figures", columns)
 
 
@@ -47,7 +48,7 @@ def _fill() -> None:
 
 
 def downgrade() -> None:
-    for columns in (["unit", "lowest"], ["unit", "highest"], ["measure", "unit", "highest"]):
+    for columns in _INDEXES:
         op.drop_index(op.f(f"ix_figures_{'_'.join(columns)}"), "figures")
     op.create_index(op.f("ix_figures_unit"), "figures", ["unit"])
     for name in ("highest", "lowest"):
