@@ -17,6 +17,9 @@ MORE_THAN_THERE_ARE = 200
 NEEDED = {"/v1/search": "?q=Putin"}
 """The query without which a path is no question."""
 
+ASKED = {"/v1/figures/series": "?measure=bilateral+trade"}
+"""What an address must be asked to answer at all."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -128,7 +131,7 @@ def place(room: Newsroom, path: str) -> str:
     """The first address that a path stands for."""
     found = next(places(room, path), None)
     assert found is not None, f"the base of the test has nothing at {path}: see furnish()"
-    return found
+    return found + ASKED.get(path, "")
 
 
 def reading(room: Newsroom) -> Iterator[tuple[Operation, str]]:

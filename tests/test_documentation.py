@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +12,8 @@ from urllib.parse import unquote
 import pytest
 import typer
 
+from app.base.types import plain
+from app.base.units import CURRENCIES, SCALES, UNITS, WORDS, Unit, decimal
 from app.cli import cli
 from app.settings import Settings
 
@@ -132,6 +135,44 @@ def test_no_page_tells_of_a_command_that_is_none() -> None:
     for path in PAGES:
         for told in re.findall(r"python -m app ([a-z]+(?: [a-z]+)?)", path.read_text()):
             assert any(told.startswith(f"{name} ") or told == name for name in commands()), (path.name, told)
+
+
+# --- units -------------------------------------------------------------------------------------
+
+
+def _digits(number: Fraction) -> str:
+    """The number in decimals, or as a fraction if they have no end."""
+    digits, whole = decimal(number)
+    return plain(digits) if whole else f"{number.numerator}/{number.denominator}"
+
+
+def units() -> list[list[str]]:
+    """The rows that the table of units should have."""
+    return [
+        [f"`{unit.code}`", unit.dimension.replace("_", " "), _digits(unit.factor) + _zero(unit)]
+        for unit in UNITS.values()
+        if unit.dimension != "money"
+    ]
+
+
+def _zero(unit: Unit) -> str:
+    return f", from {_digits(unit.zero)} on" if unit.zero else ""
+
+
+def words() -> list[list[str]]:
+    """The rows that the table of words should have."""
+    meanings: dict[tuple[Any, str], list[str]] = {}
+    for word, meaning in WORDS.items():
+        meanings.setdefault(meaning, []).append(f"`{word}`")
+    return [
+        [", ".join(listed), f"{plain(factor)} `{code}`"] for (factor, code), listed in meanings.items()
+    ] + [[f"`{word}`", plain(factor)] for word, factor in SCALES.items()]
+
+
+def test_the_tables_of_units_and_words_are_the_code_s() -> None:
+    assert table(page("figures.md")) == units() + words()
+    for code in CURRENCIES:
+        assert f" {code}" in page("figures.md")
 
 
 # --- links -------------------------------------------------------------------------------------

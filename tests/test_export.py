@@ -34,7 +34,7 @@ def dump(db: Database) -> dict[str, list[Any]]:
             name: sorted(
                 (tuple(map(wire, row)) for row in session.execute(select(table))), key=lambda row: str(row)
             )
-            for name, table in SQLModel.metadata.tables.items() - INDEX
+            for name, table in SQLModel.metadata.tables.items()
             if name in there - NOT_OF_THE_BASE
         }
 

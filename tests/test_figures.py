@@ -107,7 +107,7 @@ def test_are_found_across_claims_with_who_says_them(seeded: Newsroom) -> None:
         "reported",
         "own_voice",
     )
-    assert seeded.get(f"/v1/figures/{trade['id']}") == trade
+    assert seeded.get(f"/v1/figures/{trade['id']}") == trade | {"converted": None}
     assert seeded.get("/v1/figures", source=seeded.get("/v1/sources")["data"][0]["url"])["data"] == figures
     with seeded.queries() as few:
         seeded.get("/v1/figures", limit=1)

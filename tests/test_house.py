@@ -99,10 +99,10 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "anchors model twins derived shapes documents references upkeep bodies words"
+        "anchors amounts model twins derived shapes documents references upkeep bodies words"
         " filters listing stats quotes store routes",
     ),
-    ("figures", "model words store routes"),
+    ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
     ("exchange", "shapes lines names importer records dump routes"),

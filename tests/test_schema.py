@@ -331,6 +331,19 @@ def test_a_revision_that_is_not_known_is_named(bases: Bases) -> None:
                 move(url, "7777")
 
 
+def test_figures_that_were_there_before_stand_in_order_too(bases: Bases) -> None:
+    ends = "SELECT id, lowest, highest FROM figures ORDER BY id"
+    with bases.fresh(seeded=True) as url:
+        with connected(url) as connection:
+            before = connection.exec_driver_sql(ends).all()
+        schema.downgrade(url, "0002")
+        schema.upgrade(url)
+        with connected(url) as connection:
+            assert connection.exec_driver_sql(ends).all() == before
+    assert len(before) == 5
+    assert ("305998-1", "4") in {(low, high) for _, low, high in before}, "at least 98 billion m3"
+
+
 # --- a stale schema ----------------------------------------------------------------------------
 
 

@@ -128,7 +128,8 @@ def _parts(
     kind: type[Record], name: str, record_id: str, documents: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
     part = kind.parts[name]
-    return [fresh(part, **_values(part, document), **{part.owner: record_id}) for document in documents]
+    rows = [_values(part, document) for document in documents]
+    return [fresh(part, **row, **part.untold(row), **{part.owner: record_id}) for row in rows]
 
 
 def _create(session: WriteSession, kind: type[Record], news: Sequence[New[Any]]) -> None:

@@ -258,7 +258,7 @@ def _columns_before(record: Record) -> dict[str, Any]:
 
 @cache
 def _part_columns(kind: type[Part]) -> list[str]:
-    return [key for key in _column_names(kind) if key != kind.owner]
+    return [key for key in _column_names(kind) if key not in {kind.owner, *kind.off_ledger}]
 
 
 def _part_document(part: Part | Row[Any], kind: type[Part] | None = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from sqlalchemy import BigInteger, CheckConstraint, Date, Float, ForeignKeyConstraint, Index, Text
 from sqlmodel import Field
@@ -16,6 +16,7 @@ from app.base.types import (
     one_of,
 )
 from app.changes.model import Part, Record
+from app.claims.amounts import ends
 from app.claims.anchors import AnchorState
 
 Mode = Literal["direct_quote", "partial_quote", "paraphrase", "own_voice"]
@@ -113,7 +114,9 @@ class Anchor(Part, table=True):
 
 
 class Figure(Part, table=True):
-    """A number inside the claim, in its plain unit. `value_number` is for ordering and arithmetic."""
+    """A number inside the claim, in its plain unit. `value_number` is for arithmetic; `lowest` and `highest`
+    are the ends of what it states (`amounts.ends`), in one order for all units of a dimension.
+    """
 
     __tablename__ = "figures"
     __table_args__ = (
@@ -123,8 +126,12 @@ class Figure(Part, table=True):
             "value IS NOT NULL OR (comparator = 'range' AND lower IS NOT NULL AND upper IS NOT NULL)",
             name="has_a_number",
         ),
+        Index(None, "unit", "lowest", "highest"),
+        Index(None, "unit", "highest", "lowest"),
+        Index(None, "measure", "unit", "highest"),
     )
     owner: ClassVar[str] = "claim_id"
+    off_ledger: ClassVar[frozenset[str]] = frozenset({"lowest", "highest"})
 
     claim_id: str = Field(primary_key=True, sa_type=Id, foreign_key="claims.id")
     position: int = Field(primary_key=True)
@@ -135,7 +142,7 @@ class Figure(Part, table=True):
     upper: Decimal | None = Field(default=None, sa_type=Exact)
     value_number: float | None = Field(default=None, sa_type=Float)
     comparator: str = Field(sa_type=Text)
-    unit: str = Field(sa_type=Id, index=True)
+    unit: str = Field(sa_type=Id)
     display: str | None = Field(default=None, sa_type=Text)
     kind: str = Field(sa_type=Text)
     is_record: bool
@@ -143,6 +150,14 @@ class Figure(Part, table=True):
     period_earliest: date = Field(default=UNDATED, sa_type=Date)
     period_latest: date = Field(default=UNDATED, sa_type=Date)
     condition: str | None = Field(default=None, sa_type=Text)
+    lowest: str = Field(sa_type=Id)
+    highest: str = Field(sa_type=Id)
+
+    @classmethod
+    def untold(cls, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Where it stands in order."""
+        low, high = ends(row["comparator"], row["unit"], row["value"], row["lower"], row["upper"])
+        return {"lowest": low, "highest": high}
 
 
 class FigureAbout(Part, table=True):

@@ -20,6 +20,7 @@ from app.base.types import dated, exact
 from app.changes.model import Part, fresh
 from app.changes.store import By, New, part_documents, save
 from app.claims import bodies, filters, listing, twins, upkeep, words  # noqa: F401 (they follow claims)
+from app.claims.amounts import ends
 from app.claims.model import (
     STANDING,
     Claim,
@@ -187,6 +188,7 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
 
     value, lower, upper = map(plain_unit, (figure.value, figure.lower, figure.upper))
     days = dated(figure.period)
+    lowest, highest = ends(figure.comparator, unit, value, lower, upper)
     return fresh(
         Figure,
         claim_id=claim_id,
@@ -206,6 +208,8 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
         period_earliest=days.earliest if days else UNDATED,
         period_latest=days.latest if days else UNDATED,
         condition=figure.condition,
+        lowest=lowest,
+        highest=highest,
     )
 
 

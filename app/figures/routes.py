@@ -8,7 +8,8 @@ from app.access.requests import Reading
 from app.base.http import v1
 from app.base.openapi import answers, listed
 from app.figures import store
-from app.figures.model import FigureFound, FigureInClaim, FigureQuestion
+from app.figures.model import FigureFound, FigureInClaim, FigureQuestion, SeriesOut, SeriesQuestion
+from app.figures.series import series
 
 router = v1("figures")
 
@@ -19,6 +20,18 @@ def list_figures(ask: Annotated[FigureQuestion, Query()], read: Reading) -> Resp
     with read as session:
         found = store.find(session, ask, read.after(ask))
         return read.page(ask, found.rows, found.last)
+
+
+@router.get("/figures/series", responses=answers(SeriesOut), operation_id="get_series")
+def get_series(ask: Annotated[SeriesQuestion, Query()], read: Reading) -> Response:
+    """One measure over time, with its disagreements.
+
+    Figures of one period that answer one question disagree if no number satisfies both. Reported and
+    estimated figures answer one question; promises, forecasts, targets and capacities one each. What a claim
+    repeats of another, a withdrawn claim and a figure without a period disagree with nothing.
+    """
+    with read as session:
+        return read.answer(series(session, ask))
 
 
 @router.get("/figures/{figure_id}", responses=answers(FigureInClaim), operation_id="get_figure")

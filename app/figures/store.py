@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col
 
 from app.base.db import ReadSession
@@ -18,24 +18,34 @@ from app.entities.store import everyone_merged
 from app.entities.words import prepare
 from app.figures import words
 from app.figures.model import FigureQuestion
+from app.figures.ranges import Wanted, wanted
 from app.words.rank import ranked
 
 
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of figures, newest claim first."""
     query = select(col(Figure.id), col(Figure.claim_id)).join(Claim, col(Claim.id) == col(Figure.claim_id))
+    asked = wanted(ask.unit, ask.dimension, ask.min, ask.max)
     query = query.where(
         *_own(ask),
+        *_in_range(asked, by_index=bool(ask.measure) or not _common(session, asked)),
         *overlapping(
             Figure.period, Figure.period_earliest, Figure.period_latest, ask.period_from, ask.period_to
         ),
         *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
-        *_subjects(session, ask),
+        *about(session, ask.about),
     )
     if ask.q:
-        return _ranked(session, ask.q, query, ask, after)
+        ranking = _ranked(session, ask.q, query, ask, after)
+        return Page(_converted(ranking.rows, asked), ranking.last)
     found = page(session, query, [col(Figure.id)], ask, after)
-    return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
+    figures = documents(session, [(row.id, row.claim_id) for row in found.rows])
+    return Page(_converted(figures, asked), found.last)
+
+
+def _converted(figures: Sequence[dict[str, Any]], asked: Wanted) -> Sequence[dict[str, Any]]:
+    into = asked.into
+    return figures if into is None else [{**figure, "converted": into.shown(figure)} for figure in figures]
 
 
 def _ranked(
@@ -50,7 +60,7 @@ def _ranked(
 def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Some figures, each with its claim."""
     rows = session.execute(select(Figure.id, Figure.claim_id).where(col(Figure.id).in_(ids)))
-    return {figure["id"]: figure for figure in _documents(session, [(row.id, row.claim_id) for row in rows])}
+    return {figure["id"]: figure for figure in documents(session, [(row.id, row.claim_id) for row in rows])}
 
 
 def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
@@ -62,13 +72,12 @@ def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
         other = f"{figure_id} is the id of a {noun}, not of a figure."
         known = noun not in (None, "figure")
         raise NotFound(other if known else f"There is no figure {figure_id}.")
-    return _documents(session, [(found.id, found.claim_id)])[0]
+    return documents(session, [(found.id, found.claim_id)])[0]
 
 
 def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
     pairs: list[tuple[Any, Sequence[str]]] = [
         (col(Figure.measure), ask.measure),
-        (col(Figure.unit), ask.unit),
         (col(Figure.kind), ask.kind),
         (col(Figure.claim_id), ask.claim),
         (col(Claim.status), ask.status),
@@ -79,25 +88,57 @@ def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
     return clauses
 
 
-def _subjects(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
-    if not ask.about:
+_MANY = 5000
+"""From so many figures on, those of a range are met sooner in the order of the list than by an index."""
+
+
+def _common(session: ReadSession, asked: Wanted) -> bool:
+    if asked.codes is None:
+        return False
+    few = select(Figure.id).where(*_in_range(asked, by_index=True)).limit(_MANY).subquery()
+    return bool(session.execute(select(func.count()).select_from(few)).scalar_one() == _MANY)
+
+
+def _in_range(asked: Wanted, *, by_index: bool) -> list[ColumnElement[bool]]:
+    """That a figure can be converted as is asked, and allows a number of the range."""
+
+    def column(name: str) -> Any:
+        # An expression of a column is not looked for in an index of it, by either database.
+        here = col(getattr(Figure, name))
+        return here if by_index else here.concat("")
+
+    clauses: list[ColumnElement[bool]] = []
+    if asked.codes is not None:
+        clauses.append(column("unit").in_(asked.codes))
+    if asked.low is not None:
+        clauses.append(column("highest") >= asked.low)
+    if asked.high is not None:
+        clauses.append(column("lowest") <= asked.high)
+    return clauses
+
+
+def about(session: ReadSession, refs: Sequence[str]) -> list[ColumnElement[bool]]:
+    """That a figure is about one of these, or of what is merged into them. Raises Invalid."""
+    if not refs:
         return []
     subject = select(FigureAbout.claim_id).where(
         col(FigureAbout.claim_id) == col(Figure.claim_id),
         col(FigureAbout.figure) == col(Figure.position),
-        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", ask.about)),
+        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs)),
     )
     return [subject.exists()]
 
 
-def _documents(session: ReadSession, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    claims = bodies.of(session, sorted({claim_id for _, claim_id in wanted}))
+def documents(session: ReadSession, ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Some figures, by their ids and their claims'."""
+    claims = bodies.of(session, sorted({claim_id for _, claim_id in ids}))
     figures = {figure["id"]: figure for claim in claims.values() for figure in claim["figures"]}
     return [
         {
             **figures[figure_id],
+            "converted": None,
             "claim": {name: claims[claim_id][name] for name in ("id", "text", "mode", "said", "speakers")},
             "verification": claims[claim_id]["verification"],
         }
-        for figure_id, claim_id in wanted
+        for figure_id, claim_id in ids
     ]
