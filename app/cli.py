@@ -27,6 +27,7 @@ from app.changes.store import verify as verify_ledger
 from app.claims import upkeep
 from app.claims.quotes import verify as verify_quotes
 from app.exchange.records import bring_in
+from app.figures.store import verify as verify_figures
 from app.main import create_app
 from app.reviews.evidence import archive_text
 from app.settings import Settings
@@ -258,7 +259,7 @@ def verify() -> None:
     """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
     with _base() as (_, db), db.read() as session:
         faults = 0
-        for check in (verify_ledger, verify_texts, verify_quotes, upkeep.verify):
+        for check in (verify_ledger, verify_texts, verify_quotes, verify_figures, upkeep.verify):
             for fault in check(session):
                 faults += 1
                 typer.echo(fault)

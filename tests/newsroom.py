@@ -32,6 +32,7 @@ from app.changes.store import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
 from app.claims.upkeep import verify as verify_derived
 from app.exchange.records import bring_in
+from app.figures.store import verify as verify_figures
 from app.main import create_app
 from app.settings import Settings
 from app.sources.store import verify as verify_texts
@@ -311,7 +312,7 @@ class Newsroom:
         event.remove(self.db.reader, "before_cursor_execute", note)
 
 
-CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_derived)
+CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_figures, verify_derived)
 _APPS: list[FastAPI] = []
 
 
