@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col
 
 from app.base.db import ReadSession
@@ -107,12 +107,11 @@ def about(session: ReadSession, refs: Sequence[str]) -> list[ColumnElement[bool]
     """That a figure is about one of these, or of what is merged into them. Raises Invalid."""
     if not refs:
         return []
-    subject = select(FigureAbout.claim_id).where(
-        col(FigureAbout.claim_id) == col(Figure.claim_id),
-        col(FigureAbout.figure) == col(Figure.position),
-        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs)),
+    # Not EXISTS: for each figure SQLite would go through all that is about the entity.
+    measured = select(FigureAbout.claim_id, FigureAbout.figure).where(
+        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs))
     )
-    return [subject.exists()]
+    return [tuple_(col(Figure.claim_id), col(Figure.position)).in_(measured)]
 
 
 def documents(session: ReadSession, ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
