@@ -37,6 +37,7 @@ from app.exchange.lines import of_file
 from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
+from app.figures.store import verify as verify_figures
 from app.main import create_app
 from app.reviews.evidence import archive_text
 from app.search.store import NOUNS, is_empty
@@ -48,6 +49,7 @@ from app.sources.store import verify as verify_texts
 from app.words import index
 
 SEED = schema.ROOT / "seed"
+CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_figures, upkeep.verify, verify_index)
 MAX_EXPORTED = 256 * 1024 * 1024
 """Bytes in a line of an export, which may have a source's whole text."""
 
@@ -348,7 +350,7 @@ def verify() -> None:
     """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
     with _base() as (_, db), db.read() as session:
         faults = 0
-        for check in (verify_ledger, verify_texts, verify_quotes, upkeep.verify, verify_index):
+        for check in CHECKS:
             for fault in check(session):
                 faults += 1
                 typer.echo(fault)

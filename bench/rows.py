@@ -161,7 +161,7 @@ class Loader:
         factor, unit = units.resolve(item["unit"], item.get("scale"))
         value = exact(units.scaled(Decimal(item["value"]), factor))
         days = _days(item["period"])
-        return {
+        row = {
             **_without_owner(Figure),
             "position": position,
             "id": _id("fig", self._now, self.rng),
@@ -176,6 +176,7 @@ class Loader:
             "period_earliest": days.earliest,
             "period_latest": days.latest,
         }
+        return row | Figure.untold(row)
 
     @property
     def _now(self) -> datetime:

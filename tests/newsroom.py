@@ -32,6 +32,7 @@ from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
 from app.claims.upkeep import verify as verify_derived
 from app.exchange.records import bring_in
+from app.figures.store import verify as verify_figures
 from app.main import create_app
 from app.search.store import verify as verify_index
 from app.settings import Settings
@@ -312,7 +313,7 @@ class Newsroom:
         event.remove(self.db.reader, "before_cursor_execute", note)
 
 
-CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_derived, verify_index)
+CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_figures, verify_derived, verify_index)
 _APPS: list[FastAPI] = []
 
 

@@ -71,6 +71,16 @@ def test_what_is_lost_of_it_is_noticed_and_made_anew(seeded: Newsroom, table: st
     assert seeded.faults() == []
 
 
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_a_figure_that_stands_elsewhere_in_the_order_is_put_back(seeded: Newsroom, end: str) -> None:
+    with seeded.db.write() as session:
+        session.execute(text(f"UPDATE figures SET {end} = '305998-2' WHERE unit = 'm3'"))
+    assert seeded.faults() != []
+    with seeded.db.write() as session:
+        list(upkeep.rebuild(session))
+    assert seeded.faults() == []
+
+
 def test_follows_wherever_claims_are_written_from() -> None:
     code = "import app.claims.store as s, app.changes.store as c; print(len(c._followers[s.Claim]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=schema.ROOT)

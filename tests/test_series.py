@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.newsroom import Json, Newsroom, match, ok, problem
 
@@ -343,3 +344,11 @@ def test_a_revision_moves_a_figure_in_the_order(desk: Newsroom) -> None:
     assert found(desk, max="99 bcm") == []
     entries = desk.get(f"/v1/claims/{claim['id']}/history")["data"]
     assert "lowest" not in str(entries)
+
+
+def test_a_figure_out_of_its_place_is_noticed(desk: Newsroom) -> None:
+    [figure] = stated(desk, gas("1"))["figures"]
+    with desk.db.write() as session:
+        session.execute(text("UPDATE figures SET lowest = '0'"))
+    assert desk.faults() == [f"figure {figure['id']}: does not stand where its value belongs"]
+    desk.tampered = True

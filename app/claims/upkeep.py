@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, text, union
+from sqlalchemy import bindparam, delete, insert, text, union, update
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
@@ -15,8 +15,9 @@ from app.base.sql import Query, select, table
 from app.base.times import UNDATED
 from app.changes.store import Saved, follows
 from app.claims import documents, references
+from app.claims.amounts import ends
 from app.claims.derived import ClaimBody, ClaimListing, ClaimTally
-from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic
+from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic, Figure
 from app.claims.shapes import DIMENSIONS
 from app.entities.model import Entity
 from app.sources.model import Source
@@ -229,9 +230,28 @@ def rebuild(session: WriteSession) -> Iterator[int]:
         session.execute(delete(table(kind)))
     done = 0
     for ids in _batches(session):
+        _put_in_order(session, ids)
         keep(session, ids)
         done += len(ids)
         yield done
+
+
+def _put_in_order(session: WriteSession, ids: Sequence[str]) -> None:
+    if astray := _astray(session, ids):
+        this = col(Figure.id) == bindparam("figure")
+        session.connection().execute(update(table(Figure)).where(this), astray)
+
+
+def _astray(session: ReadSession, ids: Sequence[str]) -> list[dict[str, str]]:
+    """The figures whose ends are not kept as they are, which the ledger does not hold, with those ends."""
+    names = ("comparator", "unit", "value", "lower", "upper", "id", "lowest", "highest")
+    query = select(*(getattr(Figure, name) for name in names)).where(col(Figure.claim_id).in_(ids))
+    true = [(row, *ends(*row[:5])) for row in session.execute(query)]
+    return [
+        {"figure": row.id, "lowest": low, "highest": high}
+        for row, low, high in true
+        if (low, high) != (row.lowest, row.highest)
+    ]
 
 
 def _batches(session: ReadSession) -> Iterator[list[str]]:

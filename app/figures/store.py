@@ -1,9 +1,9 @@
 """Figures found across claims."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, tuple_
 from sqlmodel import col
 
 from app.base.db import ReadSession
@@ -12,6 +12,7 @@ from app.base.ids import noun_of
 from app.base.page import Page, page
 from app.base.sql import Query, select
 from app.claims import bodies
+from app.claims.amounts import ends
 from app.claims.filters import overlapping, spoken_or_printed
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
@@ -75,6 +76,15 @@ def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
     return documents(session, [(found.id, found.claim_id)])[0]
 
 
+def verify(session: ReadSession) -> Iterator[str]:
+    """Yields each figure whose place in the order is not that of what it states."""
+    names = ("id", "comparator", "unit", "value", "lower", "upper", "lowest", "highest")
+    query = select(*(getattr(Figure, name) for name in names)).execution_options(yield_per=1000)
+    for row in session.execute(query):
+        if (row.lowest, row.highest) != ends(row.comparator, row.unit, row.value, row.lower, row.upper):
+            yield f"figure {row.id}: does not stand where its value belongs"
+
+
 def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
     pairs: list[tuple[Any, Sequence[str]]] = [
         (col(Figure.measure), ask.measure),
@@ -121,12 +131,11 @@ def about(session: ReadSession, refs: Sequence[str]) -> list[ColumnElement[bool]
     """That a figure is about one of these, or of what is merged into them. Raises Invalid."""
     if not refs:
         return []
-    subject = select(FigureAbout.claim_id).where(
-        col(FigureAbout.claim_id) == col(Figure.claim_id),
-        col(FigureAbout.figure) == col(Figure.position),
-        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs)),
+    # Not EXISTS: for each figure SQLite would go through all that is about the entity.
+    measured = select(FigureAbout.claim_id, FigureAbout.figure).where(
+        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs))
     )
-    return [subject.exists()]
+    return [tuple_(col(Figure.claim_id), col(Figure.position)).in_(measured)]
 
 
 def documents(session: ReadSession, ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
