@@ -133,7 +133,7 @@ def export(house: House) -> Iterator[Line]:
         return
     with TemporaryDirectory(dir=place.base.place) as directory:
         database = place.backends()
-        ran = run(["-m", "app", "export", directory], environment(place.url))
+        ran = run(["-m", "app", "export", f"{directory}/base.ndjson"], environment(place.url))
         spent = ran.cpu + place.backends() - database
     yield _line("export by the command", place, _all(place, ran, spent), raw, Goal(at_least=0.5))
     yield _megabytes("export by the command: memory", place, ran.peak)

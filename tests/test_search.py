@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.search.store import NOUNS
-from app.words import index
+from app.words import index, rank
 from app.words.query import Wanted, parse
 from app.words.text import fold, spelling, stem, tokens
 from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, problem
@@ -75,6 +75,30 @@ def test_answers_in_the_same_order_on_both_databases(
             answers.append(rows)
     assert answers[0] == answers[1]
     assert all(answers[0].values()), [q for q, rows in answers[0].items() if not rows]
+
+
+@pytest.mark.parametrize("common", [0, 3, 10])
+def test_finds_alike_where_words_are_common(
+    seeded: Newsroom, monkeypatch: pytest.MonkeyPatch, common: int
+) -> None:
+    asked = [
+        "china russia",
+        "putin",
+        '"power of siberia"',
+        "gas -putin",
+        "pipe*",
+        "china gas pipeline",
+        "the",
+    ]
+    usual = {q: found(seeded, q, limit=200) for q in asked}
+    strict = {q: seeded.get("/v1/stats", q=q)["total"] for q in asked}
+    monkeypatch.setattr(rank, "COMMON", common)
+    for q in asked:
+        now = found(seeded, q, limit=200)
+        assert set(now) <= set(usual[q]), q
+        assert now, q
+        assert [each for each in usual[q] if each in now] == now, "in the same order"
+        assert seeded.get("/v1/stats", q=q)["total"] == strict[q]
 
 
 # --- the query language --------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Instants (UTC) and calendar dates of uncertain precision (EDTF)."""
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -51,7 +52,26 @@ def span(text: str) -> Span:
     return Span(earliest, latest)
 
 
+_PLAIN = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
+
+
+def _plain_span(text: str) -> Span | None:
+    """A year, month or day: nearly every date there is, and the parser takes milliseconds for one."""
+    if (found := _PLAIN.fullmatch(text)) is None:
+        return None
+    year, month, day = int(found[1]), int(found[2] or 1), int(found[3] or 1)
+    if not (1 <= year <= 9999 and 1 <= month <= 12):  # or a season
+        return None
+    last = (12, 31) if not found[2] else (month, monthrange(year, month)[1] if not found[3] else day)
+    try:
+        return Span(date(year, month, day), date(year, *last))
+    except ValueError:
+        return None
+
+
 def _span(text: str) -> Span:
+    if plain := _plain_span(text):
+        return plain
     try:
         if len(text) > 100 or text != "".join(text.split()) or "/" in text:
             raise ValueError("an EDTF date is short, is one date and has no spaces")

@@ -327,13 +327,14 @@ def _newest(groups: Sequence[Group], allowed: Sequence[Condition]) -> Any:
     rarest, *others = sorted(needed, key=lambda group: group.size)
     scanned = union_all(*map(_scan, _leading(rarest))).subquery()
     number = scanned.c.document
-    return (
+    newest = (
         select(number)
         .where(*(has(group, number) for group in others), *(condition(number) for condition in allowed))
         .distinct()
         .order_by(number.desc())
         .limit(_CANDIDATES)
     )
+    return select(newest.subquery().c.document)
 
 
 def _leading(group: Group) -> list[int]:
