@@ -214,7 +214,6 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
     ("app/claims/references.py", "_begins_another.follower"): "the epoch of names, which follows them",
     ("app/claims/upkeep.py", "keep"): "what is derived from claims, and follows them",
-    ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_put_in_order"): "the order of figures, which is off the ledger",
     ("app/claims/upkeep.py", "rebuild"): "what is derived from claims, made anew",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",

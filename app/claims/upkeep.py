@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, text, union, update
+from sqlalchemy import bindparam, delete, insert, union, update
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import Query, select, table
+from app.base.sql import Query, many, select, table
 from app.base.times import UNDATED
 from app.changes.store import Saved, follows
 from app.claims import documents, references
@@ -186,20 +186,14 @@ def _relist(session: WriteSession, before: Mapping[str, Facts], after: Mapping[s
         {listing for claim_id, facts in known.items() for listing in _listings(claim_id, facts)}
         for known in (before, after)
     )
-    columns = table(ClaimListing).columns
-    if gone := sorted(old - new):
-        this = [column == bindparam(f"key_{column.name}") for column in columns]
-        names = [f"key_{column.name}" for column in columns]
-        rows = [dict(zip(names, key, strict=True)) for key in gone]
-        session.connection().execute(delete(table(ClaimListing)).where(*this), rows)
-    if added := sorted(new - old):
-        names = [column.name for column in columns]
-        rows = [dict(zip(names, key, strict=True)) for key in added]
-        session.connection().execute(insert(table(ClaimListing)), rows)
+    many(session, _UNLIST, sorted(old - new))
+    many(session, _LIST, sorted(new - old))
 
 
-_COUNT = text(
-    "INSERT INTO claim_tallies (first, second, a, b, claims) VALUES (:first, :second, :a, :b, :claims)"
+_LIST = "INSERT INTO claim_listing (facet, status, said, claim_id) VALUES (?, ?, ?, ?)"
+_UNLIST = "DELETE FROM claim_listing WHERE facet = ? AND status = ? AND said = ? AND claim_id = ?"
+_COUNT = (
+    "INSERT INTO claim_tallies (first, second, a, b, claims) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (first, second, a, b) DO UPDATE SET claims = claim_tallies.claims + excluded.claims"
 )
 
@@ -210,9 +204,7 @@ def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[
         difference.update(_cells(facts))
     for facts in before.values():
         difference.subtract(_cells(facts))
-    rows = [{**cell._asdict(), "claims": by} for cell, by in sorted(difference.items()) if by]
-    if rows:
-        session.connection().execute(_COUNT, rows)
+    many(session, _COUNT, [(*cell, by) for cell, by in sorted(difference.items()) if by])
 
 
 # --- making anew and checking ------------------------------------------------------------------

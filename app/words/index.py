@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from sqlalchemy import bindparam, delete, func, insert, text
+from sqlalchemy import bindparam, delete, func, insert
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import select, table
+from app.base.sql import many, select, table
 from app.words.model import Document, Form, Posting, Stem
 from app.words.text import is_run, stem, tokens
 
@@ -139,9 +139,9 @@ def _write_forms(session: WriteSession, entries: Iterable[_Entry], ids: Mapping[
             session.connection().execute(insert(table(Form)), rows)
 
 
-_COUNT = text("UPDATE stems SET documents = documents + :more WHERE id = :stem_id")
-_POST = text("INSERT INTO postings (stem_id, document, weight) VALUES (:stem_id, :document, :weight)")
-_UNPOST = text("DELETE FROM postings WHERE stem_id = :stem_id AND document = :document")
+_COUNT = "UPDATE stems SET documents = documents + ? WHERE id = ?"
+_POST = "INSERT INTO postings (stem_id, document, weight) VALUES (?, ?, ?)"
+_UNPOST = "DELETE FROM postings WHERE stem_id = ? AND document = ?"
 
 
 def _write(
@@ -156,18 +156,13 @@ def _write(
         connection.execute(delete(table(Document)).where(table(Document).c.record_id.in_(some)))
     if rows:
         connection.execute(insert(table(Document)), rows)
-    if before:
-        connection.execute(_UNPOST, [{"stem_id": s, "document": d} for s, d in sorted(before)])
-    if postings:
-        new = [{"stem_id": s, "document": d, "weight": w} for s, d, w in sorted(postings)]
-        connection.execute(_POST, new)
+    many(session, _UNPOST, sorted(before))
+    many(session, _POST, sorted(postings))
     more = Counter(stem_id for stem_id, _, _ in postings)
     more.subtract(stem_id for stem_id, _ in before)
     everything = _stem_ids(session, ())[""]
     more[everything] += len(rows) - len(old)
-    counts = [{"stem_id": stem_id, "more": count} for stem_id, count in sorted(more.items()) if count]
-    if counts:
-        connection.execute(_COUNT, counts)
+    many(session, _COUNT, [(count, stem_id) for stem_id, count in sorted(more.items()) if count])
 
 
 def clear(session: WriteSession) -> None:

@@ -66,7 +66,7 @@ def fold(word: str) -> str:
 
 def is_run(form: str) -> bool:
     """Whether it is of a script without spaces between words."""
-    return bool(re.match(rf"[{_RUNS}]", form))
+    return form[:1] >= "\u0e00" and bool(re.match(rf"[{_RUNS}]", form))
 
 
 # --- stems -------------------------------------------------------------------------------------
