@@ -82,7 +82,7 @@ _FEATURE = "model store routes"
 
 LAYOUT = (
     ("settings", ""),
-    ("base", "errors ids times units sql types db schema body http page problems boundary openapi"),
+    ("base", "errors ids times units sql types db shelf schema body http page problems boundary openapi"),
     ("changes", "model store"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
@@ -96,7 +96,7 @@ LAYOUT = (
     ("figures", _FEATURE),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
-    ("exchange", "records"),
+    ("exchange", "records formats parquet flat render routes"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("main", ""),

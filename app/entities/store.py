@@ -18,14 +18,7 @@ from app.base.sql import Query, select
 from app.base.types import wire
 from app.changes.model import Part
 from app.changes.store import By, part_documents, save
-from app.entities.model import (
-    Affiliation,
-    Entity,
-    EntityAlias,
-    EntityExternalId,
-    EntityIn,
-    EntityQuestion,
-)
+from app.entities.model import Affiliation, Entity, EntityAlias, EntityExternalId, EntityIn, EntityQuestion
 
 # --- writing -----------------------------------------------------------------------------------
 
@@ -231,13 +224,18 @@ def everyone_merged(session: ReadSession, name: str, refs: Sequence[str]) -> lis
 
 def find(session: ReadSession, ask: EntityQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of entities, those merged into another left out."""
+    found = page(session, listed(ask), [col(Entity.id)], ask, after)
+    return Page(documents(session, found.rows), found.last)
+
+
+def listed(ask: EntityQuestion) -> Query:
+    """The query for what `documents` shows, with the filters of a question."""
     query = select(*_columns()).where(col(Entity.merged_into_id).is_(None))
     if ask.kind:
         query = query.where(col(Entity.kind).in_(ask.kind))
     if ask.external_id:
         query = query.where(col(Entity.id).in_(_holders(ask.external_id)))
-    found = page(session, query, [col(Entity.id)], ask, after)
-    return Page(documents(session, found.rows), found.last)
+    return query
 
 
 def _holders(external_ids: Sequence[str]) -> Query:

@@ -21,16 +21,20 @@ from app.figures.model import FigureQuestion
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of figures, newest claim first."""
     query = select(col(Figure.id), col(Figure.claim_id)).join(Claim, col(Claim.id) == col(Figure.claim_id))
-    query = query.where(
+    found = page(session, query.where(*clauses(session, ask)), [col(Figure.id)], ask, after)
+    return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
+
+
+def clauses(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
+    """The filters of a question, for a query that has figures and claims. Raises Invalid."""
+    return [
         *_own(ask),
         *overlapping(
             Figure.period, Figure.period_earliest, Figure.period_latest, ask.period_from, ask.period_to
         ),
         *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
         *_subjects(session, ask),
-    )
-    found = page(session, query, [col(Figure.id)], ask, after)
-    return Page(_documents(session, [(row.id, row.claim_id) for row in found.rows]), found.last)
+    ]
 
 
 def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
