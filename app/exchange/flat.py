@@ -32,7 +32,7 @@ from app.reviews.model import Review, ReviewQuestion
 
 BATCH = 1000
 
-_Documents = Iterator[Sequence[Any]]
+_Documents = Iterator[Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class Feed:
         asked = self.filters.model_construct(**dict(ask))
         takers = [column.of for column in self.columns]
         for documents in self.read(session, asked):
-            yield [[take(document) for take in takers] for document in documents]
+            # One at a time: a thousand documents at once keep the garbage collector busy.
+            yield ([take(document) for take in takers] for document in documents)
 
 
 def _streamed(session: ReadSession, query: Query, key: Any, ask: Question) -> Iterator[Sequence[Row[Any]]]:
@@ -81,10 +82,10 @@ def _bodies(session: ReadSession, rows: Sequence[Row[Any]]) -> Iterator[tuple[Ro
 def _claims(session: ReadSession, ask: ClaimFilters) -> _Documents:
     query = bodies.query().add_columns(col(Claim.said_earliest), col(Claim.said_latest))
     for rows in _streamed(session, filtered(session, query, ask), col(Claim.id), ask):
-        yield [
-            {**claim, "earliest": row.said_earliest, "latest": row.said_latest, **_first_of(claim)}
+        yield (
+            claim | {"earliest": row.said_earliest, "latest": row.said_latest} | _first_of(claim)
             for row, claim in _bodies(session, rows)
-        ]
+        )
 
 
 def _first_of(claim: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _figures(session: ReadSession, ask: FigureQuestion) -> _Documents:
     )
     query = query.where(*figures.clauses(session, ask))
     for rows in _streamed(session, query, col(Figure.id), ask):
-        yield [_figure(row, claim) for row, claim in _bodies(session, rows)]
+        yield (_figure(row, claim) for row, claim in _bodies(session, rows))
 
 
 def _figure(row: Row[Any], claim: dict[str, Any]) -> dict[str, Any]:

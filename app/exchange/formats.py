@@ -28,7 +28,7 @@ class Column:
 
 
 Columns = Sequence[Column]
-Rows = Sequence[Sequence[Any]]
+Rows = Iterable[Sequence[Any]]
 Batches = Iterable[Rows]
 
 _TYPES: dict[Kind, dict[str, Any]] = {

@@ -16,7 +16,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 ROW_GROUP = 65_536
-_BLOCK = 4 * 1024 * 1024
+_BLOCK = 1024 * 1024
 """How much JSON is read at once; a row is far shorter."""
 
 TYPES = {
@@ -40,7 +40,7 @@ def _schemas(columns: list[str]) -> tuple[pa.Schema, pa.Schema]:
 
 def _batches(lines: BinaryIO, read: pa.Schema) -> Iterator[pa.RecordBatch]:
     options = pyarrow.json.ParseOptions(explicit_schema=read, unexpected_field_behavior="error")
-    blocks = pyarrow.json.ReadOptions(block_size=_BLOCK)
+    blocks = pyarrow.json.ReadOptions(block_size=_BLOCK, use_threads=False)  # or it reads far ahead
     yield from pyarrow.json.open_json(pa.PythonFile(lines, "r"), blocks, options)
 
 

@@ -70,10 +70,14 @@ class Wanted:
             _, last = head(session)
 
             def counted() -> Iterator[Rows]:
-                nonlocal count
                 for rows in self.feed.rows(session, self.ask):
-                    count += len(rows)
-                    yield rows
+                    yield each(rows)
+
+            def each(rows: Rows) -> Rows:
+                nonlocal count
+                for row in rows:
+                    count += 1
+                    yield row
 
             file = filled(form.write(self.feed.columns, counted()))
         return kept(self.key(last, form), file, count)
