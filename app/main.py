@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from app.access.requests import House, Replay
@@ -27,6 +28,8 @@ from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
+from app.exchange.feeds import PATHS as FEEDS
+from app.exchange.feeds import router as feeds
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
 from app.reviews.routes import of_sources as texts
@@ -47,6 +50,7 @@ ROUTERS: Sequence[APIRouter] = (
     figures,
     stats,
     search,
+    feeds,
     files,
     changes,
     keys,
@@ -68,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_refuse_stale_schema, house.db)
         yield
+        house.shelf.clear()
         house.db.dispose()
 
     app = FastAPIOffline(
@@ -94,11 +99,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD"],
-        allow_headers=["Authorization", "If-None-Match"],
-        expose_headers=["ETag", "Link", "X-Request-Id", "Retry-After"],
+        allow_headers=["Authorization", "If-None-Match", "If-Range", "Range"],
+        expose_headers=[
+            "ETag",
+            "Link",
+            "X-Request-Id",
+            "Retry-After",
+            "Accept-Ranges",
+            "Content-Range",
+            "Record-Count",
+            "Repr-Digest",
+        ],
     )
-    app.add_middleware(CompressMiddleware)
+    app.add_middleware(Compress)
     return app
+
+
+class Compress(CompressMiddleware):
+    """Compresses answers, but for feeds: their lengths and digests are of the compressed files."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer as the client takes it."""
+        within = self.app if scope.get("path") in FEEDS else super().__call__
+        await within(scope, receive, send)
 
 
 def _refuse_stale_schema(db: Database) -> None:

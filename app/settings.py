@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     max_import_bytes: Annotated[
         int, Field(description="The largest file that `POST /v1/import` reads.", ge=1024)
     ] = 16 * 1024 * 1024
+    feed_bytes: Annotated[
+        int,
+        Field(description="How much disk feeds may take, in the directory for temporary files.", ge=0),
+    ] = 1024**3
     cors_origins: Annotated[list[str], Field(description="Origins whose pages may read (a JSON list).")] = [
         "*"
     ]

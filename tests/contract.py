@@ -44,6 +44,17 @@ class Operation:
         return self.reads and "limit" in self.query
 
     @property
+    def media(self) -> str:
+        """The type in which it answers."""
+        success = next(
+            self.document["responses"][status]
+            for status in ("200", "201")
+            if status in self.document["responses"]
+        )
+        [media] = success["content"]
+        return str(media)
+
+    @property
     def query(self) -> dict[str, Json]:
         """The schemas of its query parameters."""
         return {p["name"]: p["schema"] for p in self.document["parameters"] if p["in"] == "query"}

@@ -90,7 +90,10 @@ _FEATURE = "model store routes"
 
 LAYOUT = (
     ("settings", ""),
-    ("base", "errors ids canonical times units sql types db schema body http page problems boundary openapi"),
+    (
+        "base",
+        "errors ids canonical times units sql types db shelf schema body http page problems boundary openapi",
+    ),
     ("changes", "model store walk replay"),
     ("access", "model store requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
@@ -105,7 +108,7 @@ LAYOUT = (
     ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
-    ("exchange", "shapes lines names importer records dump routes"),
+    ("exchange", "shapes lines names importer records dump routes formats parquet flat render feeds"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("main", ""),

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Annotated, Any, Generic, TypeVar
@@ -40,6 +41,7 @@ from app.base.errors import (
 )
 from app.base.http import JSON, Shortcut, respond, versions_in
 from app.base.page import Cursors, Question, page_body
+from app.base.shelf import Shelf
 from app.base.times import now
 from app.changes.model import Record
 from app.changes.store import By
@@ -58,6 +60,11 @@ class House:
     secret: bytes
     questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
     """What queries of late were read as."""
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Its feeds, as files."""
+        return Shelf(self.settings.feed_bytes)
 
 
 _QUESTIONS_KEPT = 10_000

@@ -58,7 +58,7 @@ class Boundary:
             if int(Headers(scope=scope).get("content-length", "0")) > most:
                 await problem_response(_too_large(most))(scope, receive, out)
                 return
-            await self.app({**scope, "method": "GET"} if head else scope, limited, out)
+            await self.app({**scope, "method": "GET", "head": True} if head else scope, limited, out)
         except Exception:
             log.exception("%s %s failed (request %s)", scope["method"], scope["path"], given)
             if started:

@@ -12,6 +12,7 @@ Problem
 ├── Stale                 412  the record changed since it was read
 ├── TooLarge              413  the body is over the limit
 ├── UnsupportedMediaType  415  not JSON
+├── RangeNotSatisfiable   416  a range beyond the file's end
 ├── Invalid               422  a value that cannot be; says which, by JSON pointer
 ├── PreconditionRequired  428  If-Match is missing
 ├── Internal              500  our fault
@@ -132,6 +133,15 @@ class UnsupportedMediaType(Problem):
     """Bodies are `application/json`, or `application/merge-patch+json` in a PATCH."""
 
     status, slug, title = 415, "unsupported-media-type", "Not a type that is read here"
+
+
+class RangeNotSatisfiable(Problem):
+    """The range begins where the file has ended; `size` is how many bytes it has."""
+
+    status, slug, title = 416, "range-not-satisfiable", "Beyond the end of the file"
+
+    def __init__(self, detail: str, *, size: int) -> None:
+        super().__init__(detail, headers={"Content-Range": f"bytes */{size}"}, size=size)
 
 
 class Invalid(Problem):

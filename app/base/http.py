@@ -48,6 +48,16 @@ def at_once(shortcut: Shortcut) -> Callable[[E], E]:
     return mark
 
 
+def produces(media: str) -> Callable[[E], E]:
+    """Says that a route answers in another type than JSON."""
+
+    def mark(endpoint: E) -> E:
+        endpoint.produces = media  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
 @runtime_checkable
 class Gate(Protocol):
     """A dependency that decides who may come in, before anything else of the request is looked at. `needs`
@@ -93,6 +103,7 @@ class Route(APIRoute):
         } | _fields_of_query_models(self)
         gates = self.gates
         media = self.reads
+        produced: str = getattr(self.endpoint, "produces", JSON)
         shortcut: Shortcut | None = getattr(self.endpoint, "at_once", None)
 
         async def handle(request: Request) -> Response:
@@ -100,7 +111,7 @@ class Route(APIRoute):
                 await gate.admit(request)
             _check_path(request)
             check_query(request, known)
-            _check_accept(request)
+            _check_accept(request, produced)
             if media:
                 _check_type(request, media)
             if shortcut is not None:
@@ -137,14 +148,15 @@ def check_query(request: Request, known: Iterable[str]) -> None:
             raise Invalid.at(name, "has a character that is not text")
 
 
-def _check_accept(request: Request) -> None:
+def _check_accept(request: Request, produced: str) -> None:
     accepted = request.headers.get("accept", "*/*")
+    family = produced.partition("/")[0]
     for part in accepted.split(","):
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
         refused = any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
-        if media in ("", "*/*", "application/*", JSON, PROBLEM) and not refused:
+        if media in ("", "*/*", f"{family}/*", produced, PROBLEM) and not refused:
             return
-    raise NotAcceptable(f"This address answers in {JSON}.")
+    raise NotAcceptable(f"This address answers in {produced}.")
 
 
 def _check_type(request: Request, allowed: Sequence[str]) -> None:
@@ -188,13 +200,15 @@ def respond(
     """The JSON answer, with its ETag; 304 without a body if the client has that already."""
     tag = etag_of(body, version)
     out = {"ETag": tag, **(headers or {})}
-    if request.method in ("GET", "HEAD") and _has(request.headers.get("if-none-match"), tag):
+    if known_already(request, tag):
         return Response(status_code=304, headers=out)
     return Response(body, status, out, media_type=JSON)
 
 
-def _has(if_none_match: str | None, tag: str) -> bool:
-    if if_none_match is None:
+def known_already(request: Request, tag: str) -> bool:
+    """Whether the client has the answer with that ETag (RFC 9110, section 13.1.2)."""
+    if_none_match = request.headers.get("if-none-match")
+    if if_none_match is None or request.method not in ("GET", "HEAD"):
         return False
     tags = (part.strip().removeprefix("W/") for part in if_none_match.split(","))
     return any(candidate in ("*", tag) for candidate in tags)

@@ -1,7 +1,7 @@
 """How routes say what they answer, and the OpenAPI document made of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -65,6 +65,24 @@ def answers(model: type[BaseModel], status: Literal[200, 201] = 200) -> Response
 def listed(model: type[BaseModel], **more: Any) -> Responses:
     """A page of records in the answer, and the types of what else stands beside them."""
     return answers(_page_of(model, tuple(more.items())))
+
+
+def file_answers(media: str, schema: Mapping[str, Any], description: str) -> Responses:
+    """A file in the answer, and every problem that reading it can meet."""
+    headers = {
+        name: {"description": meaning, "schema": {"type": kind}}
+        for name, (kind, meaning) in _FILE_HEADERS.items()
+    }
+    whole = {"description": description, "headers": headers, "content": {media: {"schema": schema}}}
+    part = {"description": "The bytes that `Range` asks for.", "content": {media: {}}}
+    return {200: whole, 206: part, **_problems(_READ | {416})}
+
+
+_FILE_HEADERS = {
+    "Record-Count": ("integer", "How many rows it has."),
+    "Repr-Digest": ("string", "Its SHA-256 (RFC 9530)."),
+    "Accept-Ranges": ("string", "`bytes`: a part may be asked for."),
+}
 
 
 def partial(model: type[BaseModel], **body: Any) -> type[BaseModel]:
@@ -146,7 +164,7 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
         parameters.append(_IDEMPOTENCY_KEY)
     for status, response in responses.items():
         if status in ("200", "201"):
-            response["headers"] = _ETAG
-        elif "content" in response:
+            response["headers"] = {**response.get("headers", {}), **_ETAG}
+        elif "content" in response and status >= "400":
             response["content"] = {PROBLEM: response["content"].get("application/json", {})}
     operation["responses"] = dict(sorted(responses.items()))

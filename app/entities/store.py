@@ -165,14 +165,9 @@ def everyone_merged(session: ReadSession, name: str, refs: Sequence[str]) -> lis
 
 def find(session: ReadSession, ask: EntityQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of entities, those merged into another left out."""
-    query = select(*documents.columns()).where(col(Entity.merged_into_id).is_(None))
-    if ask.kind:
-        query = query.where(col(Entity.kind).in_(ask.kind))
-    if ask.external_id:
-        query = query.where(col(Entity.id).in_(_holders(ask.external_id)))
     if ask.q:
-        return _ranked(session, ask.q, query, ask, after)
-    found = page(session, query, [col(Entity.id)], ask, after)
+        return _ranked(session, ask.q, listed(ask), ask, after)
+    found = page(session, listed(ask), [col(Entity.id)], ask, after)
     return Page(documents.many(session, found.rows), found.last)
 
 
@@ -185,6 +180,16 @@ def _ranked(
         entity["id"]: entity for entity in documents.by_id(session, [hit.record_id for hit in found.rows])
     }
     return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
+
+
+def listed(ask: EntityQuestion) -> Query:
+    """The query for what `documents` shows, with the filters of a question, but for its words."""
+    query = select(*documents.columns()).where(col(Entity.merged_into_id).is_(None))
+    if ask.kind:
+        query = query.where(col(Entity.kind).in_(ask.kind))
+    if ask.external_id:
+        query = query.where(col(Entity.id).in_(_holders(ask.external_id)))
+    return query
 
 
 def _holders(external_ids: Sequence[str]) -> Query:

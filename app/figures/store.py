@@ -26,8 +26,20 @@ from app.words.rank import ranked
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of figures, newest claim first."""
     query = select(col(Figure.id), col(Figure.claim_id)).join(Claim, col(Claim.id) == col(Figure.claim_id))
+    query = query.where(*clauses(session, ask))
     asked = wanted(ask.unit, ask.dimension, ask.min, ask.max)
-    query = query.where(
+    if ask.q:
+        ranking = _ranked(session, ask.q, query, ask, after)
+        return Page(_converted(ranking.rows, asked), ranking.last)
+    found = page(session, query, [col(Figure.id)], ask, after)
+    figures = documents(session, [(row.id, row.claim_id) for row in found.rows])
+    return Page(_converted(figures, asked), found.last)
+
+
+def clauses(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[bool]]:
+    """The filters of a question but for its words, on a query of figures and claims. Raises Invalid."""
+    asked = wanted(ask.unit, ask.dimension, ask.min, ask.max)
+    return [
         *_own(ask),
         *_in_range(asked, by_index=bool(ask.measure) or not _common(session, asked)),
         *overlapping(
@@ -35,13 +47,7 @@ def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None)
         ),
         *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
         *about(session, ask.about),
-    )
-    if ask.q:
-        ranking = _ranked(session, ask.q, query, ask, after)
-        return Page(_converted(ranking.rows, asked), ranking.last)
-    found = page(session, query, [col(Figure.id)], ask, after)
-    figures = documents(session, [(row.id, row.claim_id) for row in found.rows])
-    return Page(_converted(figures, asked), found.last)
+    ]
 
 
 def _converted(figures: Sequence[dict[str, Any]], asked: Wanted) -> Sequence[dict[str, Any]]:

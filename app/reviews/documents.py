@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -15,6 +15,7 @@ from app.base.sql import Query, select, table
 from app.base.types import wire
 from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
+from app.entities.store import everyone_merged
 from app.reviews import evidence as gathered
 from app.reviews.model import (
     ORDINAL,
@@ -22,6 +23,7 @@ from app.reviews.model import (
     Evidence,
     Review,
     ReviewEvidence,
+    ReviewQuestion,
 )
 
 
@@ -29,21 +31,33 @@ def find(
     session: ReadSession, claim_id: str, ask: Question, after: Sequence[Any] | None
 ) -> Page[dict[str, Any]]:
     """A page of a claim's reviews."""
-    found = page(session, _query().where(col(Review.claim_id) == claim_id), [col(Review.id)], ask, after)
-    return Page(_documents(session, found.rows), found.last)
+    found = page(session, query().where(col(Review.claim_id) == claim_id), [col(Review.id)], ask, after)
+    return Page(of(session, found.rows), found.last)
 
 
 def document(session: ReadSession, claim_id: str, review_id: str) -> dict[str, Any]:
     """One review of a claim. Raises NotFound."""
-    query = _query().where(col(Review.claim_id) == claim_id, col(Review.id) == review_id)
-    rows = session.execute(query).all()
+    wanted = query().where(col(Review.claim_id) == claim_id, col(Review.id) == review_id)
+    rows = session.execute(wanted).all()
     if not rows:
         raise NotFound(f"There is no review {review_id} of that claim.")
-    return _documents(session, rows)[0]
+    return of(session, rows)[0]
+
+
+def clauses(session: ReadSession, ask: ReviewQuestion) -> list[ColumnElement[bool]]:
+    """The filters of a question, for `query`. Raises Invalid for unknown desks."""
+    pairs: list[tuple[Any, Sequence[str]]] = [
+        (col(Review.claim_id), ask.claim),
+        (col(Review.verdict), ask.verdict),
+        (col(Review.attribution), ask.attribution),
+        (col(Review.publisher_id), everyone_merged(session, "publisher", ask.publisher)),
+    ]
+    return [column.in_(wanted) for column, wanted in pairs if wanted]
 
 
 @cache
-def _query() -> Query:
+def query() -> Query:
+    """Reviews with what came after them, to which a list adds its filters."""
     written, desk, later = aliased(Entity), aliased(Entity), aliased(Review)
     decided = aliased(Decision)
     replaced = (
@@ -72,7 +86,8 @@ def _query() -> Query:
     )
 
 
-def _documents(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """The reviews of some rows of `query`, in one more query."""
     cited = _evidence_of(session, [review.id for review in rows])
     return [
         {

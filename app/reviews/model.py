@@ -10,6 +10,7 @@ from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
+from app.base.page import Question
 from app.base.types import Exact, Id, Instant, Line, Moment, Number, Prose, Shape, Url, example, one_of
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
@@ -217,6 +218,15 @@ class WithdrawalIn(Shape):
     model_config = example({"note": "It was recorded twice."})
 
     note: Prose
+
+
+class ReviewQuestion(Question):
+    """Filters of reviews across claims; a repeated one means any of its values."""
+
+    claim: Annotated[list[str], Describe(description="The claims that they rule on: ids.")] = []
+    publisher: Annotated[list[Ref], Describe(description="The desk: ids or slugs.")] = []
+    verdict: list[Verdict] = []
+    attribution: list[Attribution] = []
 
 
 # --- out ---------------------------------------------------------------------------------------

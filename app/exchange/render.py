@@ -1,0 +1,109 @@
+"""Feeds as files: read in one snapshot of the base, kept on the house's shelf.
+
+A file's key begins with the hash of the ledger's last entry: it is right for as long as nothing is written.
+"""
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic import BaseModel
+
+from app.access.requests import House
+from app.base.errors import Internal
+from app.base.shelf import Kept, Key, filled, kept, new_file
+from app.changes.store import head
+from app.exchange.flat import Feed
+from app.exchange.formats import NDJSON, Columns, Format, Rows
+
+_COMMAND = (sys.executable, "-m", "app.exchange.parquet")
+_LEVEL = 4
+"""Of gzip: what the other answers are compressed with."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A feed in a format, under its filters; compressed or not."""
+
+    house: House
+    feed: Feed
+    form: Format
+    ask: BaseModel
+    gzipped: bool = False
+
+    def key(self, last: str, form: Format | None = None) -> Key:
+        """Of the file, in a base whose ledger ends with the entry of that hash."""
+        form = form or self.form
+        return (last, self.feed.name, form.suffix, _declared(self.feed.columns), self.ask.model_dump_json())
+
+    def tag(self, last: str) -> str:
+        """A strong ETag, known without making the file. Each coding has its own (RFC 9110, section 8.8.3)."""
+        whole = "\0".join((*self.key(last), "gzip" if self.gzipped else ""))
+        return f'"{hashlib.sha256(whole.encode()).hexdigest()[:16]}"'
+
+    def last(self) -> str:
+        """The hash of the ledger's last entry."""
+        with self.house.db.read() as session:
+            return head(session)[1]
+
+    async def file(self, last: str) -> Kept:
+        """The file, which is that of a later entry if one was written meanwhile."""
+        shelf = self.house.shelf
+        first = NDJSON if self.form.write is None else self.form
+        found = await shelf.get(self.key(last, first), partial(self._render, first))
+        if self.form.write is None:
+            key = self.key(found.key[0])
+            found = await shelf.get(key, partial(_parquet, found, key, self.feed.columns))
+        if self.gzipped:
+            found = await shelf.get((*found.key, "gzip"), partial(_gzipped, found))
+        return found
+
+    def _render(self, form: Format) -> Kept:
+        assert form.write is not None
+        count = 0
+        with self.house.db.read() as session:
+            _, last = head(session)
+
+            def counted() -> Iterator[Rows]:
+                for rows in self.feed.rows(session, self.ask):
+                    yield each(rows)
+
+            def each(rows: Rows) -> Rows:
+                nonlocal count
+                for row in rows:
+                    count += 1
+                    yield row
+
+            file = filled(form.write(self.feed.columns, counted()))
+        return kept(self.key(last, form), file, count)
+
+
+def _declared(columns: Columns) -> str:
+    whole = "\n".join(f"{column.name} {column.kind}" for column in columns)
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def _gzipped(whole: Kept) -> Kept:
+    file = new_file()
+    with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
+        for piece in whole.pieces(0, whole.size):
+            packed.write(piece)
+    return kept((*whole.key, "gzip"), file, whole.count)
+
+
+def _parquet(lines: Kept, key: Key, columns: Columns) -> Kept:
+    file = new_file()
+    os.lseek(lines.file.fileno(), 0, os.SEEK_SET)
+    named = [f"{column.name}:{column.kind}" for column in columns]
+    made = subprocess.run(
+        [*_COMMAND, *named], stdin=lines.file, stdout=file, stderr=subprocess.PIPE, check=False
+    )
+    if made.returncode:
+        file.close()
+        raise Internal(f"No Parquet could be made: {made.stderr.decode(errors='replace')[-300:]}")
+    return kept(key, file, lines.count)
