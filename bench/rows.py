@@ -197,7 +197,10 @@ class Loader:
         names = {part: name for name, part in kind.parts.items()}
         for part, items in parts.items():
             self.rows[table(part)].extend({**item, part.owner: key} for item in items)
-            new[names[part]] = [{name: _shown(value) for name, value in item.items()} for item in items]
+            new[names[part]] = [
+                {name: _shown(value) for name, value in item.items() if name not in part.off_ledger}
+                for item in items
+            ]
         given = {name: {"old": None, "new": value} for name, value in new.items() if value not in (None, [])}
         self._enter(kind.noun, key, action, at, given)
 

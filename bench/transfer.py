@@ -38,7 +38,8 @@ class Pass:
 
 def _line(work: str, place: Place, ours: Pass, raw: Pass, goal: Goal) -> Line:
     per_second = (ours.records / ours.seconds) / (raw.records / raw.seconds)
-    ratio = (ours.records / ours.cpu) / (raw.records / raw.cpu)
+    # A clock of hundredths of a second may not have moved at all.
+    ratio = (ours.records / (ours.cpu or 0.01)) / (raw.records / (raw.cpu or 0.01))
     cells = (work, place.database, place.claims, str(ours), "plain SQL in a loop", str(raw))
     return Line(*cells, ratio, per_second, goal)
 

@@ -82,6 +82,10 @@ def test_a_figure_that_stands_elsewhere_in_the_order_is_put_back(seeded: Newsroo
 
 
 def test_follows_wherever_claims_are_written_from() -> None:
-    code = "import app.claims.store as s, app.changes.store as c; print(len(c._followers[s.Claim]))"
+    code = (
+        "import app.claims.store as s, app.changes.store as c\n"
+        "print(*sorted({f.__module__ for f in c._followers[s.Claim]}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=schema.ROOT)
-    assert (done.stdout.strip(), done.stderr) == ("1", "")
+    followers = "app.claims.twins app.claims.upkeep app.claims.words"
+    assert (done.stdout.strip(), done.stderr) == (followers, "")

@@ -44,7 +44,7 @@ from app.base.page import Cursors, Question, page_body
 from app.base.shelf import Shelf
 from app.base.times import now
 from app.changes.model import Record
-from app.changes.store import By
+from app.changes.store import By, last_hash
 from app.settings import Settings
 
 ANONYMOUS = By("anonymous", "anonymous")
@@ -60,6 +60,8 @@ class House:
     secret: bytes
     questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
     """What queries of late were read as."""
+    tags: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
+    """The ETags of late answers, each with the hash of the ledger's last entry from before it was read."""
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -117,8 +119,24 @@ class Read(_Call[ReadSession]):
     async def attempt(self, shortcut: Shortcut) -> Response | None:
         """What a shortcut answers. SQLite keeps no reader waiting, and a thread costs more than reading."""
         if self.house.db.sqlite:
+            return self._attempt(shortcut)
+        return await run_in_threadpool(self._attempt, shortcut)
+
+    def _attempt(self, shortcut: Shortcut) -> Response | None:
+        """While the ledger stands as it did when an answer had the client's ETag, it has that still."""
+        asked = self.request.headers.get("if-none-match")
+        rows = self.house.db.ask(last_hash(), {}) if asked else None
+        if not rows:
             return shortcut(self)
-        return await run_in_threadpool(shortcut, self)
+        kept = self.house.tags
+        if kept.get(self._asked) == (rows[0][0], asked):
+            return Response(status_code=304, headers={"ETag": str(asked), **self.cache})
+        answer = shortcut(self)
+        if answer is not None:
+            if len(kept) >= _QUESTIONS_KEPT:
+                kept.clear()
+            kept[self._asked] = rows[0][0], answer.headers["etag"]
+        return answer
 
     def remember(self, question: Question) -> None:
         """Keeps what the query of this request was read as, for `remembered`."""

@@ -11,7 +11,7 @@ from sqlalchemy import Row, delete, insert, inspect
 from sqlmodel import SQLModel, col
 
 from app.base.canonical import canonical
-from app.base.db import ReadSession, WriteSession
+from app.base.db import Prepared, ReadSession, WriteSession
 from app.base.ids import request_id
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select
@@ -321,6 +321,12 @@ def since(
     if not secrets:
         rows = [row | ({"difference": None} if row["resource"] == "key" else {}) for row in rows]
     return Page(rows, found.last)
+
+
+@cache
+def last_hash() -> Prepared:
+    """The hash of the last entry: what is read of the base while it stays the same is the same."""
+    return Prepared(select(Change.hash).order_by(col(Change.seq).desc()).limit(1))
 
 
 def head(session: ReadSession) -> tuple[int, str]:

@@ -49,7 +49,7 @@ def one_at_once(db: Database, claim_id: str) -> tuple[int, str] | None:
     if not rows:
         return None
     _, version, body, epoch = rows[0]
-    filled = references.filled_at_once(db.reader, [body], epoch)
+    filled = references.filled_at_once(db, [body], epoch)
     return (version, filled[0]) if filled else None
 
 

@@ -60,10 +60,10 @@ def find_at_once(db: Database, ask: ClaimQuestion, after: Sequence[Any] | None) 
         return None
     [values] = asked.values()
     rows = db.ask(_prepared(*_shape(ask, values, after)), _given(ask, values, after))
-    if not rows or rows[0][_EPOCH] != epoch:
+    if rows is None or (rows[0][_EPOCH] if rows else references.epoch_at_once(db)) != epoch:
         return None
-    shown = references.filled_at_once(db.reader, [row[_BODY] for row in rows[: ask.limit]], epoch)
-    return _page(ask, rows, [Fragment(body) for body in shown]) if shown else None
+    shown = references.filled_at_once(db, [row[_BODY] for row in rows[: ask.limit]], epoch)
+    return None if shown is None else _page(ask, rows, [Fragment(body) for body in shown])
 
 
 _SAID, _ID, _BODY, _EPOCH = range(4)

@@ -13,12 +13,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
-from sqlalchemy import Engine, bindparam, update
+from sqlalchemy import Engine, bindparam, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.access.model import Key
-from app.base.db import ReadSession, WriteSession
+from app.base.db import Database, Prepared, ReadSession, WriteSession
 from app.base.sql import Query, select, table
 from app.changes.model import Record
 from app.changes.store import Saved, follows
@@ -57,13 +57,55 @@ def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]
     return _joined(pieces, known)
 
 
-def filled_at_once(engine: Engine, bodies: Sequence[str], epoch: str) -> list[str] | None:
-    """The same, if all the names are in memory."""
-    known = names_of(engine).at(epoch).members
-    try:
-        return _joined([body.split(MARK) for body in bodies], known)
-    except KeyError:
+def filled_at_once(db: Database, bodies: Sequence[str], epoch: str) -> list[str] | None:
+    """The same, if the names are in memory, or are few to read and of this epoch still."""
+    known = names_of(db.reader).at(epoch).members
+    pieces = [body.split(MARK) for body in bodies]
+    missing = {reference for parts in pieces for reference in parts[1::2] if reference not in known}
+    if len(missing) > _FEW:
         return None
+    for reference in missing:
+        rows = db.ask(_one_name()[reference[:3]], {"id": reference})
+        if not rows or rows[0][0] != epoch:
+            return None
+        known[reference] = orjson.dumps(_SHOWN_AS[reference[:3]](*rows[0][1:])).decode()[1:-1]
+    return _joined(pieces, known)
+
+
+_FEW = 60
+
+
+@cache
+def _one_name() -> Mapping[str, Prepared]:
+    """The epoch and the columns of one entity, source or key."""
+    token: Any = col(ReferenceEpoch.token)
+    wanted: Any = bindparam("id")
+    written, winner, publisher = aliased(Entity), aliased(Entity), aliased(Entity)
+    entity = select(token, winner.id, winner.slug, winner.name).select_from(written)
+    entity = entity.join(winner, col(winner.id) == col(written.canonical_id)).join(ReferenceEpoch, true())
+    source = join_publisher(select(token, *brief_source_columns(publisher)).select_from(Source), publisher)
+    key = select(token, Key.id, Key.name).select_from(Key).join(ReferenceEpoch, true())
+    return {
+        "ent": Prepared(entity.where(col(written.id) == wanted)),
+        "src": Prepared(source.join(ReferenceEpoch, true()).where(col(Source.id) == wanted)),
+        "key": Prepared(key.where(col(Key.id) == wanted)),
+    }
+
+
+def _entity(entity_id: str, slug: str, name: str) -> dict[str, Any]:
+    return {"id": entity_id, "slug": slug, "name": name}
+
+
+def _source(source_id: str, title: str, url: str, *publisher: str) -> dict[str, Any]:
+    published = _entity(*publisher) if publisher[0] is not None else None
+    return {"id": source_id, "title": title, "url": url, "publisher": published}
+
+
+_SHOWN_AS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "ent": _entity,
+    "src": _source,
+    "key": lambda key_id, name: {"id": key_id, "name": name},
+}
 
 
 def _joined(pieces: Sequence[list[str]], known: Mapping[str, str]) -> list[str]:
@@ -144,6 +186,17 @@ def epoch_of(session: ReadSession) -> str:
     """The epoch that the base is in."""
     token: str = session.execute(select(ReferenceEpoch.token)).scalar_one()
     return token
+
+
+@cache
+def _epoch() -> Prepared:
+    return Prepared(select(ReferenceEpoch.token))
+
+
+def epoch_at_once(db: Database) -> str | None:
+    """The same, if the database answers at once."""
+    rows = db.ask(_epoch(), {})
+    return rows[0][0] if rows else None
 
 
 def _begins_another(shown: frozenset[str], always: str) -> Callable[[WriteSession, Sequence[Saved]], None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -47,9 +48,27 @@ class Finding:
     plan: Plan
     names: Mapping[Wanted, Mapping[str, How]] = field(default_factory=dict)
 
+    @cached_property
+    def phrases(self) -> list[Wanted]:
+        """The phrases that are looked for."""
+        return [wanted for wanted in self._sought if wanted.how == "phrase"]
+
+    @cached_property
+    def prefixes(self) -> list[Wanted]:
+        """The beginnings that are looked for."""
+        return [wanted for wanted in self._sought if wanted.how == "prefix"]
+
+    @cached_property
+    def words(self) -> dict[str, list[Wanted]]:
+        """The words that are looked for, by their stem."""
+        words: dict[str, list[Wanted]] = {}
+        for wanted in self._sought:
+            if wanted.how == "word":
+                words.setdefault(stem(wanted.forms[0]), []).append(wanted)
+        return words
+
     @property
-    def sought(self) -> list[Wanted]:
-        """What is looked for."""
+    def _sought(self) -> list[Wanted]:
         return [group.wanted for group in self.plan.sought]
 
 
@@ -102,15 +121,16 @@ def _first_of_each(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _found(finding: Finding, text: Text) -> Iterable[tuple[Wanted, How, Token]]:
     said = list(tokens(text.text))
-    for wanted in finding.sought:
-        if wanted.how == "name":
-            continue
-        if wanted.how == "phrase":
-            yield from ((wanted, "phrase", token) for token in _phrase(wanted, said))
-        else:
-            for token in said:
-                if how := _same(wanted, token.form, name=text.name):
-                    yield wanted, how, token
+    for phrase in finding.phrases:
+        yield from ((phrase, "phrase", token) for token in _phrase(phrase, said))
+    for token in said:
+        for wanted in finding.words.get(stem(token.form), ()):
+            yield wanted, "exact" if token.form == wanted.forms[0] else "stem", token
+        for prefix in finding.prefixes:
+            if token.form.startswith(prefix.forms[0]):
+                yield prefix, "prefix", token
+        if text.name:
+            yield from ((wanted, how, token) for wanted, how in _spelled(finding, token.form))
 
 
 def _phrase(wanted: Wanted, said: Sequence[Token]) -> Iterable[Token]:
@@ -121,16 +141,14 @@ def _phrase(wanted: Wanted, said: Sequence[Token]) -> Iterable[Token]:
             yield from here
 
 
-def _same(wanted: Wanted, form: str, *, name: bool) -> How | None:
-    [asked] = wanted.forms
-    if wanted.how == "prefix":
-        return "prefix" if form.startswith(asked) else None
-    if form == asked:
-        return "exact"
-    if stem(form) == stem(asked):
-        return "stem"
-    if not name:
-        return None
-    if latin(form) == latin(asked):
-        return "transliteration"
-    return "spelling" if len(spelling(asked)) > 2 and spelling(form) == spelling(asked) else None
+def _spelled(finding: Finding, form: str) -> Iterable[tuple[Wanted, How]]:
+    """Words that are not that form, but are written so in another script, or may be."""
+    for stemmed, some in finding.words.items():
+        if stemmed == stem(form):
+            continue
+        for wanted in some:
+            [asked] = wanted.forms
+            if latin(form) == latin(asked):
+                yield wanted, "transliteration"
+            elif len(spelling(asked)) > 2 and spelling(form) == spelling(asked):
+                yield wanted, "spelling"

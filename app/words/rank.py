@@ -7,29 +7,11 @@ all of them are ranked. Sources: Robertson and Zaragoza, The Probabilistic Relev
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    BigInteger,
-    ColumnElement,
-    Integer,
-    and_,
-    cast,
-    column,
-    exists,
-    func,
-    literal,
-    or_,
-    true,
-    tuple_,
-    union,
-    union_all,
-    values,
-)
+from sqlalchemy import BigInteger, ColumnElement, and_, exists, literal, or_, text, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -199,9 +181,6 @@ def _alike(group: Group, number: Any) -> ColumnElement[bool]:
 
 # --- ranking -----------------------------------------------------------------------------------
 
-Condition = Callable[[Any], ColumnElement[bool]]
-"""What a document must meet, made of the column with its number."""
-
 
 def rank(
     session: ReadSession,
@@ -218,123 +197,89 @@ def rank(
     """
     if not any(group.counts for group in plan.sought):
         return []
-    scored = _scored(plan, _allowed(plan, kinds, among))
-    columns = col(Document.number), col(Document.record_id), scored.c.score
-    query = select(*columns).join(scored, scored.c.document == col(Document.number))
-    keys = scored.c.score, col(Document.number)
+    number = col(Document.number)
+    conditions = [has(group, number) for group in plan.required]
+    conditions += [~has(group, number) for group in plan.excluded]
+    conditions += [] if among is None else [col(Document.record_id).in_(among)]
+    sums = text(_sums(plan, kinds, bounded=not conditions)).columns(document=BigInteger, score=BigInteger)
+    scored = sums.subquery("scored")
+    keys = scored.c.score, number
+    best = select(number, col(Document.record_id), scored.c.score).join(scored, scored.c.document == number)
+    best = best.where(*conditions).order_by(*(key.desc() for key in keys)).limit(MOST_RANKED)
+    top = best.subquery("top")
+    query, ends = select(top), (top.c.score, top.c.number)
     if after is not None:
-        here, there = tuple_(*keys), tuple_(*(literal(key, BigInteger) for key in after))
+        here, there = tuple_(*ends), tuple_(*(literal(key, BigInteger) for key in after))
         query = query.where(here < there if down else here > there)
-    query = query.order_by(*(key.desc() if down else key.asc() for key in keys)).limit(limit)
+    query = query.order_by(*(key.desc() if down else key.asc() for key in ends)).limit(limit)
     return [Hit(row.number, row.record_id, int(row.score)) for row in session.execute(query)]
 
 
-def _allowed(plan: Plan, kinds: Sequence[Kind], among: Any) -> list[Condition]:
-    slots = [KINDS.index(kind) for kind in kinds]
-    conditions: list[Condition] = []
-    if len(slots) < len(KINDS):
-        conditions.append(lambda number: (number % SLOTS).in_(slots))
-    if among is not None:
-        other = aliased(Document)
-        record = col(other.record_id).in_(among)
-        conditions.append(lambda number: exists().where(col(other.number) == number, record))
-    conditions += [partial(has, group) for group in plan.required]
-    conditions += [partial(_lacks, group) for group in plan.excluded]
-    return conditions
-
-
-def _lacks(group: Group, number: Any) -> ColumnElement[bool]:
-    return ~has(group, number)
-
-
-def _scored(plan: Plan, allowed: Sequence[Condition]) -> Any:
-    """document and score: of each group the best stem, and of all groups the sum."""
+def _sums(plan: Plan, kinds: Sequence[Kind], *, bounded: bool) -> str:
+    """SQL for document and score: of each group the best stem, and of all groups the sum. It is written of
+    whole numbers only, for to build it of parts takes longer than to run it. `bounded`, documents beyond the
+    best of some hundreds are left out before common words are looked up.
+    """
     weights = [
         (stem_id, part, _rarity(count, plan.total), count <= COMMON)
         for part, group in enumerate(plan.sought)
         for stem_id, count in group.counts.items()
     ]
-    rare, common = ([each[:3] for each in weights if each[3] is kind] for kind in (True, False))
+    slots = ", ".join(str(KINDS.index(kind)) for kind in kinds)
+    of_kind = f" AND p.document & {SLOTS - 1} IN ({slots})" if len(kinds) < len(KINDS) else ""
+    rare = " UNION ALL ".join(_read(*weight[:3]) + of_kind for weight in weights if weight[3])
+    common = [weight[:3] for weight in weights if not weight[3]]
     if not common:
-        return _summed(_rows_of(rare, allowed), MOST_RANKED)
-    found: list[Any] = []
-    chosen: list[Any] = []
-    if rare:
-        rows = _rows_of(rare, allowed).cte("rare")
-        best = _summed(rows, _CANDIDATES)
-        chosen.append(select(best.c.document))
-        found.append(select(*rows.c))
+        return _summed(rare)
+    chosen = [_chosen("SELECT document, part, s FROM rare", _CANDIDATES if bounded else 0)] if rare else []
     if all(group.size > COMMON for group in plan.sought if group.counts and group.wanted.how != "name"):
-        chosen.append(_newest([group for group in plan.sought if group.counts], allowed))
-    candidates = union(*chosen).cte("candidates")
-    found.append(_looked_up(common, candidates))
-    everything = union_all(*found).subquery()
-    known = select(*everything.c).join(candidates, candidates.c.document == everything.c.document)
-    return _summed(known, MOST_RANKED)
+        needed = [group for group in plan.sought if group.counts and group.wanted.how != "name"]
+        chosen.append(_newest(needed, of_kind, _CANDIDATES if bounded else _SCANNED))
+    found = [_looked_up(*weight) for weight in common]
+    tables = [f"candidates AS ({' UNION '.join(chosen)})"]
+    if rare:
+        tables.insert(0, f"rare AS ({rare})")
+        found.append("SELECT document, part, s FROM rare WHERE document IN (SELECT document FROM candidates)")
+    return f"WITH {', '.join(tables)} {_summed(' UNION ALL '.join(found))}"
 
 
-def _rows_of(weights: Sequence[Any], allowed: Sequence[Condition]) -> Any:
-    """document, part and s: what each stem gives to each document that has it."""
-    table = _table(weights, "rare_stems")
-    number = col(Posting.document)
-    return (
-        select(
-            number.label("document"),
-            table.c.part,
-            (cast(col(Posting.weight), Integer) * table.c.rarity).label("s"),
-        )
-        .select_from(table)
-        .join(Posting, col(Posting.stem_id) == table.c.stem)
-        .where(*(condition(number) for condition in allowed))
-    )
+def _read(stem_id: int, part: int, rarity: int) -> str:
+    score = f"SELECT p.document, {part} AS part, p.weight * {rarity} AS s"
+    return f"{score} FROM postings p WHERE p.stem_id = {stem_id}"
 
 
-def _looked_up(weights: Sequence[Any], candidates: Any) -> Any:
-    table = _table(weights, "common_stems")
-    this = and_(col(Posting.stem_id) == table.c.stem, col(Posting.document) == candidates.c.document)
-    return (
-        select(
-            candidates.c.document,
-            table.c.part,
-            (cast(col(Posting.weight), Integer) * table.c.rarity).label("s"),
-        )
-        .select_from(candidates)
-        .join(table, true())
-        .join(Posting, this)
-    )
+def _looked_up(stem_id: int, part: int, rarity: int) -> str:
+    # A join would tempt either database to read all postings of the stem.
+    weight = f"SELECT p.weight FROM postings p WHERE p.stem_id = {stem_id} AND p.document = c.document"
+    return f"SELECT c.document, {part} AS part, COALESCE(({weight}), 0) * {rarity} AS s FROM candidates c"
 
 
-def _summed(rows: Any, limit: int) -> Any:
-    rows = rows if isinstance(rows, CTE) else rows.subquery()
-    best = (
-        select(rows.c.document, func.max(rows.c.s).label("best"))
-        .group_by(rows.c.document, rows.c.part)
-        .subquery()
-    )
-    score = func.sum(best.c.best)
-    return (
-        select(best.c.document, score.label("score"))
-        .group_by(best.c.document)
-        .order_by(score.desc(), best.c.document.desc())
-        .limit(limit)
-        .subquery()
-    )
+def _summed(rows: str) -> str:
+    best = f"SELECT document, part, MAX(s) AS best FROM ({rows}) AS a GROUP BY document, part"
+    return f"SELECT document, CAST(SUM(best) AS BIGINT) AS score FROM ({best}) AS b GROUP BY document"
 
 
-def _newest(groups: Sequence[Group], allowed: Sequence[Condition]) -> Any:
+def _chosen(rows: str, limit: int) -> str:
+    ordered = f" ORDER BY score DESC, document DESC LIMIT {limit}" if limit else ""
+    return f"SELECT document FROM ({_summed(rows)}{ordered}) AS best_of_rare"
+
+
+def _newest(groups: Sequence[Group], of_kind: str, limit: int) -> str:
     """The newest documents that have all of what is common."""
-    needed = [group for group in groups if group.wanted.how != "name"]
-    rarest, *others = sorted(needed, key=lambda group: group.size)
-    scanned = union_all(*map(_scan, _leading(rarest))).subquery()
-    number = scanned.c.document
-    newest = (
-        select(number)
-        .where(*(has(group, number) for group in others), *(condition(number) for condition in allowed))
-        .distinct()
-        .order_by(number.desc())
-        .limit(_CANDIDATES)
+    rarest, *others = sorted(groups, key=lambda group: group.size)
+    scanned = " UNION ALL ".join(
+        f"SELECT document FROM (SELECT p.document FROM postings p WHERE p.stem_id = {stem_id}{of_kind}"
+        f" ORDER BY p.document DESC LIMIT {_SCANNED}) AS scanned_{stem_id}"
+        for stem_id in _leading(rarest)
     )
-    return select(newest.subquery().c.document)
+    having = " AND ".join(f"({_one_of(group)} LIMIT 1) = 1" for group in others) or "1 = 1"
+    newest = f"SELECT DISTINCT n.document FROM ({scanned}) AS n WHERE {having} ORDER BY n.document DESC"
+    return f"SELECT document FROM ({newest} LIMIT {limit}) AS newest"
+
+
+def _one_of(group: Group) -> str:
+    stems = ", ".join(map(str, group.counts))
+    return f"SELECT 1 FROM postings o WHERE o.document = n.document AND o.stem_id IN ({stems})"
 
 
 def _leading(group: Group) -> list[int]:
@@ -343,18 +288,6 @@ def _leading(group: Group) -> list[int]:
     own = [stem_id for stem in stems_of(group.wanted) if (stem_id := group.stems.get(stem)) in group.counts]
     others = group.counts.keys() - own
     return [*sorted(own, key=lambda stem_id: group.counts[stem_id])[:1], *others]
-
-
-def _scan(stem_id: int) -> Any:
-    number = col(Posting.document)
-    query = select(number.label("document")).where(col(Posting.stem_id) == stem_id)
-    return select(query.order_by(number.desc()).limit(_SCANNED).subquery().c.document)
-
-
-def _table(weights: Sequence[Any], name: str) -> Any:
-    """Each stem, the group that it is in, and how rare it is, in hundredths."""
-    columns = column("stem", Integer), column("part", Integer), column("rarity", Integer)
-    return values(*columns, name=name).data([tuple(each) for each in weights]).cte(name)
 
 
 def _rarity(documents: int, total: int) -> int:

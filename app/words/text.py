@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import snowballstemmer
+from snowballstemmer.english_stemmer import EnglishStemmer
+from snowballstemmer.russian_stemmer import RussianStemmer
 from text_unidecode import unidecode
 
 _RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -102,10 +103,14 @@ def stem(form: str) -> str:
     return form
 
 
+# By name: `snowballstemmer.stemmer` would take another implementation where one happens to be installed.
+_STEMMERS = {"english": EnglishStemmer, "russian": RussianStemmer}
+
+
 def _stemmed(language: str, form: str) -> str:
     stemmer: Any = getattr(_own, language, None)
     if stemmer is None:
-        stemmer = snowballstemmer.stemmer(language)
+        stemmer = _STEMMERS[language]()
         setattr(_own, language, stemmer)
     stemmed: str = stemmer.stemWord(form)
     return stemmed or form
