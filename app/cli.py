@@ -184,8 +184,8 @@ def _upgrade(url: str, revision: str = "head") -> None:
 
 @cli.command()
 def reindex() -> None:
-    """Makes all that is derived from the records anew: what claims are listed, counted and shown by, the index of
-    words, and the order of figures.
+    """Makes all that is derived from the records anew: what claims are listed, counted and shown by, the
+    index of words, and the order of figures.
     """
     with _base() as (_, db), db.write() as session:
         _reindex(session)
