@@ -196,6 +196,8 @@ def _reindex(session: WriteSession) -> None:
     index.clear(session)
     for noun in NOUNS:
         counts[noun.kind] = sum(noun.rebuild(session))
+    if session.connection().dialect.name == "postgresql":  # it would plan for empty tables until it looks
+        session.connection().exec_driver_sql("ANALYZE")
     typer.echo(", ".join(f"{count} of kind {kind}" for kind, count in counts.items()) + " indexed", err=True)
 
 

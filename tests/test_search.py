@@ -47,9 +47,9 @@ FIRST = {
 }
 
 
-@pytest.mark.parametrize("q", FIRST)
-def test_finds_first(seeded: Newsroom, q: str) -> None:
-    assert found(seeded, q)[: len(FIRST[q])] == FIRST[q]
+def test_finds_first(seeded: Newsroom) -> None:
+    for q, first in FIRST.items():
+        assert found(seeded, q)[: len(first)] == first, q
 
 
 QUESTIONS = [
@@ -158,10 +158,11 @@ SAME = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("written", "asked"), SAME.items())
-def test_joins_what_is_one_word(room: Newsroom, written: str, asked: str) -> None:
-    room.claim(written)
-    assert found(room, asked, kind="claim") == [f"claim {written}"]
+def test_joins_what_is_one_word(room: Newsroom) -> None:
+    for written in SAME:
+        room.claim(written)
+    for written, asked in SAME.items():
+        assert f"claim {written}" in found(room, asked, kind="claim"), asked
 
 
 @pytest.mark.parametrize(
@@ -201,13 +202,13 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/v1/search", "/v1/claims", "/v1/entities", "/v1/sources", "/v1/figures"])
-def test_no_query_is_a_fault(seeded: Newsroom, path: str) -> None:
-    for q in ODD:
-        answer = seeded.anyone.get(path, params={"q": q})
-        assert answer.status_code in (200, 422), f"{q!r}: {answer.text}"
-        if answer.status_code == 422:
-            problem(answer, 422, "invalid")
+def test_no_query_is_a_fault(seeded: Newsroom) -> None:
+    for path in ("/v1/search", "/v1/claims", "/v1/entities", "/v1/sources", "/v1/figures"):
+        for q in ODD:
+            answer = seeded.anyone.get(path, params={"q": q})
+            assert answer.status_code in (200, 422), f"{q!r}: {answer.text}"
+            if answer.status_code == 422:
+                problem(answer, 422, "invalid")
 
 
 def test_made_up_queries_are_no_faults(seeded: Newsroom) -> None:
@@ -275,10 +276,10 @@ def test_tells_why_and_where(seeded: Newsroom) -> None:
     assert name in claims[0]["match"]["reasons"]
 
 
-@pytest.mark.parametrize("q", QUESTIONS)
-def test_gives_a_reason_for_each_hit(seeded: Newsroom, q: str) -> None:
-    for hit in seeded.get("/v1/search", q=q, limit=200)["data"]:
-        assert hit["match"]["reasons"], hit["record"]
+def test_gives_a_reason_for_each_hit(seeded: Newsroom) -> None:
+    for q in QUESTIONS:
+        for hit in seeded.get("/v1/search", q=q, limit=200)["data"]:
+            assert hit["match"]["reasons"], (q, hit["record"])
 
 
 # --- q on lists ----------------------------------------------------------------------------------
