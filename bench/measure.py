@@ -25,6 +25,10 @@ START_SECONDS = 120
 Cpu = Callable[[], float]
 
 
+TICK = 0.01
+"""What processor time is counted in, in seconds: what took less has taken one."""
+
+
 def no_cpu() -> float:
     """What a database costs that is part of its server."""
     return 0.0
@@ -297,7 +301,7 @@ class Round:
         """Of one of them."""
         count = len(self.waits)
         return Cost(
-            cpu=self.cpu / count * 1e3,
+            cpu=max(self.cpu, TICK) / count * 1e3,
             database=self.database / count * 1e3,
             p50=statistics.median(self.waits) * 1e3,
             p99=sorted(self.waits)[int(0.99 * count)] * 1e3,

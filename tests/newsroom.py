@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access import store as keys
@@ -27,6 +28,7 @@ from app.access.model import KeyIn, RoleName
 from app.access.requests import House
 from app.base import schema
 from app.base.db import Database
+from app.base.errors import Unavailable
 from app.changes.store import By
 from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
@@ -173,7 +175,9 @@ class Newsroom:
         # To build the application takes longer than most tests: under the usual settings it is built once.
         self.app = _usual_app(self.settings) if self.usual else create_app(self.settings)
         self._answer()
-        self.at_first = self.state() if schema.staleness(self.db) is None else None
+        self.at_first: int | None = None  # of a base that is away, or has no schema yet
+        with contextlib.suppress(Unavailable, DBAPIError):
+            self.at_first = self.state()
         return self
 
     def _answer(self) -> None:
