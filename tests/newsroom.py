@@ -30,15 +30,10 @@ from app.base import schema
 from app.base.db import Database
 from app.base.errors import Unavailable
 from app.changes.store import By
-from app.changes.walk import verify as verify_ledger
-from app.claims.quotes import verify as verify_quotes
-from app.claims.upkeep import verify as verify_derived
+from app.cli import CHECKS as CHECKS
 from app.exchange.records import bring_in
-from app.figures.store import verify as verify_figures
 from app.main import create_app
-from app.search.store import verify as verify_index
 from app.settings import Settings
-from app.sources.store import verify as verify_texts
 
 SECRET = "a secret for tests, of more than 32 characters"
 SEED = schema.ROOT / "seed"
@@ -319,7 +314,6 @@ class Newsroom:
         event.remove(self.db.reader, "before_cursor_execute", note)
 
 
-CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_figures, verify_derived, verify_index)
 _APPS: list[FastAPI] = []
 
 

@@ -73,6 +73,7 @@ _QUESTIONS_KEPT = 10_000
 
 S = TypeVar("S", bound=ReadSession)
 Q = TypeVar("Q", bound=Question)
+T = TypeVar("T")
 
 
 class Replay(Exception):
@@ -133,17 +134,17 @@ class Read(_Call[ReadSession]):
             return Response(status_code=304, headers={"ETag": str(asked), **self.cache})
         answer = shortcut(self)
         if answer is not None:
-            if len(kept) >= _QUESTIONS_KEPT:
-                kept.clear()
-            kept[self._asked] = rows[0][0], answer.headers["etag"]
+            self._keep(kept, (rows[0][0], answer.headers["etag"]))
         return answer
 
     def remember(self, question: Question) -> None:
         """Keeps what the query of this request was read as, for `remembered`."""
-        known = self.house.questions
+        self._keep(self.house.questions, question)
+
+    def _keep(self, known: dict[tuple[str, bytes], T], value: T) -> None:
         if len(known) >= _QUESTIONS_KEPT:
             known.clear()
-        known[self._asked] = question
+        known[self._asked] = value
 
     def remembered(self, kind: type[Q]) -> Q | None:
         """What this very query was read as before: to read one takes longer than to answer it."""

@@ -157,6 +157,7 @@ class Prepared:
     """A SELECT of text and integers in the words of each driver, for `Database.ask`; made once and kept."""
 
     def __init__(self, query: Select[Any]) -> None:
+        self.names: list[str] = [str(column.key) for column in query.selected_columns]
         dialects = sqlite_dialect(paramstyle="named"), psycopg_dialect()  # type: ignore[no-untyped-call]
         self._sqlite, self._postgresql = (
             (str(made), {name: value for name, value in made.params.items() if value is not None})

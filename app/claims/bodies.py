@@ -33,9 +33,12 @@ def _by_id() -> Query:
 
 def shown(session: ReadSession, rows: Sequence[Row[Any]]) -> list[Fragment]:
     """The claims of some rows of `query`, as JSON."""
-    if not rows:
-        return []
-    return [Fragment(body) for body in references.filled(session, [row.body for row in rows], rows[0].epoch)]
+    return [Fragment(body) for body in filled(session, rows)]
+
+
+def filled(session: ReadSession, rows: Sequence[Row[Any]]) -> list[str]:
+    """The bodies of some rows of `query`, with the names in them."""
+    return references.filled(session, [row.body for row in rows], rows[0].epoch) if rows else []
 
 
 @cache
@@ -49,18 +52,17 @@ def one_at_once(db: Database, claim_id: str) -> tuple[int, str] | None:
     if not rows:
         return None
     _, version, body, epoch = rows[0]
-    filled = references.filled_at_once(db, [body], epoch)
-    return (version, filled[0]) if filled else None
+    whole = references.filled_at_once(db, [body], epoch)
+    return (version, whole[0]) if whole else None
 
 
 def one(session: ReadSession, claim_id: str) -> tuple[int, str] | None:
     """The version of a claim and the claim as JSON."""
     row = session.execute(_by_id(), {"ids": [claim_id]}).first()
-    return (row.version, references.filled(session, [row.body], row.epoch)[0]) if row else None
+    return (row.version, filled(session, [row])[0]) if row else None
 
 
 def of(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Some claims as every route shows them, by id."""
     rows = session.execute(_by_id(), {"ids": ids}).all()
-    bodies = references.filled(session, [row.body for row in rows], rows[0].epoch) if rows else []
-    return {row.id: orjson.loads(body) for row, body in zip(rows, bodies, strict=True)}
+    return {row.id: orjson.loads(body) for row, body in zip(rows, filled(session, rows), strict=True)}

@@ -1,6 +1,6 @@
 """The filters of a question about claims, as SQL; those about speakers and sources serve figures too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists
@@ -10,11 +10,10 @@ from app.base.db import ReadSession
 from app.base.sql import Query, select
 from app.base.times import span
 from app.claims.derived import ClaimListing
-from app.claims.model import Appearance, Claim, ClaimSpeaker, Figure
+from app.claims.model import Claim, Figure
 from app.claims.shapes import ClaimFilters
 from app.entities.store import everyone_merged
 from app.entities.words import prepare
-from app.sources.model import Source
 from app.sources.store import resolve as resolve_sources
 from app.words.rank import matching
 
@@ -54,28 +53,37 @@ def clauses(
     if facets_too:
         if ask.status:
             found.append(col(Claim.status).in_(ask.status))
-        found += [_listed(values) for values in facets(session, ask).values()]
+        found += listed_under(session, Claim.id, {name: getattr(ask, name) for name in FACETS})
     return found
 
 
 def facets(session: ReadSession, ask: ClaimFilters) -> dict[str, list[str]]:
     """What `claim_listing` has the claims of a question under: any of the values of each. Raises Invalid."""
-    found = {
-        "source": _printed(session, ask.source),
-        "speaker": everyone_merged(session, "speaker", ask.speaker),
-        "about": everyone_merged(session, "about", ask.about),
-        "topic": ask.topic,
-        "publisher": everyone_merged(session, "publisher", ask.publisher),
-    }
-    return {name: [f"{name}:{value}" for value in values] for name, values in found.items() if values}
+    return _facets(session, {name: getattr(ask, name) for name in FACETS})
 
 
-def _printed(session: ReadSession, sources: Sequence[str]) -> list[str]:
-    return list(resolve_sources(session, {f"source/{n}": ref for n, ref in enumerate(sources)}).values())
+def listed_under(session: ReadSession, claim_id: Any, asked: Mapping[str, Sequence[str]]) -> Clauses:
+    """That a claim, by the column with its id, is under one of the values of each facet. Raises Invalid."""
+    return [_listed(claim_id, values) for values in _facets(session, asked).values()]
 
 
-def _listed(facets: Sequence[str]) -> ColumnElement[bool]:
-    return col(Claim.id).in_(select(ClaimListing.claim_id).where(col(ClaimListing.facet).in_(facets)))
+def _facets(session: ReadSession, asked: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    found = {name: _values(session, name, refs) for name, refs in asked.items() if refs}
+    return {name: [f"{name}:{value}" for value in values] for name, values in found.items()}
+
+
+def _values(session: ReadSession, facet: str, refs: Sequence[str]) -> Sequence[str]:
+    match facet:
+        case "topic":
+            return refs
+        case "source":
+            return list(resolve_sources(session, {f"source/{n}": ref for n, ref in enumerate(refs)}).values())
+        case _:
+            return everyone_merged(session, facet, refs)
+
+
+def _listed(claim_id: Any, facets: Sequence[str]) -> ColumnElement[bool]:
+    return col(claim_id).in_(select(ClaimListing.claim_id).where(col(ClaimListing.facet).in_(facets)))
 
 
 def overlapping(given: Any, earliest: Any, latest: Any, start: str | None, end: str | None) -> Clauses:
@@ -86,28 +94,3 @@ def overlapping(given: Any, earliest: Any, latest: Any, start: str | None, end: 
     if end:
         clauses.append(col(earliest) <= span(end).latest)
     return [*clauses, col(given).is_not(None)] if clauses else []
-
-
-def spoken_or_printed(
-    session: ReadSession,
-    claim_id: Any,
-    speakers: Sequence[str],
-    sources: Sequence[str],
-    publishers: Sequence[str],
-) -> Clauses:
-    """That a claim (the column with its id) is by one of these, and in what these print or publish."""
-    clauses: Clauses = []
-    if speakers:
-        entities = everyone_merged(session, "speaker", speakers)
-        clauses.append(_has(claim_id, ClaimSpeaker, "entity_id", entities))
-    if sources:
-        clauses.append(_has(claim_id, Appearance, "source_id", _printed(session, sources)))
-    if publishers:
-        entities = everyone_merged(session, "publisher", publishers)
-        published = select(Source.id).where(col(Source.publisher_id).in_(entities))
-        clauses.append(_has(claim_id, Appearance, "source_id", published))
-    return clauses
-
-
-def _has(claim_id: Any, part: Any, column: str, values: Any) -> ColumnElement[bool]:
-    return col(claim_id).in_(select(part.claim_id).where(getattr(part, column).in_(values)))

@@ -8,7 +8,9 @@ same; every change of such a name begins another, in its transaction.
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,7 +25,7 @@ from app.base.sql import Query, select, table
 from app.changes.model import Record
 from app.changes.store import Saved, follows
 from app.claims.derived import ReferenceEpoch
-from app.entities.documents import briefs
+from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
 from app.sources.model import Source
 from app.sources.store import brief_source, brief_source_columns, join_publisher
@@ -65,47 +67,16 @@ def filled_at_once(db: Database, bodies: Sequence[str], epoch: str) -> list[str]
     if len(missing) > _FEW:
         return None
     for reference in missing:
-        rows = db.ask(_one_name()[reference[:3]], {"id": reference})
-        if not rows or rows[0][0] != epoch:
+        kind = reference[:3]
+        rows = db.ask(one := _one_name(kind), {"id": reference})
+        row = SimpleNamespace(**dict(zip(one.names, rows[0], strict=True))) if rows else None
+        if row is None or row.epoch != epoch:
             return None
-        known[reference] = orjson.dumps(_SHOWN_AS[reference[:3]](*rows[0][1:])).decode()[1:-1]
+        known[reference] = _members(_name_queries()[kind].shown(row))
     return _joined(pieces, known)
 
 
 _FEW = 60
-
-
-@cache
-def _one_name() -> Mapping[str, Prepared]:
-    """The epoch and the columns of one entity, source or key."""
-    token: Any = col(ReferenceEpoch.token)
-    wanted: Any = bindparam("id")
-    written, winner, publisher = aliased(Entity), aliased(Entity), aliased(Entity)
-    entity = select(token, winner.id, winner.slug, winner.name).select_from(written)
-    entity = entity.join(winner, col(winner.id) == col(written.canonical_id)).join(ReferenceEpoch, true())
-    source = join_publisher(select(token, *brief_source_columns(publisher)).select_from(Source), publisher)
-    key = select(token, Key.id, Key.name).select_from(Key).join(ReferenceEpoch, true())
-    return {
-        "ent": Prepared(entity.where(col(written.id) == wanted)),
-        "src": Prepared(source.join(ReferenceEpoch, true()).where(col(Source.id) == wanted)),
-        "key": Prepared(key.where(col(Key.id) == wanted)),
-    }
-
-
-def _entity(entity_id: str, slug: str, name: str) -> dict[str, Any]:
-    return {"id": entity_id, "slug": slug, "name": name}
-
-
-def _source(source_id: str, title: str, url: str, *publisher: str) -> dict[str, Any]:
-    published = _entity(*publisher) if publisher[0] is not None else None
-    return {"id": source_id, "title": title, "url": url, "publisher": published}
-
-
-_SHOWN_AS: Mapping[str, Callable[..., dict[str, Any]]] = {
-    "ent": _entity,
-    "src": _source,
-    "key": lambda key_id, name: {"id": key_id, "name": name},
-}
 
 
 def _joined(pieces: Sequence[list[str]], known: Mapping[str, str]) -> list[str]:
@@ -150,42 +121,57 @@ def names_of(engine: Engine) -> _Epochs:
     return found if found is not None else _bases.setdefault(engine, _Epochs())
 
 
+# --- reading them ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Name:
+    """How what stands for a mark is read: `asked` and more columns, found by `key`, as `shown`."""
+
+    query: Query
+    key: Any
+    shown: Callable[[Any], Mapping[str, Any] | None]
+
+
+@cache
+def _name_queries() -> Mapping[str, _Name]:
+    written, winner, publisher = aliased(Entity), aliased(Entity), aliased(Entity)
+    entity = select(col(written.id).label("asked"), *brief_columns(winner, "entity")).select_from(written)
+    entity = entity.join(winner, col(winner.id) == col(written.canonical_id))
+    source = select(col(Source.id).label("asked"), *brief_source_columns(publisher)).select_from(Source)
+    key = select(col(Key.id).label("asked"), Key.name).select_from(Key)
+    return {
+        "ent": _Name(entity, col(written.id), lambda row: brief(row, "entity")),
+        "src": _Name(join_publisher(source, publisher), col(Source.id), brief_source),
+        "key": _Name(key, col(Key.id), lambda row: {"id": row.asked, "name": row.name}),
+    }
+
+
+@cache
+def _one_name(kind: str) -> Prepared:
+    """The same of one, with the epoch."""
+    name = _name_queries()[kind]
+    epoch = name.query.add_columns(col(ReferenceEpoch.token).label("epoch")).join(ReferenceEpoch, true())
+    return Prepared(epoch.where(name.key == bindparam("id")))
+
+
 def _read(session: ReadSession, references: Iterable[str]) -> dict[str, str]:
     wanted: dict[str, list[str]] = {}
     for reference in sorted(references):
         wanted.setdefault(reference[:3], []).append(reference)
-    shown = {
-        **briefs(session, wanted.get("ent", [])),
-        **_sources(session, wanted.get("src", [])),
-        **_keys(session, wanted.get("key", [])),
-    }
-    return {reference: orjson.dumps(members).decode()[1:-1] for reference, members in shown.items()}
+    read: dict[str, str] = {}
+    for kind, ids in wanted.items():
+        name = _name_queries()[kind]
+        rows = session.execute(name.query.where(name.key.in_(ids)))
+        read |= {row.asked: _members(name.shown(row)) for row in rows}
+    return read
 
 
-@cache
-def _sources_query() -> Query:
-    publisher = aliased(Entity)
-    found = select(*brief_source_columns(publisher)).select_from(Source)
-    return join_publisher(found, publisher).where(col(Source.id).in_(bindparam("ids", expanding=True)))
-
-
-def _sources(session: ReadSession, ids: Sequence[str]) -> dict[str, Any]:
-    rows = session.execute(_sources_query(), {"ids": ids}) if ids else ()
-    return {row.source_id: brief_source(row) for row in rows}
-
-
-def _keys(session: ReadSession, ids: Sequence[str]) -> dict[str, Any]:
-    rows = session.execute(select(Key.id, Key.name).where(col(Key.id).in_(ids))) if ids else ()
-    return {row.id: {"id": row.id, "name": row.name} for row in rows}
+def _members(shown: Mapping[str, Any] | None) -> str:
+    return orjson.dumps(shown).decode()[1:-1]
 
 
 # --- the epoch ---------------------------------------------------------------------------------
-
-
-def epoch_of(session: ReadSession) -> str:
-    """The epoch that the base is in."""
-    token: str = session.execute(select(ReferenceEpoch.token)).scalar_one()
-    return token
 
 
 @cache
@@ -194,7 +180,7 @@ def _epoch() -> Prepared:
 
 
 def epoch_at_once(db: Database) -> str | None:
-    """The same, if the database answers at once."""
+    """The epoch that the base is in, if the database answers at once."""
     rows = db.ask(_epoch(), {})
     return rows[0][0] if rows else None
 

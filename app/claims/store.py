@@ -33,10 +33,9 @@ from app.claims.model import (
 from app.claims.quotes import Texts, check
 from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
 from app.entities.store import resolve as resolve_entities
-from app.entities.words import prepare
+from app.entities.words import searched
 from app.sources.store import resolve as resolve_sources
 from app.sources.store import text_of
-from app.words.rank import ranked
 
 _QUOTED = frozenset({"appearances", "mode", "text", "original_text"})
 """The fields that decide what is looked up in a source's text."""
@@ -300,7 +299,11 @@ def _unknown(claim_id: str) -> NotFound:
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Any]:
     """A page of claims, as JSON or, if they are searched, documents."""
     if ask.by_relevance:
-        return _ranked(session, str(ask.q), ask, after)
+        clauses = filters.clauses(session, ask, words_too=False)
+        among = select(Claim.id).where(*clauses) if clauses else None
+        return searched(
+            session, str(ask.q), "claim", among, ask, after, read=bodies.of, matched=words.matched
+        )
     listed = listing.find(session, ask, after)
     if listed is not None:
         return listed
@@ -308,17 +311,6 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
         session, filters.filtered(session, bodies.query(), ask), _keys(ask), ask, after
     )
     return Page(bodies.shown(session, found.rows), found.last)
-
-
-def _ranked(
-    session: ReadSession, q: str, ask: ClaimQuestion, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    finding = prepare(session, q)
-    clauses = filters.clauses(session, ask, words_too=False)
-    among = select(Claim.id).where(*clauses) if clauses else None
-    found = ranked(session, finding, "claim", among, ask, after)
-    shown = bodies.of(session, [hit.record_id for hit in found.rows])
-    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
 def _keys(ask: ClaimQuestion) -> list[Any]:

@@ -21,9 +21,11 @@ from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimT
 from app.claims.shapes import DIMENSIONS
 from app.entities.model import Entity
 from app.sources.model import Source
+from app.words.index import batches
 
 Facts = Mapping[str, Any]
 _BATCH = 500
+_ALL = batches(col(Claim.id))
 
 
 class Cell(NamedTuple):
@@ -221,7 +223,7 @@ def rebuild(session: WriteSession) -> Iterator[int]:
     for kind in (ClaimBody, ClaimListing, ClaimTally):
         session.execute(delete(table(kind)))
     done = 0
-    for ids in _batches(session):
+    for ids in _ALL(session):
         _put_in_order(session, ids)
         keep(session, ids)
         done += len(ids)
@@ -246,21 +248,13 @@ def _astray(session: ReadSession, ids: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
-def _batches(session: ReadSession) -> Iterator[list[str]]:
-    last = ""
-    query = select(Claim.id).where(col(Claim.id) > bindparam("last")).order_by(Claim.id).limit(_BATCH)
-    while ids := list(session.execute(query, {"last": last}).scalars()):
-        yield ids
-        last = ids[-1]
-
-
 def verify(session: ReadSession) -> Iterator[str]:
     """Yields each claim whose derived rows are not what they would be if they were made anew, and each count
     that is not the number of its claims.
     """
     listings: set[tuple[str, ...]] = set()
     cells: Counter[Cell] = Counter()
-    for ids in _batches(session):
+    for ids in _ALL(session):
         kept = select(*table(ClaimBody).columns).where(col(ClaimBody.claim_id).in_(ids))
         rows = {row.claim_id: (row.body, row.facts) for row in session.execute(kept)}
         for claim_id, derived in _derived(session, ids).items():

@@ -27,10 +27,10 @@ def document(session: ReadSession, entity_id: str) -> dict[str, Any]:
     return many(session, rows)[0]
 
 
-def by_id(session: ReadSession, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Some entities as every route shows them, in the order of their ids."""
+def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Some entities as every route shows them, by id."""
     rows = session.execute(select(*columns()).where(col(Entity.id).in_(ids)).order_by(Entity.id)).all()
-    return many(session, rows)
+    return {entity["id"]: entity for entity in many(session, rows)}
 
 
 def many(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
@@ -61,13 +61,11 @@ def many(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]
     ]
 
 
-def brief(row: Row[Any], prefix: str) -> dict[str, Any] | None:
+def brief(row: Any, prefix: str) -> dict[str, Any] | None:
     """An entity inside another record, of columns labelled with a prefix by `brief_columns`."""
-    named = row._mapping
-    entity_id = named[f"{prefix}_id"]
-    if entity_id is None:
+    if getattr(row, f"{prefix}_id") is None:
         return None
-    return {"id": entity_id, "slug": named[f"{prefix}_slug"], "name": named[f"{prefix}_name"]}
+    return {name: getattr(row, f"{prefix}_{name}") for name in ("id", "slug", "name")}
 
 
 def brief_columns(entity: Any, prefix: str) -> list[Any]:

@@ -21,7 +21,6 @@ from app.entities.model import (
     EntityQuestion,
 )
 from app.entities.rows import check_external_ids, compose, free_slug, organizations, parts_of
-from app.words.rank import ranked
 
 # --- writing -----------------------------------------------------------------------------------
 
@@ -166,20 +165,12 @@ def everyone_merged(session: ReadSession, name: str, refs: Sequence[str]) -> lis
 def find(session: ReadSession, ask: EntityQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of entities, those merged into another left out."""
     if ask.q:
-        return _ranked(session, ask.q, listed(ask), ask, after)
+        among = listed(ask).with_only_columns(col(Entity.id))
+        return words.searched(
+            session, ask.q, "entity", among, ask, after, read=documents.by_id, matched=words.matched
+        )
     found = page(session, listed(ask), [col(Entity.id)], ask, after)
     return Page(documents.many(session, found.rows), found.last)
-
-
-def _ranked(
-    session: ReadSession, q: str, among: Query, ask: EntityQuestion, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    finding = words.prepare(session, q)
-    found = ranked(session, finding, "entity", among.with_only_columns(col(Entity.id)), ask, after)
-    shown = {
-        entity["id"]: entity for entity in documents.by_id(session, [hit.record_id for hit in found.rows])
-    }
-    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
 def listed(ask: EntityQuestion) -> Query:

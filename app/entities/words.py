@@ -1,18 +1,19 @@
 """The words that entities are found by, and the entities that a word may be the name of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
+from app.base.page import Page, Question
 from app.base.sql import select
 from app.changes.store import Saved, follows
 from app.entities import documents
 from app.entities.model import Entity
 from app.words import query, rank
 from app.words.explain import Finding, How, Text, explain
-from app.words.index import Noun, Words, batches
+from app.words.index import Kind, Noun, Words, batches
 from app.words.model import Document, Posting, Stem
 from app.words.query import Wanted
 from app.words.rank import NAME, SPELLED, names_of
@@ -27,7 +28,7 @@ _TOO_MANY = 20
 
 def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
     found = documents.by_id(session, ids)
-    return {entity["id"]: _of(entity) for entity in found if entity["merged_into"] is None}
+    return {key: _of(entity) for key, entity in found.items() if entity["merged_into"] is None}
 
 
 def _of(entity: Mapping[str, Any]) -> Words:
@@ -103,6 +104,26 @@ def _within_another(forms: tuple[str, ...], names: Sequence[tuple[str, ...]]) ->
         if len(name) > len(forms)
         for start in range(len(name) - len(forms) + 1)
     )
+
+
+def searched(
+    session: ReadSession,
+    q: str,
+    kind: Kind,
+    among: Any,
+    ask: Question,
+    after: Sequence[Any] | None,
+    *,
+    read: Callable[[ReadSession, Sequence[str]], Mapping[str, Mapping[str, Any]]],
+    matched: Callable[[Finding, Mapping[str, Any], int], dict[str, Any]],
+) -> Page[dict[str, Any]]:
+    """A page of the records of one kind that a query finds, the best first, each with why: `among` those of a
+    SELECT of ids; `read` gives records by id, `matched` adds why one was found. Raises Invalid.
+    """
+    finding = prepare(session, q)
+    found = rank.ranked(session, finding, kind, among, ask, after)
+    records = read(session, [hit.record_id for hit in found.rows])
+    return Page([matched(finding, records[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
 def _named(session: ReadSession, wanted: Sequence[Wanted]) -> dict[Wanted, dict[str, How]]:

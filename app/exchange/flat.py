@@ -18,7 +18,7 @@ from sqlmodel import col
 from app.base.db import ReadSession
 from app.base.page import Question
 from app.base.sql import Query
-from app.claims import bodies, references
+from app.claims import bodies
 from app.claims.filters import filtered
 from app.claims.model import Claim, Figure
 from app.claims.shapes import ClaimFilters
@@ -83,8 +83,7 @@ def _having(session: ReadSession, q: str | None, record_id: Any) -> list[Any]:
 
 
 def _bodies(session: ReadSession, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], dict[str, Any]]]:
-    whole = references.filled(session, [row.body for row in rows], rows[0].epoch)
-    return zip(rows, map(orjson.loads, whole), strict=True)
+    return zip(rows, map(orjson.loads, bodies.filled(session, rows)), strict=True)
 
 
 def _claims(session: ReadSession, ask: ClaimFilters) -> _Documents:

@@ -10,17 +10,19 @@ from app.base.db import ReadSession
 from app.base.errors import NotFound
 from app.base.ids import noun_of
 from app.base.page import Page, page
-from app.base.sql import Query, select
+from app.base.sql import select
 from app.claims import bodies
 from app.claims.amounts import ends
-from app.claims.filters import overlapping, spoken_or_printed
+from app.claims.filters import listed_under, overlapping
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
-from app.entities.words import prepare
+from app.entities.words import searched
 from app.figures import words
 from app.figures.model import FigureQuestion
 from app.figures.ranges import Wanted, wanted
-from app.words.rank import ranked
+
+_OF_CLAIMS = ("source", "speaker", "publisher")
+"""The filters that are of the claim that a figure stands in."""
 
 
 def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
@@ -29,7 +31,8 @@ def find(session: ReadSession, ask: FigureQuestion, after: Sequence[Any] | None)
     query = query.where(*clauses(session, ask))
     asked = wanted(ask.unit, ask.dimension, ask.min, ask.max)
     if ask.q:
-        ranking = _ranked(session, ask.q, query, ask, after)
+        among = query.with_only_columns(col(Figure.id))
+        ranking = searched(session, ask.q, "figure", among, ask, after, read=by_id, matched=words.matched)
         return Page(_converted(ranking.rows, asked), ranking.last)
     found = page(session, query, [col(Figure.id)], ask, after)
     figures = documents(session, [(row.id, row.claim_id) for row in found.rows])
@@ -45,7 +48,7 @@ def clauses(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[boo
         *overlapping(
             Figure.period, Figure.period_earliest, Figure.period_latest, ask.period_from, ask.period_to
         ),
-        *spoken_or_printed(session, Figure.claim_id, ask.speaker, ask.source, ask.publisher),
+        *listed_under(session, Figure.claim_id, {name: getattr(ask, name) for name in _OF_CLAIMS}),
         *about(session, ask.about),
     ]
 
@@ -53,15 +56,6 @@ def clauses(session: ReadSession, ask: FigureQuestion) -> list[ColumnElement[boo
 def _converted(figures: Sequence[dict[str, Any]], asked: Wanted) -> Sequence[dict[str, Any]]:
     into = asked.into
     return figures if into is None else [{**figure, "converted": into.shown(figure)} for figure in figures]
-
-
-def _ranked(
-    session: ReadSession, q: str, among: Query, ask: FigureQuestion, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    finding = prepare(session, q)
-    found = ranked(session, finding, "figure", among.with_only_columns(col(Figure.id)), ask, after)
-    shown = by_id(session, [hit.record_id for hit in found.rows])
-    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
 def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

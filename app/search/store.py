@@ -40,7 +40,7 @@ def verify(session: ReadSession) -> Iterator[str]:
 
 _READ: Mapping[Kind, Callable[[ReadSession, Sequence[str]], Mapping[str, Any]]] = {
     "claim": claims.of,
-    "entity": lambda session, ids: {each["id"]: each for each in entities.by_id(session, ids)},
+    "entity": entities.by_id,
     "source": sources.by_id,
     "figure": figures.by_id,
 }

@@ -22,10 +22,9 @@ from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
 from app.entities.store import everyone_merged
 from app.entities.store import resolve as resolve_entities
-from app.entities.words import prepare
+from app.entities.words import searched
 from app.sources import words
 from app.sources.model import Snapshot, SnapshotIn, Source, SourceIn, SourceQuestion
-from app.words.rank import ranked
 
 # --- writing -----------------------------------------------------------------------------------
 
@@ -228,19 +227,11 @@ def find(session: ReadSession, ask: SourceQuestion, after: Sequence[Any] | None)
     if ask.kind:
         query = query.where(col(Source.kind).in_(ask.kind))
     if ask.q:
-        return _ranked(session, ask.q, query, ask, after)
+        among = query.with_only_columns(col(Source.id))
+        return searched(session, ask.q, "source", among, ask, after, read=by_id, matched=words.matched)
     keys = [col(Source.published_latest)] if ask.sort == "published" else []
     found = page(session, query, [*keys, col(Source.id)], ask, after)
     return Page([_document(row) for row in found.rows], found.last)
-
-
-def _ranked(
-    session: ReadSession, q: str, among: Query, ask: SourceQuestion, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    finding = prepare(session, q)
-    found = ranked(session, finding, "source", among.with_only_columns(col(Source.id)), ask, after)
-    shown = by_id(session, [hit.record_id for hit in found.rows])
-    return Page([words.matched(finding, shown[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
 def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -261,7 +252,7 @@ def brief_source_columns(publisher: Any) -> list[Any]:
     return [*columns, *brief_columns(publisher, "publisher")]
 
 
-def brief_source(row: Row[Any]) -> dict[str, Any]:
+def brief_source(row: Any) -> dict[str, Any]:
     """A source inside another record."""
     return {
         "id": row.source_id,

@@ -232,8 +232,8 @@ def _sums(plan: Plan, kinds: Sequence[Kind], *, bounded: bool) -> str:
     if not common:
         return _summed(rare)
     chosen = [_chosen("SELECT document, part, s FROM rare", _CANDIDATES if bounded else 0)] if rare else []
-    if all(group.size > COMMON for group in plan.sought if group.counts and group.wanted.how != "name"):
-        needed = [group for group in plan.sought if group.counts and group.wanted.how != "name"]
+    needed = [group for group in plan.sought if group.counts and group.wanted.how != "name"]
+    if all(group.size > COMMON for group in needed):
         chosen.append(_newest(needed, of_kind, _CANDIDATES if bounded else _SCANNED))
     found = [_looked_up(*weight) for weight in common]
     tables = [f"candidates AS ({' UNION '.join(chosen)})"]
