@@ -42,14 +42,14 @@ log = logging.getLogger("on-the-record")
 
 ROUTERS: Sequence[APIRouter] = (
     claims,
+    search,
+    stats,
     reviews,
     entities,
     sources,
     texts,
     quotes,
     figures,
-    stats,
-    search,
     feeds,
     files,
     changes,
@@ -86,9 +86,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
     )
     app.state.house = house
-    for router in (*ROUTERS, operations):
-        app.include_router(router)
     app.state.routes = [route for router in (*ROUTERS, operations) for route in router.routes]
+    # Flat: a router that is included looks for the route of a request twice, behind every other router.
+    app.router.routes.extend(app.state.routes)
     strict = [route for route in app.state.routes if isinstance(route, Route)]
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)

@@ -325,10 +325,10 @@ def test_are_sorted_by_when_they_were_reviewed(room: Newsroom) -> None:
 
 def test_a_page_of_them_takes_the_same_number_of_queries_however_long(seeded: Newsroom) -> None:
     with seeded.queries() as first:
-        seeded.get("/v1/claims", limit=200)
+        seeded.get("/v1/claims", limit=200, said_from="1900")
     with seeded.queries() as other:
-        seeded.get("/v1/claims", limit=1)
-    assert len(other) <= 3, "one reads, the others begin"
+        seeded.get("/v1/claims", limit=1, said_from="1900")
+    assert 1 <= len(other) <= 3, "one reads, the others begin"
     assert len(first) == len(other) + 2, "the names of entities and of sources are kept"
 
 

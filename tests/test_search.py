@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.claims.shapes import STATUSES
 from app.search.store import NOUNS
-from app.words import index, rank
+from app.words import index, plan, rank
 from app.words.query import Wanted, parse
 from app.words.text import fold, spelling, stem, tokens
 from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, problem
@@ -92,7 +93,8 @@ def test_finds_alike_where_words_are_common(
     ]
     usual = {q: found(seeded, q, limit=200) for q in asked}
     strict = {q: seeded.get("/v1/stats", q=q)["total"] for q in asked}
-    monkeypatch.setattr(rank, "COMMON", common)
+    for module in (plan, rank):
+        monkeypatch.setattr(module, "COMMON", common)
     for q in asked:
         now = found(seeded, q, limit=200)
         assert set(now) <= set(usual[q]), q
@@ -102,6 +104,17 @@ def test_finds_alike_where_words_are_common(
 
 
 # --- the query language --------------------------------------------------------------------------
+
+
+def test_what_is_answered_at_once_is_what_takes_longer_otherwise(seeded: Newsroom) -> None:
+    """Claims alone are found without a session; among all kinds, or under a filter, with one."""
+    for q in QUESTIONS:
+        alone = seeded.get("/v1/search", q=q, kind="claim", limit=200)["data"]
+        among = seeded.get("/v1/search", q=q, limit=200)["data"]
+        assert alone == [hit for hit in among if hit["kind"] == "claim"], q
+        listed = seeded.get("/v1/claims", q=q, limit=200)["data"]
+        assert listed == [hit["record"] | {"match": hit["match"]} for hit in alone], q
+        assert listed == seeded.get("/v1/claims", q=q, limit=200, status=STATUSES)["data"], q
 
 
 def test_reads_phrases_exclusions_and_beginnings() -> None:

@@ -18,10 +18,11 @@ from datetime import timedelta
 from functools import cached_property
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import IO, Annotated, Any, Generic, TypeVar
+from typing import IO, Annotated, Any, Generic, TypeVar, get_origin
 
 import orjson
 from fastapi import Depends, Request, Response
+from pydantic import ValidationError
 from sqlalchemy import delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +30,7 @@ from starlette.concurrency import run_in_threadpool
 from app.access.model import Idempotency, Role
 from app.access.store import recognise
 from app.base.body import MAX_LINE, strict_json
-from app.base.db import Database, ReadSession, WriteSession
+from app.base.db import Database, NotAtOnce, ReadSession, WriteSession
 from app.base.errors import (
     Forbidden,
     Invalid,
@@ -73,7 +74,6 @@ _QUESTIONS_KEPT = 10_000
 
 S = TypeVar("S", bound=ReadSession)
 Q = TypeVar("Q", bound=Question)
-T = TypeVar("T")
 
 
 class Replay(Exception):
@@ -128,28 +128,41 @@ class Read(_Call[ReadSession]):
         asked = self.request.headers.get("if-none-match")
         rows = self.house.db.ask(last_hash(), {}) if asked else None
         if not rows:
-            return shortcut(self)
+            return self._try(shortcut)
         kept = self.house.tags
         if kept.get(self._asked) == (rows[0][0], asked):
             return Response(status_code=304, headers={"ETag": str(asked), **self.cache})
-        answer = shortcut(self)
+        answer = self._try(shortcut)
         if answer is not None:
             self._keep(kept, (rows[0][0], answer.headers["etag"]))
         return answer
 
-    def remember(self, question: Question) -> None:
-        """Keeps what the query of this request was read as, for `remembered`."""
-        self._keep(self.house.questions, question)
+    def _try(self, shortcut: Shortcut) -> Response | None:
+        try:
+            return shortcut(self)
+        except NotAtOnce:
+            return None
 
-    def _keep(self, known: dict[tuple[str, bytes], T], value: T) -> None:
+    def asked(self, kind: type[Q]) -> Q | None:
+        """What the query asks, as the route will have it; None if that refuses it. To read a query takes
+        longer than to answer it, so those of late are kept.
+        """
+        kept = self.house.questions.get(self._asked)
+        if kept is not None:
+            return kept if isinstance(kept, kind) else None
+        given = self.request.query_params
+        lists = {n for n, field in kind.model_fields.items() if get_origin(field.annotation) is list}
+        try:
+            found = kind.model_validate({n: given.getlist(n) if n in lists else given[n] for n in given})
+        except ValidationError:
+            return None
+        self._keep(self.house.questions, found)
+        return found
+
+    def _keep(self, known: dict[tuple[str, bytes], Any], value: Any) -> None:
         if len(known) >= _QUESTIONS_KEPT:
             known.clear()
         known[self._asked] = value
-
-    def remembered(self, kind: type[Q]) -> Q | None:
-        """What this very query was read as before: to read one takes longer than to answer it."""
-        found = self.house.questions.get(self._asked)
-        return found if isinstance(found, kind) else None
 
     @property
     def _asked(self) -> tuple[str, bytes]:

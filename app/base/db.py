@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Database:
     def __init__(self, url: str, pool_size: int = 20) -> None:
         self.url = engine_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self._file = self.url.database if self.sqlite else None
         self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
         self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, prompt=True)
@@ -67,7 +68,7 @@ class Database:
     @property
     def missing(self) -> bool:
         """Whether this is a SQLite file that is not there."""
-        return self.sqlite and not Path(str(self.url.database)).exists()
+        return self._file is not None and not os.path.exists(self._file)
 
     @contextmanager
     def read(self) -> Iterator[ReadSession]:
@@ -101,6 +102,13 @@ class Database:
         finally:
             if connection is not None:
                 connection.close()
+
+    def at_once(self, question: "Prepared", given: Mapping[str, Any]) -> Sequence[Any]:
+        """The same as an Asker. Raises NotAtOnce."""
+        rows = self.ask(question, given)
+        if rows is None:
+            raise NotAtOnce
+        return rows
 
     @contextmanager
     def write(self) -> Iterator[WriteSession]:
@@ -153,20 +161,47 @@ class Database:
             engine.dispose()
 
 
-class Prepared:
-    """A SELECT of text and integers in the words of each driver, for `Database.ask`; made once and kept."""
+class NotAtOnce(Exception):
+    """What was asked takes a session, or a thread, of its own."""
 
-    def __init__(self, query: Select[Any]) -> None:
-        self.names: list[str] = [str(column.key) for column in query.selected_columns]
+
+class Prepared:
+    """A SELECT of text and integers in the words of each driver, for an Asker; made once and kept. A written
+    one has `:name` for what is given, and no other colon.
+    """
+
+    def __init__(self, query: Select[Any] | str) -> None:
+        self.names: list[str] = []
+        self._words: tuple[tuple[str, Mapping[str, Any]], ...]
+        if isinstance(query, str):
+            self._words = (query, {}), (re.sub(r":(\w+)", r"%(\1)s", query), {})
+            return
+        self.names = [str(column.key) for column in query.selected_columns]
         dialects = sqlite_dialect(paramstyle="named"), psycopg_dialect()  # type: ignore[no-untyped-call]
-        self._sqlite, self._postgresql = (
+        self._words = tuple(
             (str(made), {name: value for name, value in made.params.items() if value is not None})
             for made in (query.compile(dialect=dialect) for dialect in dialects)
         )
 
     def words(self, *, sqlite: bool) -> tuple[str, Mapping[str, Any]]:
         """The statement, with named parameters, and those that it has a value for itself."""
-        return self._sqlite if sqlite else self._postgresql
+        return self._words[0 if sqlite else 1]
+
+
+Asker = Callable[[Prepared, Mapping[str, Any]], Sequence[Any]]
+"""Gives the rows of a prepared SELECT: `Database.at_once`, or `within` a session."""
+
+
+def within(session: ReadSession) -> Asker:
+    """An Asker in the snapshot of a session."""
+    connection = session.connection()
+    on_sqlite = connection.dialect.name == "sqlite"
+
+    def ask(question: Prepared, given: Mapping[str, Any]) -> Sequence[Any]:
+        words, own = question.words(sqlite=on_sqlite)
+        return connection.exec_driver_sql(words, {**own, **given}).all()
+
+    return ask
 
 
 def _check_references(connection: Connection) -> None:

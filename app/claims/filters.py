@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists
 from sqlmodel import col
 
-from app.base.db import ReadSession
+from app.base.db import ReadSession, within
 from app.base.sql import Query, select
 from app.base.times import span
 from app.claims.derived import ClaimListing
@@ -49,7 +49,7 @@ def clauses(
         found.append(figure if ask.has_figure else ~figure)
     found += overlapping(Claim.said, Claim.said_earliest, Claim.said_latest, ask.said_from, ask.said_to)
     if ask.q and words_too:
-        found.append(matching(prepare(session, ask.q).plan, Claim.id))
+        found.append(matching(prepare(within(session), ask.q).plan, Claim.id))
     if facets_too:
         if ask.status:
             found.append(col(Claim.status).in_(ask.status))

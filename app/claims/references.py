@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -66,17 +67,22 @@ def filled_at_once(db: Database, bodies: Sequence[str], epoch: str) -> list[str]
     missing = {reference for parts in pieces for reference in parts[1::2] if reference not in known}
     if len(missing) > _FEW:
         return None
-    for reference in missing:
-        kind = reference[:3]
-        rows = db.ask(one := _one_name(kind), {"id": reference})
-        row = SimpleNamespace(**dict(zip(one.names, rows[0], strict=True))) if rows else None
-        if row is None or row.epoch != epoch:
-            return None
-        known[reference] = _members(_name_queries()[kind].shown(row))
-    return _joined(pieces, known)
+    for kind, some in groupby(sorted(missing), lambda reference: reference[:3]):
+        ids = list(some)
+        size = next(size for size in _SIZES if size >= len(ids))
+        one_of = _some_names(kind, size)
+        given = {f"id{n}": ids[min(n, len(ids) - 1)] for n in range(size)}
+        for row in db.ask(one_of, given) or ():
+            read = SimpleNamespace(**dict(zip(one_of.names, row, strict=True)))
+            if read.epoch == epoch:
+                known[read.asked] = _members(_name_queries()[kind].shown(read))
+    return _joined(pieces, known) if missing <= known.keys() else None
 
 
-_FEW = 60
+_SIZES = (1, 4, 16, 64)
+"""Of how many names a query is, the last over again where there are fewer: so that there are few queries."""
+
+_FEW = _SIZES[-1]
 
 
 def _joined(pieces: Sequence[list[str]], known: Mapping[str, str]) -> list[str]:
@@ -148,11 +154,11 @@ def _name_queries() -> Mapping[str, _Name]:
 
 
 @cache
-def _one_name(kind: str) -> Prepared:
-    """The same of one, with the epoch."""
+def _some_names(kind: str, size: int) -> Prepared:
+    """The same of some, with the epoch."""
     name = _name_queries()[kind]
     epoch = name.query.add_columns(col(ReferenceEpoch.token).label("epoch")).join(ReferenceEpoch, true())
-    return Prepared(epoch.where(name.key == bindparam("id")))
+    return Prepared(epoch.where(name.key.in_([bindparam(f"id{n}") for n in range(size)])))
 
 
 def _read(session: ReadSession, references: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
-from app.claims import bodies, listing, quotes, stats, store
+from app.claims import bodies, quotes, stats, store
 from app.claims.shapes import (
     AnchorQuestion,
     ClaimFound,
@@ -33,8 +33,8 @@ ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
 def _claims_at_once(read: Read) -> Response | None:
-    ask = read.remembered(ClaimQuestion)
-    found = ask and listing.find_at_once(read.house.db, ask, read.after(ask))
+    ask = read.asked(ClaimQuestion)
+    found = ask and store.find_at_once(read.house.db, ask, read.after(ask))
     return read.page(ask, found.rows, found.last) if ask and found else None
 
 
@@ -51,7 +51,6 @@ def _claim_at_once(read: Read) -> Response | None:
 @at_once(_claims_at_once)
 def list_claims(ask: Annotated[ClaimQuestion, Query()], read: Reading) -> Response:
     """Who said what: by speaker, subject, source, date and standing, newest first."""
-    read.remember(ask)
     with read as session:
         found = store.find(session, ask, read.after(ask))
         counts = {"facets": stats.facets(session, ask, ask.facets)} if ask.facets else {}

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 import orjson
+from orjson import Fragment
 from sqlalchemy import Row, func
 from sqlmodel import col
 
 from app.base import units
-from app.base.db import ReadSession, WriteSession
+from app.base.db import Database, ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
@@ -311,6 +312,20 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
         session, filters.filtered(session, bodies.query(), ask), _keys(ask), ask, after
     )
     return Page(bodies.shown(session, found.rows), found.last)
+
+
+_BY_WORDS_ALONE = frozenset({"q", "limit", "cursor", "order"})
+
+
+def find_at_once(db: Database, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+    """The same, of a question that takes little. Raises NotAtOnce."""
+    if ask.q is None:
+        return listing.find_at_once(db, ask, after)
+    if not ask.by_relevance or not ask.model_fields_set <= _BY_WORDS_ALONE:
+        return None
+    found = words.found_at_once(db, ask.q, ask, after)
+    shown = [f'{each.body[:-1]},"match":{orjson.dumps(each.match).decode()}}}' for each in found.rows]
+    return Page([Fragment(body) for body in shown], found.last)
 
 
 def _keys(ask: ClaimQuestion) -> list[Any]:

@@ -1,22 +1,23 @@
 """The words that entities are found by, and the entities that a word may be the name of."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlmodel import col
 
-from app.base.db import ReadSession, WriteSession
+from app.base.db import Asker, Prepared, ReadSession, WriteSession, within
 from app.base.page import Page, Question
 from app.base.sql import select
 from app.changes.store import Saved, follows
 from app.entities import documents
 from app.entities.model import Entity
-from app.words import query, rank
+from app.words import query
 from app.words.explain import Finding, How, Text, explain
 from app.words.index import Kind, Noun, Words, batches
-from app.words.model import Document, Posting, Stem
+from app.words.plan import NAME, SPELLED, Known, look_up, names_of, plan, stems_of
 from app.words.query import Wanted
-from app.words.rank import NAME, SPELLED, names_of
+from app.words.rank import ranked
 from app.words.text import latin, spelling, tokens
 
 REFERENCES = ("@speaker:", "@about:", "@publisher:")
@@ -82,18 +83,25 @@ def matched(finding: Finding, entity: Mapping[str, Any], score: int) -> dict[str
 # --- queries -----------------------------------------------------------------------------------
 
 
-def prepare(session: ReadSession, q: str) -> Finding:
+def prepare(ask: Asker, q: str) -> Finding:
     """A query made ready. Raises Invalid if it cannot be asked."""
     wanted = query.parse(q)
-    names = _named(session, wanted)
+    terms = {each: names_of(each) for each in wanted}
+    stems = {each: dict.fromkeys([*stems_of(each), *terms[each]]) for each in wanted}
+    known = look_up(ask, {"", *chain.from_iterable(stems.values())})
+    names = _named(ask, terms, known)
     longest = [each.forms for each in names if each.how == "name"]
-    wanted = [each for each in wanted if each.how != "name" or not _within_another(each.forms, longest)]
-    names = {each: known for each, known in names.items() if each in wanted}
-
-    def more(each: Wanted) -> list[str]:
-        return [prefix + entity_id for entity_id in names.get(each, ()) for prefix in REFERENCES]
-
-    return Finding(rank.plan(session, wanted, more), names)
+    stems = {
+        each: some
+        for each, some in stems.items()
+        if each.how != "name" or not _within_another(each.forms, longest)
+    }
+    names = {each: entities for each, entities in names.items() if each in stems}
+    for each, entities in names.items():
+        stems[each] |= dict.fromkeys(prefix + entity_id for entity_id in entities for prefix in REFERENCES)
+    if names:
+        known |= look_up(ask, chain.from_iterable(stems[each] for each in names))
+    return Finding(plan(ask, known, stems), names)
 
 
 def _within_another(forms: tuple[str, ...], names: Sequence[tuple[str, ...]]) -> bool:
@@ -120,30 +128,32 @@ def searched(
     """A page of the records of one kind that a query finds, the best first, each with why: `among` those of a
     SELECT of ids; `read` gives records by id, `matched` adds why one was found. Raises Invalid.
     """
-    finding = prepare(session, q)
-    found = rank.ranked(session, finding, kind, among, ask, after)
+    finding = prepare(within(session), q)
+    found = ranked(session, finding, kind, among, ask, after)
     records = read(session, [hit.record_id for hit in found.rows])
     return Page([matched(finding, records[hit.record_id], hit.score) for hit in found.rows], found.last)
 
 
-def _named(session: ReadSession, wanted: Sequence[Wanted]) -> dict[Wanted, dict[str, How]]:
-    terms = {each: names_of(each) for each in wanted}
-    asked = sorted({term for some in terms.values() for term in some})
-    found = (
-        select(Stem.stem, Document.record_id)
-        .join(Posting, col(Posting.stem_id) == col(Stem.id))
-        .join(Document, col(Document.number) == col(Posting.document))
-        .where(col(Stem.stem).in_(asked), col(Stem.documents) <= _TOO_MANY)
-    )
-    entities: dict[str, list[str]] = {}
-    for term, entity_id in session.execute(found):
-        entities.setdefault(term, []).append(entity_id)
-    merged = _with_merged(session, {entity_id for some in entities.values() for entity_id in some})
-    return {
-        each: {one: how for entity_id, how in first.items() for one in merged[entity_id]}
-        for each in wanted
-        if (first := _closest(each, terms[each], entities))
+def _named(
+    ask: Asker, terms: Mapping[Wanted, Sequence[str]], known: Mapping[str, Known]
+) -> dict[Wanted, dict[str, How]]:
+    """The entities that each thing wanted may be the name of, those too that were merged into them."""
+    asked = {
+        known[term].id: term
+        for some in terms.values()
+        for term in some
+        if term in known and 0 < known[term].documents <= _TOO_MANY
     }
+    entities: dict[str, list[str]] = {}
+    if asked:
+        for stem_id, entity_id in ask(Prepared(_NAMED.format(", ".join(map(str, asked)))), {}):
+            entities.setdefault(asked[stem_id], []).append(entity_id)
+    found = {each: _closest(each, some, entities) for each, some in terms.items()}
+    return {each: known for each, known in found.items() if known}
+
+
+_NAMED = """SELECT stem_id, entities.id FROM postings JOIN documents ON number = document
+    JOIN entities ON canonical_id = record_id WHERE stem_id IN ({}) ORDER BY stem_id, entities.id"""
 
 
 def _closest(wanted: Wanted, terms: Sequence[str], entities: Mapping[str, Sequence[str]]) -> dict[str, How]:
@@ -156,13 +166,3 @@ def _closest(wanted: Wanted, terms: Sequence[str], entities: Mapping[str, Sequen
             how: How = "name" if exact else "transliteration" if term[0] == NAME else "spelling"
             return dict.fromkeys(entities[term], how)
     return {}
-
-
-def _with_merged(session: ReadSession, ids: Iterable[str]) -> dict[str, list[str]]:
-    wanted = sorted(ids)
-    merged: dict[str, list[str]] = {entity_id: [] for entity_id in wanted}
-    if wanted:
-        query = select(Entity.id, Entity.canonical_id).where(col(Entity.canonical_id).in_(wanted))
-        for entity_id, canonical in session.execute(query):
-            merged[canonical].append(entity_id)
-    return merged

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from sqlalchemy import Row
 from sqlmodel import col
 
-from app.base.db import ReadSession
+from app.base.db import ReadSession, within
 from app.base.page import Question
 from app.base.sql import Query
 from app.claims import bodies
@@ -76,7 +76,7 @@ def _streamed(session: ReadSession, query: Query, key: Any, ask: Question) -> It
 
 def _having(session: ReadSession, q: str | None, record_id: Any) -> list[Any]:
     """That a record has all words of a query."""
-    return [matching(prepare(session, q).plan, record_id)] if q else []
+    return [matching(prepare(within(session), q).plan, record_id)] if q else []
 
 
 # --- what rows are made of -----------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from app.base.db import ReadSession
+from orjson import Fragment
+
+from app.base.db import Database, NotAtOnce, ReadSession, within
 from app.base.page import Page
 from app.base.sql import select
 from app.claims import bodies as claims
@@ -19,7 +21,7 @@ from app.sources import words as source_words
 from app.words.explain import Finding
 from app.words.index import KINDS, Kind, Noun, miscounts
 from app.words.model import Document
-from app.words.rank import Hit, rank
+from app.words.rank import Hit, paged, rank
 
 NOUNS: Sequence[Noun] = (entity_words.NOUN, source_words.NOUN, claim_words.NOUN, figure_words.NOUN)
 """What can be found."""
@@ -54,11 +56,22 @@ _MATCHED: Mapping[Kind, Callable[[Finding, Mapping[str, Any], int], dict[str, An
 
 def find(session: ReadSession, ask: SearchQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of what was found, the best first."""
-    finding = entity_words.prepare(session, ask.q)
+    finding = entity_words.prepare(within(session), ask.q)
     hits = rank(session, finding.plan, ask.kind or KINDS, ask.limit + 1, after, down=ask.order == "desc")
-    shown = _shown(session, finding, hits[: ask.limit])
-    last = hits[ask.limit - 1] if len(hits) > ask.limit else None
-    return Page(shown, (last.score, last.number) if last else None)
+    found = paged(ask, hits)
+    return Page(_shown(session, finding, found.rows), found.last)
+
+
+def find_at_once(db: Database, ask: SearchQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
+    """The same of claims alone. Raises NotAtOnce."""
+    if ask.kind != ["claim"]:
+        raise NotAtOnce
+    found = claim_words.found_at_once(db, ask.q, ask, after)
+    shown = [
+        {"id": each.id, "kind": "claim", "record": Fragment(each.body), "match": each.match}
+        for each in found.rows
+    ]
+    return Page(shown, found.last)
 
 
 def _shown(session: ReadSession, finding: Finding, hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -1,15 +1,15 @@
 """Why a record was found, and where the words stand in it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
+from app.words.plan import Plan
 from app.words.query import Wanted
-from app.words.rank import Plan
-from app.words.text import Token, latin, spelling, stem, tokens
+from app.words.text import PIECES, Token, is_run, latin, spelling, stem, stem_of, tokens, words_of
 
 How = Literal["exact", "stem", "prefix", "phrase", "name", "transliteration", "spelling"]
 
@@ -67,13 +67,17 @@ class Finding:
                 words.setdefault(stem(wanted.forms[0]), []).append(wanted)
         return words
 
+    @cached_property
+    def only_words(self) -> bool:
+        """Whether all that is looked for are words with spaces around."""
+        return not self.prefixes and not any(map(is_run, self.words))
+
     @property
     def _sought(self) -> list[Wanted]:
         return [group.wanted for group in self.plan.sought]
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A text of a record; of a `name`, spellings count too."""
 
     field: str
@@ -81,8 +85,7 @@ class Text:
     name: bool = False
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """An entity that a record names."""
 
     field: str
@@ -119,18 +122,32 @@ def _first_of_each(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(first.values())
 
 
-def _found(finding: Finding, text: Text) -> Iterable[tuple[Wanted, How, Token]]:
-    said = list(tokens(text.text))
+def _found(finding: Finding, text: Text) -> Iterator[tuple[Wanted, How, Token]]:
     for phrase in finding.phrases:
-        yield from ((phrase, "phrase", token) for token in _phrase(phrase, said))
-    for token in said:
-        for wanted in finding.words.get(stem(token.form), ()):
-            yield wanted, "exact" if token.form == wanted.forms[0] else "stem", token
-        for prefix in finding.prefixes:
-            if token.form.startswith(prefix.forms[0]):
-                yield prefix, "prefix", token
-        if text.name:
-            yield from ((wanted, how, token) for wanted, how in _spelled(finding, token.form))
+        yield from ((phrase, "phrase", token) for token in _phrase(phrase, list(tokens(text.text))))
+    quickly = finding.only_words and not text.name
+    for token in _tokens_of(finding, text.text) if quickly else tokens(text.text):
+        for wanted, how in _wanted(finding, token.form, text.name):
+            yield wanted, how, token
+
+
+def _tokens_of(finding: Finding, text: str) -> Iterator[Token]:
+    """The tokens of the words that are looked for: most texts have none, which is soon told."""
+    if finding.words.keys().isdisjoint(map(stem_of, PIECES.findall(text))):
+        return
+    for piece in PIECES.finditer(text):
+        if stem_of(piece[0]) in finding.words:
+            yield Token(words_of(piece[0])[0].form, *piece.span())
+
+
+def _wanted(finding: Finding, form: str, name: bool) -> Iterator[tuple[Wanted, How]]:
+    for wanted in finding.words.get(stem(form), ()):
+        yield wanted, "exact" if form == wanted.forms[0] else "stem"
+    for prefix in finding.prefixes:
+        if form.startswith(prefix.forms[0]):
+            yield prefix, "prefix"
+    if name:
+        yield from _spelled(finding, form)
 
 
 def _phrase(wanted: Wanted, said: Sequence[Token]) -> Iterable[Token]:
@@ -141,7 +158,7 @@ def _phrase(wanted: Wanted, said: Sequence[Token]) -> Iterable[Token]:
             yield from here
 
 
-def _spelled(finding: Finding, form: str) -> Iterable[tuple[Wanted, How]]:
+def _spelled(finding: Finding, form: str) -> Iterator[tuple[Wanted, How]]:
     """Words that are not that form, but are written so in another script, or may be."""
     for stemmed, some in finding.words.items():
         if stemmed == stem(form):

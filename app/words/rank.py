@@ -8,63 +8,26 @@ all of them are ranked. Sources: Robertson and Zaragoza, The Probabilistic Relev
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, and_, exists, literal, or_, text, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.base.db import ReadSession
+from app.base.db import Asker, Database, NotAtOnce, Prepared, ReadSession, within
 from app.base.page import Page, Question
 from app.base.sql import select
 from app.words.index import KINDS, SLOTS, Kind
-from app.words.model import Document, Form, Posting, Stem
+from app.words.model import Document, Posting
+from app.words.plan import COMMON, Group, Plan, stems_of
 from app.words.query import Wanted
-from app.words.text import is_run, latin, spelling, stem
 
-COMMON = 3_000
-"""A word in more documents than this chooses no candidates beside rarer ones."""
-
-_CANDIDATES, _SCANNED, _FORMS = 300, 20_000, 50
+_CANDIDATES, _SCANNED = 300, 20_000
 MOST_RANKED = 1_000
 
-NAME, SPELLED = "=", "~"
-"""What stands before the terms of names: the name as it is, and the key of how it may be spelled."""
-
-
-@dataclass
-class Group:
-    """One thing wanted, and all stems that stand for it: id and how many documents have it."""
-
-    wanted: Wanted
-    stems: dict[str, int] = field(default_factory=dict)
-    counts: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        return sum(self.counts.values())
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A query made ready: its groups, and how many documents there are."""
-
-    groups: list[Group]
-    total: int
-
-    @property
-    def sought(self) -> list[Group]:
-        return [group for group in self.groups if not group.wanted.excluded]
-
-    @property
-    def excluded(self) -> list[Group]:
-        return [group for group in self.groups if group.wanted.excluded]
-
-    @property
-    def required(self) -> list[Group]:
-        """What every hit must have, whatever else it has."""
-        return [group for group in self.sought if group.wanted.how in ("phrase", "prefix")]
+_AT_ONCE = 10_000
+"""More postings than this are read in a thread: it takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -78,61 +41,6 @@ class Hit:
     @property
     def kind(self) -> Kind:
         return KINDS[self.number % SLOTS]
-
-
-# --- what stands for a word --------------------------------------------------------------------
-
-
-def stems_of(wanted: Wanted) -> list[str]:
-    """The stems that a thing wanted is looked up by, all of which a phrase needs."""
-    if wanted.how == "name":
-        return []
-    if wanted.how != "phrase":
-        return [stem(wanted.forms[0])]
-    pairs = zip(wanted.forms, wanted.forms[1:], strict=False)
-    runs = [a + b for a, b in pairs if is_run(a) and is_run(b)]
-    return runs or list(dict.fromkeys(map(stem, wanted.forms)))
-
-
-def names_of(wanted: Wanted) -> list[str]:
-    """The terms of names that a word may be one of."""
-    if wanted.how == "prefix":
-        return []
-    if wanted.how in ("phrase", "name"):
-        return [NAME + " ".join(wanted.forms)]
-    form = wanted.forms[0]
-    keys = [NAME + form, NAME + latin(form)]
-    return list(dict.fromkeys([*keys, SPELLED + key] if len(key := spelling(form)) > 2 else keys))
-
-
-def plan(session: ReadSession, wanted: Sequence[Wanted], more: Any) -> Plan:
-    """The groups of a query. `more` gives the terms that stand for a thing wanted besides its own."""
-    groups = [
-        Group(each, dict.fromkeys([*stems_of(each), *names_of(each), *more(each)], 0)) for each in wanted
-    ]
-    for group in groups:
-        if group.wanted.how == "prefix":
-            group.counts = _beginning_with(session, group.wanted.forms[0])
-    asked = sorted({"", *(stemmed for group in groups for stemmed in group.stems)})
-    rows = session.execute(select(Stem.stem, Stem.id, Stem.documents).where(col(Stem.stem).in_(asked)))
-    known = {row.stem: row for row in rows}
-    for group in groups:
-        found = [known[stemmed] for stemmed in group.stems if stemmed in known]
-        group.stems = {row.stem: row.id for row in found}
-        group.counts |= {row.id: row.documents for row in found if row.documents}
-    return Plan(groups, known[""].documents if "" in known else 0)
-
-
-def _beginning_with(session: ReadSession, form: str) -> dict[int, int]:
-    after = form[:-1] + chr(ord(form[-1]) + 1)
-    query = (
-        select(Stem.id, Stem.documents)
-        .join(Form, col(Form.stem_id) == col(Stem.id))
-        .where(col(Form.form) >= form, col(Form.form) < after, col(Stem.documents) > 0)
-        .order_by(col(Form.form))
-        .limit(_FORMS)
-    )
-    return {row.id: row.documents for row in session.execute(query)}
 
 
 # --- conditions --------------------------------------------------------------------------------
@@ -195,18 +103,20 @@ def rank(
     """The best documents of some kinds, at most `limit` after a score and number; `among` those whose record
     is one of a SELECT of ids. Not `down`, they come the other way round.
     """
-    if not any(group.counts for group in plan.sought):
+    if among is None and not plan.conditional:
+        return best(within(session), plan, kinds, limit, after, down=down)
+    if not plan.found:
         return []
     number = col(Document.number)
     conditions = [has(group, number) for group in plan.required]
     conditions += [~has(group, number) for group in plan.excluded]
     conditions += [] if among is None else [col(Document.record_id).in_(among)]
-    sums = text(_sums(plan, kinds, bounded=not conditions)).columns(document=BigInteger, score=BigInteger)
+    sums = text(_scores(plan, kinds, bounded=not conditions)).columns(document=BigInteger, score=BigInteger)
     scored = sums.subquery("scored")
     keys = scored.c.score, number
-    best = select(number, col(Document.record_id), scored.c.score).join(scored, scored.c.document == number)
-    best = best.where(*conditions).order_by(*(key.desc() for key in keys)).limit(MOST_RANKED)
-    top = best.subquery("top")
+    best_of_all = select(number, col(Document.record_id), scored.c.score)
+    best_of_all = best_of_all.join(scored, scored.c.document == number).where(*conditions)
+    top = best_of_all.order_by(*(key.desc() for key in keys)).limit(MOST_RANKED).subquery("top")
     query, ends = select(top), (top.c.score, top.c.number)
     if after is not None:
         here, there = tuple_(*ends), tuple_(*(literal(key, BigInteger) for key in after))
@@ -215,53 +125,103 @@ def rank(
     return [Hit(row.number, row.record_id, int(row.score)) for row in session.execute(query)]
 
 
-def _sums(plan: Plan, kinds: Sequence[Kind], *, bounded: bool) -> str:
+def best(
+    ask: Asker,
+    plan: Plan,
+    kinds: Sequence[Kind],
+    limit: int,
+    after: Sequence[int] | None = None,
+    *,
+    down: bool = True,
+) -> list[Hit]:
+    """The same of a plan that is not `conditional`, among all documents."""
+    if not plan.found:
+        return []
+    scores = _scores(plan, kinds, bounded=True)
+    direction = "DESC" if down else "ASC"
+    where = ""
+    if after is not None or not down:
+        scores = f"SELECT document, score FROM ({scores}) AS r {_ORDER.format('DESC')} LIMIT {MOST_RANKED}"
+    if after is not None:
+        score, number = map(int, after)
+        where = f"WHERE (score, document) {'<' if down else '>'} ({score}, {number}) "
+    order = _ORDER.format(direction)
+    top = f"SELECT document, score FROM ({scores}) AS ranked {where}{order} LIMIT {limit}"
+    query = f"SELECT number, record_id, score FROM ({top}) AS top JOIN documents ON number = document {order}"
+    rows = ask(Prepared(query), {})
+    return [Hit(number, record_id, score) for number, record_id, score in rows]
+
+
+_ORDER = "ORDER BY score {0}, document {0}"
+
+
+class _Weight(NamedTuple):
+    """What a stem counts for."""
+
+    stem_id: int
+    rarity: int
+    common: bool
+
+
+def _scores(plan: Plan, kinds: Sequence[Kind], *, bounded: bool) -> str:
     """SQL for document and score: of each group the best stem, and of all groups the sum. It is written of
     whole numbers only, for to build it of parts takes longer than to run it. `bounded`, documents beyond the
     best of some hundreds are left out before common words are looked up.
     """
-    weights = [
-        (stem_id, part, _rarity(count, plan.total), count <= COMMON)
-        for part, group in enumerate(plan.sought)
-        for stem_id, count in group.counts.items()
+    groups = [
+        [
+            _Weight(stem_id, _rarity(count, plan.total), count > COMMON)
+            for stem_id, count in group.counts.items()
+        ]
+        for group in plan.found
     ]
     slots = ", ".join(str(KINDS.index(kind)) for kind in kinds)
     of_kind = f" AND p.document & {SLOTS - 1} IN ({slots})" if len(kinds) < len(KINDS) else ""
-    rare = " UNION ALL ".join(_read(*weight[:3]) + of_kind for weight in weights if weight[3])
-    common = [weight[:3] for weight in weights if not weight[3]]
-    if not common:
-        return _summed(rare)
-    chosen = [_chosen("SELECT document, part, s FROM rare", _CANDIDATES if bounded else 0)] if rare else []
-    needed = [group for group in plan.sought if group.counts and group.wanted.how != "name"]
-    if all(group.size > COMMON for group in needed):
-        chosen.append(_newest(needed, of_kind, _CANDIDATES if bounded else _SCANNED))
-    found = [_looked_up(*weight) for weight in common]
-    tables = [f"candidates AS ({' UNION '.join(chosen)})"]
+    rare = [some for group in groups if (some := [weight for weight in group if not weight.common])]
+    summed = _summed([_read(group, of_kind) for group in rare]) if rare else ""
+    if not any(weight.common for group in groups for weight in group):
+        return summed
+    chosen = []
     if rare:
-        tables.insert(0, f"rare AS ({rare})")
-        found.append("SELECT document, part, s FROM rare WHERE document IN (SELECT document FROM candidates)")
-    return f"WITH {', '.join(tables)} {_summed(' UNION ALL '.join(found))}"
+        most = f" {_ORDER.format('DESC')} LIMIT {_CANDIDATES}" if bounded else ""
+        chosen.append(f"SELECT document FROM ({summed}{most}) AS best_of_rare")
+    needed = [group for group in plan.found if group.wanted.how != "name"]
+    if needed and all(group.size > COMMON for group in needed):
+        chosen.append(_newest(needed, of_kind, _CANDIDATES if bounded else _SCANNED))
+    score = " + ".join(map(_looked_up, groups))
+    return f"SELECT c.document, {score} AS score FROM ({' UNION '.join(chosen)}) AS c"
 
 
-def _read(stem_id: int, part: int, rarity: int) -> str:
-    score = f"SELECT p.document, {part} AS part, p.weight * {rarity} AS s"
-    return f"{score} FROM postings p WHERE p.stem_id = {stem_id}"
+def _read(group: Sequence[_Weight], of_kind: str) -> str:
+    """The documents of a group, each once, with its best stem's part of the score."""
+    reads = [
+        f"SELECT p.document, p.weight * {rarity} AS score FROM postings p"
+        f" WHERE p.stem_id = {stem_id}{of_kind}"
+        for stem_id, rarity, _ in group
+    ]
+    if len(reads) == 1:
+        return reads[0]
+    return f"SELECT document, MAX(score) AS score FROM ({' UNION ALL '.join(reads)}) AS g GROUP BY document"
 
 
-def _looked_up(stem_id: int, part: int, rarity: int) -> str:
-    # A join would tempt either database to read all postings of the stem.
-    weight = f"SELECT p.weight FROM postings p WHERE p.stem_id = {stem_id} AND p.document = c.document"
-    return f"SELECT c.document, {part} AS part, COALESCE(({weight}), 0) * {rarity} AS s FROM candidates c"
+def _looked_up(group: Sequence[_Weight]) -> str:
+    # A join would tempt either database to read all postings of a stem.
+    stems = ", ".join(str(weight.stem_id) for weight in group)
+    best = f"SELECT MAX(p.weight * {_rarities(group)}) FROM postings p WHERE p.document = c.document"
+    return f"COALESCE(({best} AND p.stem_id IN ({stems})), 0)"
 
 
-def _summed(rows: str) -> str:
-    best = f"SELECT document, part, MAX(s) AS best FROM ({rows}) AS a GROUP BY document, part"
-    return f"SELECT document, CAST(SUM(best) AS BIGINT) AS score FROM ({best}) AS b GROUP BY document"
+def _rarities(group: Sequence[_Weight]) -> str:
+    if len({weight.rarity for weight in group}) == 1:
+        return str(group[0].rarity)
+    return f"CASE p.stem_id {' '.join(f'WHEN {stem} THEN {rarity}' for stem, rarity, _ in group)} END"
 
 
-def _chosen(rows: str, limit: int) -> str:
-    ordered = f" ORDER BY score DESC, document DESC LIMIT {limit}" if limit else ""
-    return f"SELECT document FROM ({_summed(rows)}{ordered}) AS best_of_rare"
+def _summed(groups: Sequence[str]) -> str:
+    if len(groups) == 1:
+        return groups[0]
+    parts = " UNION ALL ".join(groups)
+    return f"SELECT document, SUM(score) AS score FROM ({parts}) AS parts GROUP BY document"
 
 
 def _newest(groups: Sequence[Group], of_kind: str, limit: int) -> str:
@@ -285,7 +245,7 @@ def _one_of(group: Group) -> str:
 def _leading(group: Group) -> list[int]:
     if group.wanted.how != "phrase":
         return list(group.counts)
-    own = [stem_id for stem in stems_of(group.wanted) if (stem_id := group.stems.get(stem)) in group.counts]
+    own = [i for stem in stems_of(group.wanted) if (i := group.stems.get(stem, -1)) in group.counts]
     others = group.counts.keys() - own
     return [*sorted(own, key=lambda stem_id: group.counts[stem_id])[:1], *others]
 
@@ -301,7 +261,20 @@ def ranked(
     written may miss what has risen meanwhile.
     """
     down = ask.order == "desc"
-    hits = rank(session, finding.plan, [kind], ask.limit + 1, after, among=among, down=down)
+    return paged(ask, rank(session, finding.plan, [kind], ask.limit + 1, after, among=among, down=down))
+
+
+def ranked_at_once(
+    db: Database, plan: Plan, kind: Kind, ask: Question, after: Sequence[int] | None
+) -> Page[Hit]:
+    """The same, among all documents of that kind. Raises NotAtOnce if it takes long."""
+    if plan.conditional or plan.effort > _AT_ONCE:
+        raise NotAtOnce
+    return paged(ask, best(db.at_once, plan, [kind], ask.limit + 1, after, down=ask.order == "desc"))
+
+
+def paged(ask: Question, hits: Sequence[Hit]) -> Page[Hit]:
+    """A page of hits, of which there may be one more than were asked for."""
     if len(hits) <= ask.limit:
         return Page(hits)
     last = hits[ask.limit - 1]

@@ -17,12 +17,17 @@ from text_unidecode import unidecode
 _RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Thai, Chinese, Japanese and Korean, whose words are not told apart by spaces."""
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rf"(?P<run>[{_RUNS}]+)"
     r"|(?P<initials>(?:[^\W\d_]\.){2,}[^\W\d_]?(?!\w))"
     r"|(?P<number>\d+(?:[.,]\d+)*)"
     rf"|(?P<word>[^\W\d_{_RUNS}][^\W_{_RUNS}]*(?:['’ʼ][^\W\d_{_RUNS}]+)*)"
 )
+"""Pieces of a text that are words, or runs of them."""
+
+PIECES = re.compile(re.sub(r"\(\?P<\w+>", "(?:", TOKEN.pattern))
+"""The same, without saying what kind each is."""
+
 _MARKS = re.compile("[\u0300-\u036f]")
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
@@ -37,17 +42,24 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> Iterator[Token]:
     """The words of a text. Each character of a run of Chinese and the like is one."""
-    for found in _TOKEN.finditer(text):
-        kind, start = found.lastgroup, found.start()
-        if kind == "run":
-            for n, character in enumerate(found[0]):
-                yield Token(unicodedata.normalize("NFKC", character), start + n, start + n + 1)
-        elif kind == "number":
-            yield Token(_digits(found[0]), start, found.end())
-        else:
-            form = fold(found[0].replace(".", "") if kind == "initials" else found[0])
-            if form:
-                yield Token(form, start, found.end())
+    for found in TOKEN.finditer(text):
+        start = found.start()
+        for form, first, last in words_of(found[0]):
+            yield Token(form, start + first, start + last)
+
+
+@lru_cache(50_000)
+def words_of(piece: str) -> tuple[Token, ...]:
+    """The words of one piece of a text (`TOKEN`): texts repeat theirs."""
+    found = TOKEN.match(piece)
+    kind = found.lastgroup if found else None
+    if kind == "run":
+        folded = (unicodedata.normalize("NFKC", character) for character in piece)
+        return tuple(Token(form, n, n + 1) for n, form in enumerate(folded))
+    if kind == "number":
+        return (Token(_digits(piece), 0, len(piece)),)
+    form = fold(piece.replace(".", "") if kind == "initials" else piece)
+    return (Token(form, 0, len(piece)),) if form else ()
 
 
 def _digits(number: str) -> str:
@@ -56,7 +68,6 @@ def _digits(number: str) -> str:
     return "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in number.replace(",", "."))
 
 
-@lru_cache(100_000)
 def fold(word: str) -> str:
     """Without case, accents, apostrophes and the English possessive."""
     plain = unicodedata.normalize("NFKD", word.casefold())
@@ -90,7 +101,7 @@ _SPELLINGS = [
 ]
 
 
-@lru_cache(200_000)
+@lru_cache(100_000)
 def stem(form: str) -> str:
     """What the forms of one word share: `finalised` and `finalized` are `final`."""
     if form.isascii() and form.isalpha():
@@ -101,6 +112,13 @@ def stem(form: str) -> str:
     if re.fullmatch(r"[\u0400-\u04ff]+", form):
         return _stemmed("russian", form)
     return form
+
+
+@lru_cache(50_000)
+def stem_of(piece: str) -> str:
+    """The stem of the one word in a piece of a text; empty if there is none, or several."""
+    words = words_of(piece)
+    return stem(words[0].form) if len(words) == 1 else ""
 
 
 # By name: `snowballstemmer.stemmer` would take another implementation where one happens to be installed.
