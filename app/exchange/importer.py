@@ -37,7 +37,7 @@ from app.reviews import evidence
 from app.sources import store as sources
 from app.sources.model import Snapshot, Source
 
-_BATCH = 500
+_BATCH = 1_000
 
 
 @dataclass
@@ -221,7 +221,7 @@ class _EntityRows(_Rows):
         pairs = {(external.scheme, external.value) for external in record.external_ids}
         if taken := pairs & self.external_ids:
             raise Invalid.at("/external_ids", f"{sorted(taken)[0]} is another's in this file")
-        new = entities.compose(self.session, record, ids, self.slugs)
+        new = entities.compose(self.session, record, ids, self.slugs, free=True)  # else it is known
         self.external_ids |= pairs
         self.names[record.name, record.kind] = new.record.id
         staged = _Staged()

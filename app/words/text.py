@@ -6,12 +6,11 @@ Sources: Unicode TR15 (normal forms); the Snowball stemmers for English and Russ
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from snowballstemmer.english_stemmer import EnglishStemmer
-from snowballstemmer.russian_stemmer import RussianStemmer
+from Stemmer import Stemmer
 from text_unidecode import unidecode
 
 _RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -54,6 +53,22 @@ def _digits(number: str) -> str:
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
         number = number.replace(",", "")
     return "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in number.replace(",", "."))
+
+
+_WRITTEN = re.compile(re.sub(r"\(\?P<\w+>", "(?:", _TOKEN.pattern))
+
+
+def forms(text: str) -> list[str]:
+    """The words of a text as `tokens` has them, without their places."""
+    found: list[str] = []
+    for written in _WRITTEN.findall(text):
+        found += _forms(written)
+    return found
+
+
+@lru_cache(100_000)
+def _forms(written: str) -> Sequence[str]:
+    return [token.form for token in tokens(written)]
 
 
 @lru_cache(100_000)
@@ -103,14 +118,10 @@ def stem(form: str) -> str:
     return form
 
 
-# By name: `snowballstemmer.stemmer` would take another implementation where one happens to be installed.
-_STEMMERS = {"english": EnglishStemmer, "russian": RussianStemmer}
-
-
 def _stemmed(language: str, form: str) -> str:
     stemmer: Any = getattr(_own, language, None)
     if stemmer is None:
-        stemmer = _STEMMERS[language]()
+        stemmer = Stemmer(language, 0)  # what it would keep, `stem` keeps
         setattr(_own, language, stemmer)
     stemmed: str = stemmer.stemWord(form)
     return stemmed or form
