@@ -37,7 +37,7 @@ from app.reviews import evidence
 from app.sources import store as sources
 from app.sources.model import Snapshot, Source
 
-_BATCH = 1_000
+BATCH = 1_000
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Importer:
         before snapshots, and snapshots before claims.
         """
         waiting = iter(rows)
-        while some := list(islice(waiting, _BATCH)):
+        while some := list(islice(waiting, BATCH)):
             results = [
                 Result(row.line, row.noun, "refused", errors=row.errors) for row in some if not row.record
             ]
