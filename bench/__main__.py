@@ -110,7 +110,8 @@ grew by, as the ratio.
 - *Datasette* searches an FTS5 table of the same texts, unranked and without a total.
 - *plain SQL in a loop* makes, reads and checks nothing: rows made beforehand go in, rows come out.
 - A Parquet feed is made by a process of its own, whose processor time is not counted here: of it, the ratio
-  by waiting is the one that tells. The loop of an import writes records and ledger, nothing that is derived.
+  by waiting is the one that tells. The loop of an import writes the very rows that the import wrote, into all
+  tables, what is derived too; the import's own figure has the start of the command in it.
 """
 
 COLUMNS = ("work", "database", "claims", "this service", "beside", "the other", "ratio", "by waiting",

@@ -2,24 +2,22 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
-from sqlalchemy import Dialect
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Table
+from sqlmodel import SQLModel
 
 from app.base.db import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
 from bench.generate import World
-from bench.load import SQLITE, bound, commands, environment, insert_into, plain
+from bench.load import commands, environment, insert_into, plain
 from bench.measure import NotThereError, Ran, download, forget_peak, peak_memory, run
 from bench.places import House, Place
-from bench.rows import Loader
 from bench.work import MB, Goal, Line, not_there
-
-POSTGRES: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -62,42 +60,54 @@ def bring_in(place: Place, claims: int) -> Iterator[Line]:
         command = ["import", f"{directory}/records.ndjson"] if here else ["seed", directory]
         ran = run(["-m", "app", *command], environment(url))
         spent = ran.cpu + place.backends() - database
-    raw = _insert_in_a_loop(place, world, records)
+        raw = _insert_in_a_loop(place, _rows_of(place, url), records)
     work = f"import of {world.claims:,} claims"
     named = work if here else f"{work} (by `seed`: `import` is not there)"
     yield _line(named, place, Pass(records, ran.seconds, spent), raw, Goal(at_least=1 / 3))
     yield _megabytes("import: memory", place, ran.peak)
 
 
-def _insert_in_a_loop(place: Place, world: World, records: int) -> Pass:
-    """The same rows and ledger entries, made beforehand, by prepared statements in one transaction."""
-    lite = place.database == "sqlite"
-    dialect, mark = (SQLITE, "?") if lite else (POSTGRES, "%s")
-    batches = [
-        (insert_into(into, mark), list(bound(rows, into, dialect)))
-        for batch in Loader(world).batches()
-        for into, rows in batch.items()
-    ]
-    with place.fresh() as url:
-        cursor = _writing(url) if lite else psycopg.connect(plain(url)).cursor()
+def _rows_of(place: Place, url: str) -> list[tuple[Table, list[Sequence[Any]]]]:
+    """All that is in a base, parents before children, as the driver reads it."""
+    with closing(_opened(place, url)) as connection:
+        return [
+            (each, list(connection.execute(f"SELECT {_names(each)} FROM {each.name}")))
+            for each in SQLModel.metadata.sorted_tables
+        ]
+
+
+def _insert_in_a_loop(place: Place, made: Sequence[tuple[Table, list[Sequence[Any]]]], records: int) -> Pass:
+    """The very rows that an import wrote into every table, by prepared statements in one transaction."""
+    mark = "?" if place.database == "sqlite" else "%s"
+    with place.fresh() as url, closing(_opened(place, url)) as connection:
+        empty = [(each, rows) for each, rows in made if rows and not _has_rows(connection, each)]
         began, cpu, database = time.perf_counter(), time.process_time(), place.backends()
-        if lite:
-            cursor.execute("BEGIN IMMEDIATE")
-        for statement, rows in batches:
-            cursor.executemany(statement, rows)
-        cursor.connection.commit()
+        cursor = connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE" if place.database == "sqlite" else "BEGIN")
+        for each, rows in empty:
+            cursor.executemany(insert_into(each, mark), rows)
+        cursor.execute("COMMIT")
         spent = time.process_time() - cpu + place.backends() - database
         took = time.perf_counter() - began
-        cursor.connection.close()
     return Pass(records, took, spent)
 
 
-def _writing(url: str) -> Any:
-    """A cursor with the settings that the service writes with."""
-    cursor = sqlite.connect(url.removeprefix("sqlite:///"), isolation_level=None).cursor()
+def _has_rows(connection: Any, each: Table) -> bool:
+    return connection.execute(f"SELECT 1 FROM {each.name} LIMIT 1").fetchone() is not None
+
+
+def _names(each: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in each.columns)
+
+
+def _opened(place: Place, url: str) -> Any:
+    """A connection with the settings that the service writes with."""
+    if place.database != "sqlite":
+        return psycopg.connect(plain(url), autocommit=True)
+    connection = sqlite.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    return cursor
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
 
 
 # --- out ---------------------------------------------------------------------------------------

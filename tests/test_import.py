@@ -4,7 +4,7 @@ import io
 import json
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from app.base.errors import Invalid, TooLarge
 from app.changes import store
 from app.changes.store import Saved
 from app.claims.model import Claim
-from app.exchange.importer import Result
+from app.exchange.importer import BATCH, Result
 from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
 from app.exchange.shapes import ImportQuestion
@@ -195,6 +195,28 @@ def test_a_bad_row_in_the_middle_keeps_all_out_or_itself_alone(room: Newsroom) -
     assert room.anyone.get("/v1/entities/ghost").status_code == 404
     with room.unchanged():
         assert outcomes(bring(room, content, mode="good")).count("unchanged") == 1201
+
+
+def test_the_good_rows_that_were_told_of_stay_when_the_rest_is_cut_off(room: Newsroom) -> None:
+    def broken_off() -> Iterator[bytes]:
+        for n in range(BATCH + 1):
+            yield lines({"claim": {**CLAIM, "text": f"Claim {n}.", "speakers": ["xi-jinping"]}}) + b"\n"
+        raise OSError("the disk is gone")
+
+    bring(room, lines(XI))
+    told: list[Result] = []
+
+    def listen() -> None:
+        with bringing_in(room.db, broken_off(), "ndjson", ImportQuestion(mode="good"), by=TESTS) as results:
+            for result in results:
+                told.append(result)
+
+    with pytest.raises(OSError, match="gone"):
+        listen()
+    assert outcomes(told) == ["created"] * BATCH
+    with room.db.read() as session:
+        kept = set(session.execute(text("SELECT id FROM claims")).scalars())
+    assert kept == {result.id for result in told}
 
 
 def test_an_ambiguous_name_is_refused_and_its_bearers_named(room: Newsroom) -> None:

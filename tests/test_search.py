@@ -7,13 +7,15 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.claims.shapes import STATUSES
 from app.search.store import NOUNS
 from app.words import index, plan, rank
 from app.words.query import Wanted, parse
-from app.words.text import fold, spelling, stem, tokens
+from app.words.text import fold, forms, spelling, stem, tokens
 from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, problem
 
 
@@ -202,6 +204,15 @@ def test_folds_and_stems() -> None:
     assert (stem("finalised"), stem("finalized")) == ("final", "final")
     assert fold("Ёлка") == "елка"
     assert spelling(fold("Zelenskyy")) == spelling(fold("Зеленский"))
+
+
+WRITTEN = st.text(st.sampled_from("aAzé'’ʼ.,1२ _-習近平пП\u0301ﬁ"), max_size=20)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40) | WRITTEN)
+def test_words_are_the_same_with_and_without_their_places(written: str) -> None:
+    assert forms(written) == [token.form for token in tokens(written)]
 
 
 # --- odd queries ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from url_normalize import url_normalize
 
 from app.base import types, units
 from app.base.body import merge_patch, strict_json
@@ -119,6 +120,18 @@ def test_an_unknown_unit_meets_the_nearest(unit: str, scale: str | None, near: s
 )  # fmt: skip
 def test_an_address_has_one_spelling(spelling: str) -> None:
     assert canonical_url(spelling) == "https://example.org/a?b=1"
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.from_regex(r"[a-z0-9]{1,5}(-[a-z0-9]{1,5})?", fullmatch=True), min_size=1, max_size=4),
+    st.text("abz019-._~/", max_size=30),
+)
+def test_an_address_that_looks_plain_is_what_the_library_makes_of_it(labels: list[str], path: str) -> None:
+    url = f"http://{'.'.join(labels)}.org/{path}"
+    if found := types._PLAIN_URL.fullmatch(url):
+        quick = f"https://{found[1]}{found[2] or '/'}"
+        assert quick == str(url_normalize(url)).replace("http:", "https:", 1) == canonical_url(url)
 
 
 @settings(deadline=None, max_examples=300)

@@ -40,6 +40,8 @@ class _Unusual(Exception):
 
 def _with_plain_numbers(value: Any) -> Any:
     match value:
+        case None | str():
+            return value
         case float():
             return _plain(value)
         case dict():

@@ -220,6 +220,8 @@ def outage_is_a_problem() -> Iterator[None]:
         if isinstance(fault.orig, sqlite.Error) and not _SQLITE_OUTAGE.search(str(fault.orig)):
             raise  # SQLite's word for a faulty statement too
         raise Unavailable("The database does not answer.") from fault
+    except psycopg.OperationalError as fault:  # from a COPY, which SQLAlchemy knows nothing of
+        raise Unavailable("The database does not answer.") from fault
     except DBAPIError as fault:
         if fault.connection_invalidated:
             raise Unavailable("The database connection was lost.") from fault

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -131,6 +132,8 @@ def normal_text(text: str) -> str:
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and text.isprintable():  # nearly all are, and nothing in them is to be changed
+        return text
     if found := _UNPRINTABLE.search(text):
         raise ValueError(f"has a character that is not text: U+{ord(found[0]):04X}")
     return normal_text(text)
@@ -142,6 +145,7 @@ def _one_line(text: str) -> str:
     return text
 
 
+@lru_cache(1000)
 def _language(tag: str) -> str:
     if "_" in tag or not tag_is_valid(tag):
         raise ValueError("is not a BCP 47 language tag, such as en, ru or zh-Hant")
@@ -272,11 +276,20 @@ _TRACKING = re.compile(
 )
 
 
+_PLAIN_URL = re.compile(
+    r"https?://(?=[^/]{1,60}(?:/|$))((?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,})"
+    r"((?=.{0,1000}$)(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?)"
+)
+"""Addresses that have nothing to be normalised but their scheme: nearly all, and the library takes long."""
+
+
 def canonical_url(url: str) -> str:
     """One form for all spellings of an address (RFC 3986, section 6): scheme and host in lower case,
     no default port, no dot segments, no fragment, no click-tracking parameters; https for http,
     since a page is the same page on both.
     """
+    if plain := _PLAIN_URL.fullmatch(url):
+        return f"https://{plain[1]}{plain[2] or '/'}"
     try:
         scheme, host, path, query = _url_parts(url_normalize(url) or "")
     except (ValueError, UnicodeError):
@@ -303,6 +316,8 @@ def _url_parts(url: str) -> tuple[str, str, str, str]:
 
 def wire(value: object) -> Any:
     """A column's value as JSON has it: instants with `Z`, days, exact decimals as strings."""
+    if value is None or isinstance(value, str):
+        return value
     match value:
         case datetime():
             return instant(value)

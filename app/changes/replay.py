@@ -98,11 +98,14 @@ def _write(session: WriteSession, run: Sequence[Entry]) -> None:
     for noun, group in groupby(by_noun, key=lambda entry: str(entry["resource"])):
         kind, entries = kinds()[noun], list(group)
         if entries[0]["version"] == 1:
-            _create(session, kind, [_new(kind, entry) for entry in entries])
+            news = [_new(kind, entry) for entry in entries]
+            _create(session, kind, news)
+            saved = [Saved(n.record.id, e["difference"], n) for n, e in zip(news, entries, strict=True)]
         else:
             for entry in entries:
                 _change(session, kind, entry)
-        tell(session, kind, [Saved(entry["resource_id"], entry["difference"]) for entry in entries])
+            saved = [Saved(entry["resource_id"], entry["difference"]) for entry in entries]
+        tell(session, kind, saved)
 
 
 def _new(kind: type[Record], entry: Entry) -> New[Any]:

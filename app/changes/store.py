@@ -4,17 +4,18 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import Row, delete, insert, inspect
+from sqlalchemy import Row, delete, inspect
 from sqlmodel import SQLModel, col
 
 from app.base.canonical import canonical
 from app.base.db import Prepared, ReadSession, WriteSession
 from app.base.ids import request_id
 from app.base.page import Page, Question, page
-from app.base.sql import Query, select
+from app.base.sql import Query, insert_many, select
 from app.base.sql import table as table_of
 from app.base.times import instant, now
 from app.base.types import wire
@@ -38,15 +39,34 @@ class By:
     name: str
 
 
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class New(Generic[R]):
+    """A record to be written for the first time, with its parts."""
+
+    record: R
+    parts: Mapping[str, Sequence[Part]]
+
+
 @dataclass(frozen=True)
 class Saved:
-    """A record that was just written, with what differs: `{field: {"old": …, "new": …}}`."""
+    """A record that was just written, with what differs: `{field: {"old": …, "new": …}}`. Of a new one, `new`
+    has all its rows, if they are at hand.
+    """
 
     id: str
     difference: Mapping[str, Mapping[str, Any]]
+    new: New[Any] | None = None
 
 
-R = TypeVar("R", bound=Record)
+def all_new(saved: Sequence[Saved]) -> list[New[Any]] | None:
+    """The rows of records that were just written for the first time, if those of all are at hand."""
+    news = [each.new for each in saved if each.new is not None]
+    return news if len(news) == len(saved) else None
+
+
 Follower = Callable[[WriteSession, Sequence[Saved]], None]
 _followers: dict[type[Record], list[Follower]] = {}
 
@@ -67,14 +87,6 @@ def tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> N
     """Has everything that follows a kind of record brought up to date."""
     for follower in _followers.get(kind, ()):
         follower(session, saved)
-
-
-@dataclass(frozen=True)
-class New(Generic[R]):
-    """A record to be written for the first time, with its parts."""
-
-    record: R
-    parts: Mapping[str, Sequence[Part]]
 
 
 def save(
@@ -128,8 +140,8 @@ def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action:
     for name, part in kind.parts.items():
         insert_rows(session, part, [row for new in news for row in new.parts.get(name, ())])
     _append(session, [new.record for new in news], differences, by=by, action=action, reason=None)
-    saved = [Saved(new.record.id, difference) for new, difference in zip(news, differences, strict=True)]
-    tell(session, kind, saved)
+    pairs = zip(news, differences, strict=True)
+    tell(session, kind, [Saved(new.record.id, difference, new) for new, difference in pairs])
 
 
 def _refuse_others(session: WriteSession, record: Record | None) -> None:
@@ -150,9 +162,7 @@ def _replace(session: WriteSession, record: Record, parts: Mapping[str, Sequence
 def insert_rows(session: WriteSession, kind: type[SQLModel], rows: Sequence[SQLModel]) -> None:
     """Writes many rows of one table at once; only `save`, `save_all` and the replay may."""
     if rows:
-        names = _column_names(kind)
-        values = [{name: state[name] for name in names} for state in map(vars, rows)]
-        session.execute(insert(table_of(kind)), values)
+        insert_many(session, kind, [*map(_in_order(kind), map(vars, rows))])
 
 
 def _append(
@@ -184,7 +194,7 @@ def _append(
         }
         previous = entry_hash({**entry, "at": instant(record.updated_at), "difference": difference})
         rows.append({**entry, "difference": orjson.dumps(difference).decode(), "hash": previous})
-    session.execute(insert(table_of(Change)), rows)
+    insert_many(session, Change, [*map(_in_order(Change), rows)])
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
@@ -227,6 +237,12 @@ def _difference_of_new(new: New[Any]) -> dict[str, dict[str, Any]]:
 def given(value: Any) -> Any:
     """A value to compare with another: a list of nothing is as good as none."""
     return None if value == [] else value
+
+
+@cache
+def _in_order(kind: type[SQLModel]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """What takes the values of a row's columns in the order of the table."""
+    return itemgetter(*(column.name for column in table_of(kind).columns))
 
 
 @cache

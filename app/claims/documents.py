@@ -2,9 +2,10 @@
 so that a claim's document changes with the claim alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row, bindparam
@@ -13,6 +14,7 @@ from sqlmodel import SQLModel
 from app.base.db import ReadSession
 from app.base.sql import Query, select, table
 from app.base.types import plain, wire
+from app.changes.store import New
 from app.claims.model import (
     Anchor,
     Appearance,
@@ -33,6 +35,8 @@ ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score")
 _SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "approx": "≈ "}
 
 Rows = dict[str, list[Row[Any]]]
+Whole = tuple[Any, Mapping[type[SQLModel], Sequence[Any]]]
+"""A claim's row, with those of its parts in order."""
 
 
 @cache
@@ -50,16 +54,28 @@ def _rows(session: ReadSession, part: type[SQLModel], ids: Sequence[str]) -> Row
     return found
 
 
-def of(session: ReadSession, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The documents of some claims, in a constant number of queries; an unknown id has none."""
+def read(session: ReadSession, ids: Sequence[str]) -> list[Whole]:
+    """All rows of some claims, in a constant number of queries; an unknown id has none."""
     claims = session.execute(_query(Claim), {"ids": ids}).all()
     parts = {part: _rows(session, part, ids) for part in Claim.parts.values()}
-    return [
-        _document(claim, {part: rows.get(claim.id, []) for part, rows in parts.items()}) for claim in claims
-    ]
+    return [(claim, {part: rows.get(claim.id, []) for part, rows in parts.items()}) for claim in claims]
 
 
-def _document(claim: Row[Any], parts: dict[Any, list[Row[Any]]]) -> dict[str, Any]:
+def at_hand(new: New[Any]) -> Whole:
+    """All rows of a claim that was just written."""
+    parts: dict[type[SQLModel], Sequence[Any]] = {
+        part: [*map(_plain, new.parts.get(name, ()))] for name, part in Claim.parts.items()
+    }
+    return _plain(new.record), parts
+
+
+def _plain(row: SQLModel) -> SimpleNamespace:
+    # SQLAlchemy minds every look at an attribute of its own.
+    return SimpleNamespace(**vars(row))
+
+
+def document(claim: Any, parts: Mapping[type[SQLModel], Sequence[Any]]) -> dict[str, Any]:
+    """A claim, with `REFERENCE` members in place of what it refers to."""
     return {
         "id": claim.id,
         "text": claim.text,

@@ -44,9 +44,9 @@ def marked(document: Mapping[str, Any]) -> str:
     return _MARKED.sub(rf"{MARK}\1{MARK}", orjson.dumps(document).decode())
 
 
-def unnamed(body: str) -> dict[str, Any]:
-    """A body as a document in which references have an id alone."""
-    document: dict[str, Any] = orjson.loads(_REFERRED.sub(r'"id":"\1"', body))
+def unmarked(body: str) -> dict[str, Any]:
+    """The document that a body was made of by `marked`."""
+    document: dict[str, Any] = orjson.loads(_REFERRED.sub(r'"\\u001f":"\1"', body))
     return document
 
 

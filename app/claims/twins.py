@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, insert
+from sqlalchemy import delete
 from sqlmodel import Field, SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import select
+from app.base.sql import among, insert_many, select
 from app.base.types import Id
 from app.changes.model import Part
 from app.changes.store import New, Saved, follows, part_documents
@@ -44,7 +44,7 @@ def of_new(new: New[Claim]) -> str:
 def known(session: ReadSession, fingerprints: Collection[str]) -> dict[str, str]:
     """The ids of the claims that have them, by fingerprint."""
     query = select(ClaimTwin.fingerprint, ClaimTwin.claim_id)
-    rows = session.execute(query.where(col(ClaimTwin.fingerprint).in_(fingerprints)))
+    rows = session.execute(query.where(among(session, ClaimTwin.fingerprint, fingerprints)))
     return {row.fingerprint: row.claim_id for row in rows}
 
 
@@ -60,17 +60,14 @@ def _note(session: WriteSession, saved: Sequence[Saved]) -> None:
     made = [
         (one.id, one.difference) for one in saved if one.difference.get("mode", {"old": ""})["old"] is None
     ]
-    rows = [
-        {"claim_id": claim_id, "fingerprint": _of_difference(difference)} for claim_id, difference in made
-    ]
+    rows = [(claim_id, _of_difference(difference)) for claim_id, difference in made]
     changed = {one.id for one in saved if _TOLD_BY & one.difference.keys()} - {
         claim_id for claim_id, _ in made
     }
     if changed:
         session.execute(delete(ClaimTwin).where(col(ClaimTwin.claim_id).in_(changed)))
         rows += _of_kept(session, sorted(changed))
-    if rows:
-        session.execute(insert(ClaimTwin), rows)
+    insert_many(session, ClaimTwin, rows)
 
 
 def _of_difference(difference: Any) -> str:
@@ -81,19 +78,19 @@ def _of_difference(difference: Any) -> str:
     return fingerprint(text, mode, said, speakers, sources)
 
 
-def _of_kept(session: ReadSession, ids: Sequence[str]) -> list[dict[str, str]]:
+def _of_kept(session: ReadSession, ids: Sequence[str]) -> list[tuple[str, str]]:
     said_by, found_in = (part_documents(session, Claim, name, ids) for name, _ in _IDS)
     rows = session.execute(select(Claim.id, Claim.text, Claim.mode, Claim.said).where(col(Claim.id).in_(ids)))
     return [
-        {
-            "claim_id": row.id,
-            "fingerprint": fingerprint(
+        (
+            row.id,
+            fingerprint(
                 row.text,
                 row.mode,
                 row.said,
                 [part["entity_id"] for part in said_by.get(row.id, [])],
                 [part["source_id"] for part in found_in.get(row.id, [])],
             ),
-        }
+        )
         for row in rows
     ]

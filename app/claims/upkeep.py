@@ -1,22 +1,24 @@
 """Keeps what is derived from claims true, in the transaction of every write."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, islice
+from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, union, update
+from sqlalchemy import bindparam, delete, union, update
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import Query, many, select, table
+from app.base.sql import among, insert_many, many, select, table
 from app.base.times import UNDATED
-from app.changes.store import Saved, follows
+from app.changes.store import Saved, all_new, follows
 from app.claims import documents, references
 from app.claims.amounts import ends
 from app.claims.derived import ClaimBody, ClaimListing, ClaimTally
+from app.claims.documents import Whole
 from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic, Figure
 from app.claims.shapes import DIMENSIONS
 from app.entities.model import Entity
@@ -24,17 +26,32 @@ from app.sources.model import Source
 from app.words.index import batches
 
 Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A claim's document without names, and the facts that it is listed and counted by."""
+
+    document: Mapping[str, Any]
+    facts: Facts
+
+    @property
+    def claim_id(self) -> str:
+        """The claim's id."""
+        return str(self.document["id"])
+
+    @cached_property
+    def row(self) -> tuple[str, str]:
+        """Both as they are kept."""
+        return references.marked(self.document), orjson.dumps(self.facts).decode()
+
+
 _BATCH = 500
 _ALL = batches(col(Claim.id))
 
 
-class Cell(NamedTuple):
-    """What one tally counts: the claims with the value `a` of the first dimension and `b` of the second."""
-
-    first: str
-    second: str
-    a: str
-    b: str
+Cell = tuple[str, str, str, str]
+"""What one tally counts: a first and a second dimension, and a value of each that the claims have."""
 
 
 # --- what a claim is listed and counted by ------------------------------------------------------
@@ -44,72 +61,53 @@ def _listings(claim_id: str, facts: Facts) -> set[tuple[str, str, str, str]]:
     return {(facet, facts["status"], facts["said"], claim_id) for facet in facts.get("listed", ())}
 
 
-def _cells(facts: Facts) -> Counter[Cell]:
+def _cells(facts: Facts) -> list[Cell]:
     """The tallies that a claim is in, each once."""
-    if not facts:
-        return Counter()
     values = {dimension: facts[dimension] for dimension in DIMENSIONS} | {"status": [facts["status"]]}
-    cells = {Cell("", "", "", "")}
-    for n, first in enumerate(DIMENSIONS):
-        cells |= {Cell(first, "", a, "") for a in values[first]}
-        for second in DIMENSIONS[n + 1 :]:
-            cells |= {Cell(first, second, a, b) for a in values[first] for b in values[second]}
-    return Counter(cells)
+    singles = [(dimension, value) for dimension, some in values.items() for value in some]
+    pairs = [(first, second, a, b) for (first, a), (second, b) in combinations(singles, 2) if first != second]
+    return [("", "", "", ""), *((first, "", a, "") for first, a in singles), *pairs]
 
 
-@cache
-def _grouped_query(kind: str) -> Query:
-    """claim_id and value: what a claim is under, of one kind."""
-    if kind == "publisher":
-        query = select(Appearance.claim_id, Source.publisher_id, Entity.canonical_id)
-        query = query.join(Source, col(Source.id) == col(Appearance.source_id))
-        query = query.join(Entity, col(Entity.id) == col(Source.publisher_id))
-        owner: Any = Appearance.claim_id
-    elif kind == "speaker":
-        query = select(ClaimSpeaker.claim_id, ClaimSpeaker.entity_id, Entity.canonical_id)
-        query = query.join(Entity, col(Entity.id) == col(ClaimSpeaker.entity_id))
-        owner = ClaimSpeaker.claim_id
-    else:
-        owner, column = {
-            "about": (ClaimAbout.claim_id, ClaimAbout.entity_id),
-            "topic": (ClaimTopic.claim_id, ClaimTopic.topic),
-            "source": (Appearance.claim_id, Appearance.source_id),
-        }[kind]
-        query = select(owner, column, column)
-    return query.where(owner.in_(bindparam("ids", expanding=True)))
+class _Others:
+    """What the rows of some claims do not tell of whom they name."""
+
+    def __init__(self, session: ReadSession, claims: Sequence[Whole]) -> None:
+        speakers = {row.entity_id for _, parts in claims for row in parts[ClaimSpeaker]}
+        sources = {row.source_id for _, parts in claims for row in parts[Appearance]}
+        canonical = select(Entity.id, Entity.canonical_id).where(among(session, Entity.id, speakers))
+        published = select(Source.id, Source.publisher_id, Entity.canonical_id)
+        published = published.join(Entity, col(Entity.id) == col(Source.publisher_id))
+        published = published.where(among(session, Source.id, sources))
+        self.canonical = {row.id: row.canonical_id for row in session.execute(canonical)}
+        self.publishers = {row.id: (row.publisher_id, row.canonical_id) for row in session.execute(published)}
 
 
-def _facts(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    names = ("id", "status", "verdict", "attribution", "said_earliest", "said_latest")
-    claims = select(*(getattr(Claim, name) for name in names)).where(col(Claim.id).in_(ids))
-    facts = {row.id: _own_facts(row) for row in session.execute(claims)}
-    for kind in ("speaker", "about", "topic", "source", "publisher"):
-        for claim_id, value, canonical in session.execute(_grouped_query(kind), {"ids": ids}):
-            own = facts[claim_id]
-            own["listed"].add(f"{kind}:{value}")
-            if kind in DIMENSIONS:
-                own[kind].add(canonical)
-    return {
-        claim_id: {
-            name: sorted(value or [""]) if isinstance(value, set) else value for name, value in own.items()
-        }
-        for claim_id, own in facts.items()
+def _facts(claim: Any, parts: Mapping[Any, Sequence[Any]], others: _Others) -> Facts:
+    speakers = [row.entity_id for row in parts[ClaimSpeaker]]
+    sources = [row.source_id for row in parts[Appearance]]
+    publishers = [others.publishers[source] for source in sources if source in others.publishers]
+    topics = [row.topic for row in parts[ClaimTopic]]
+    listed = {
+        "all",
+        *(f"speaker:{each}" for each in speakers),
+        *(f"about:{row.entity_id}" for row in parts[ClaimAbout]),
+        *(f"topic:{each}" for each in topics),
+        *(f"source:{each}" for each in sources),
+        *(f"publisher:{each}" for each, _ in publishers),
     }
-
-
-def _own_facts(row: Any) -> dict[str, Any]:
-    month = f"{row.said_earliest:%Y-%m}"
-    to_the_month = row.said_latest != UNDATED and month == f"{row.said_latest:%Y-%m}"
+    month = f"{claim.said_earliest:%Y-%m}"
+    to_the_month = claim.said_latest != UNDATED and month == f"{claim.said_latest:%Y-%m}"
     return {
-        "said": row.said_latest.isoformat(),
-        "status": row.status,
-        "verdict": [row.verdict or ""],
-        "attribution": [row.attribution],
+        "attribution": [claim.attribution],
+        "listed": sorted(listed),
         "month": [month if to_the_month else ""],
-        "listed": {"all"},
-        "speaker": set(),
-        "publisher": set(),
-        "topic": set(),
+        "publisher": sorted({canonical for _, canonical in publishers} or [""]),
+        "said": claim.said_latest.isoformat(),
+        "speaker": sorted({others.canonical[each] for each in speakers} or [""]),
+        "status": claim.status,
+        "topic": sorted({*topics} or [""]),
+        "verdict": [claim.verdict or ""],
     }
 
 
@@ -118,7 +116,11 @@ def _own_facts(row: Any) -> dict[str, Any]:
 
 @follows(Claim)
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
-    keep(session, [each.id for each in saved])
+    news = all_new(saved)
+    if news is None:
+        keep(session, [each.id for each in saved])
+    else:
+        _write(session, _derived(session, [documents.at_hand(new) for new in news]), {})
 
 
 @follows(Entity)
@@ -158,29 +160,38 @@ def keep(session: WriteSession, ids: Sequence[str]) -> None:
     """Makes what is derived from some claims what it must be."""
     kept = select(*table(ClaimBody).columns).where(col(ClaimBody.claim_id).in_(ids))
     old = {row.claim_id: (row.body, row.facts) for row in session.execute(kept)}
-    new = _derived(session, ids)
-    changed = {claim_id: new[claim_id] for claim_id in new if new[claim_id] != old.get(claim_id)}
-    gone = old.keys() & changed.keys()
+    _write(session, _derived(session, documents.read(session, ids)), old)
+
+
+def _write(session: WriteSession, derived: Sequence[Derived], old: Mapping[str, tuple[str, str]]) -> None:
+    session.info[_LATEST] = {each.claim_id: each for each in derived}
+    changed = [each for each in derived if each.row != old.get(each.claim_id)]
+    gone = old.keys() & {each.claim_id for each in changed}
     if gone:
         session.execute(delete(table(ClaimBody)).where(col(ClaimBody.claim_id).in_(gone)))
-    if changed:
-        rows = [{"claim_id": key, "body": body, "facts": facts} for key, (body, facts) in changed.items()]
-        session.execute(insert(table(ClaimBody)), rows)
+    insert_many(session, ClaimBody, [(each.claim_id, *each.row) for each in changed])
     before = {claim_id: orjson.loads(old[claim_id][1]) for claim_id in gone}
-    after = {claim_id: orjson.loads(changed[claim_id][1]) for claim_id in changed}
+    after = {each.claim_id: each.facts for each in changed}
     _relist(session, before, after)
     _recount(session, before, after)
 
 
-def _derived(session: ReadSession, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    facts = _facts(session, ids)
-    return {
-        document["id"]: (
-            references.marked(document),
-            orjson.dumps(facts[document["id"]], option=orjson.OPT_SORT_KEYS).decode(),
-        )
-        for document in documents.of(session, ids)
-    }
+def _derived(session: ReadSession, claims: Sequence[Whole]) -> list[Derived]:
+    others = _Others(session, claims)
+    return [Derived(documents.document(*claim), _facts(*claim, others)) for claim in claims]
+
+
+_LATEST = "app.claims.upkeep"
+
+
+def latest(session: ReadSession, ids: Iterable[str]) -> list[Derived]:
+    """What is derived from some claims: as it was just written in this transaction, or read."""
+    known: Mapping[str, Derived] = session.info.get(_LATEST, {})
+    wanted = list(ids)
+    if all(claim_id in known for claim_id in wanted):
+        return [known[claim_id] for claim_id in wanted]
+    query = select(ClaimBody.body, ClaimBody.facts).where(col(ClaimBody.claim_id).in_(wanted))
+    return [Derived(references.unmarked(body), orjson.loads(facts)) for body, facts in session.execute(query)]
 
 
 def _relist(session: WriteSession, before: Mapping[str, Facts], after: Mapping[str, Facts]) -> None:
@@ -189,15 +200,16 @@ def _relist(session: WriteSession, before: Mapping[str, Facts], after: Mapping[s
         for known in (before, after)
     )
     many(session, _UNLIST, sorted(old - new))
-    many(session, _LIST, sorted(new - old))
+    insert_many(session, ClaimListing, sorted(new - old))
 
 
-_LIST = "INSERT INTO claim_listing (facet, status, said, claim_id) VALUES (?, ?, ?, ?)"
 _UNLIST = "DELETE FROM claim_listing WHERE facet = ? AND status = ? AND said = ? AND claim_id = ?"
-_COUNT = (
-    "INSERT INTO claim_tallies (first, second, a, b, claims) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (first, second, a, b) DO UPDATE SET claims = claim_tallies.claims + excluded.claims"
+_INTO, _ADD = (
+    "INSERT INTO claim_tallies (first, second, a, b, claims)",
+    "ON CONFLICT (first, second, a, b) DO UPDATE SET claims = claim_tallies.claims + excluded.claims",
 )
+_COUNT = f"{_INTO} VALUES (?, ?, ?, ?, ?) {_ADD}"
+_COUNT_ALL = f"{_INTO} SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[]) {_ADD}"
 
 
 def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[str, Facts]) -> None:
@@ -206,7 +218,8 @@ def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[
         difference.update(_cells(facts))
     for facts in before.values():
         difference.subtract(_cells(facts))
-    many(session, _COUNT, [(*cell, by) for cell, by in sorted(difference.items()) if by])
+    rows = [(*cell, by) for cell, by in sorted(difference.items()) if by]
+    many(session, _COUNT, rows, at_once=_COUNT_ALL)
 
 
 # --- making anew and checking ------------------------------------------------------------------
@@ -257,15 +270,14 @@ def verify(session: ReadSession) -> Iterator[str]:
     for ids in _ALL(session):
         kept = select(*table(ClaimBody).columns).where(col(ClaimBody.claim_id).in_(ids))
         rows = {row.claim_id: (row.body, row.facts) for row in session.execute(kept)}
-        for claim_id, derived in _derived(session, ids).items():
-            if rows.get(claim_id) != derived:
-                yield f"claim {claim_id}: what is derived from it is out of date"
-            facts = orjson.loads(derived[1])
-            listings |= _listings(claim_id, facts)
-            cells.update(_cells(facts))
+        for derived in _derived(session, documents.read(session, ids)):
+            if rows.get(derived.claim_id) != derived.row:
+                yield f"claim {derived.claim_id}: what is derived from it is out of date"
+            listings |= _listings(derived.claim_id, derived.facts)
+            cells.update(_cells(derived.facts))
     if listings != set(map(tuple, _all(session, ClaimListing))):
         yield "the listing of claims is out of date"
-    kept_cells = {Cell(*row[:4]): row[4] for row in _all(session, ClaimTally) if row[4]}
+    kept_cells = {tuple(row[:4]): row[4] for row in _all(session, ClaimTally) if row[4]}
     if kept_cells != dict(cells):
         yield "the counts of claims are out of date"
 

@@ -1,6 +1,6 @@
 """The words that claims are found by: their texts, and terms for whom they are by and about."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,9 @@ from sqlmodel import col
 
 from app.base.db import Database, ReadSession, WriteSession
 from app.base.page import Page, Question
-from app.base.sql import select
-from app.changes.store import Saved, follows
+from app.changes.store import Saved, all_new, follows
 from app.claims import bodies, upkeep
-from app.claims.derived import ClaimBody
 from app.claims.model import Claim
-from app.claims.references import unnamed
 from app.entities.words import prepare
 from app.words.explain import Finding, Person, Text, explain
 from app.words.index import Noun, Words, batches
@@ -24,15 +21,8 @@ _FIELDS = (("text", 1.0), ("original_text", 1.0), ("context", 0.5), ("occasion",
 _REFERENCES = {"speaker": 1.0, "about": 0.7}
 
 
-def kept(session: ReadSession, ids: Sequence[str]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Claims without the names of what they refer to, and what they are listed under."""
-    query = select(ClaimBody.body, ClaimBody.facts).where(col(ClaimBody.claim_id).in_(ids))
-    for body, facts in session.execute(query):
-        yield unnamed(body), orjson.loads(facts)
-
-
 def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
-    return {claim["id"]: _of(claim, facts) for claim, facts in kept(session, ids)}
+    return {each.claim_id: _of(each.document, each.facts) for each in upkeep.latest(session, ids)}
 
 
 def _of(claim: Mapping[str, Any], facts: Mapping[str, Any]) -> Words:
@@ -48,12 +38,10 @@ def _of(claim: Mapping[str, Any], facts: Mapping[str, Any]) -> Words:
 
 NOUN = Noun("claim", batches(col(Claim.id)), _words)
 
-assert upkeep  # which writes what is read here, and so has to follow claims first
 
-
-@follows(Claim)
+@follows(Claim)  # after `upkeep`, which writes what is read here
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
-    NOUN.keep(session, [each.id for each in saved])
+    NOUN.keep(session, [each.id for each in saved], new=all_new(saved) is not None)
 
 
 def matched(finding: Finding, claim: Mapping[str, Any], score: int) -> dict[str, Any]:

@@ -15,13 +15,19 @@ from app.entities.model import Affiliation, Entity, EntityAlias, EntityExternalI
 
 
 def compose(
-    session: ReadSession, entity: EntityIn, ids: Mapping[str, str], taken: Collection[str]
+    session: ReadSession,
+    entity: EntityIn,
+    ids: Mapping[str, str],
+    taken: Collection[str],
+    *,
+    free: bool = False,
 ) -> New[Entity]:
     """The rows of a new entity, with the ids that its organizations lead to; `taken` are slugs that will be
-    in the base. Raises Conflict for a slug or external id that is taken.
+    in the base, and its own slug is known not to be there if it is `free`. Raises Conflict for a slug or
+    external id that is taken.
     """
     entity_id = new_id("ent")
-    slug = free_slug(session, entity, taken)
+    slug = entity.slug if free and entity.slug else free_slug(session, entity, taken)
     check_external_ids(session, entity, entity_id)
     record = fresh(
         Entity,

@@ -9,12 +9,12 @@ from sqlmodel import col
 from app.base.db import Asker, Prepared, ReadSession, WriteSession, within
 from app.base.page import Page, Question
 from app.base.sql import select
-from app.changes.store import Saved, follows
+from app.changes.store import New, Saved, all_new, follows
 from app.entities import documents
 from app.entities.model import Entity
 from app.words import query
 from app.words.explain import Finding, How, Text, explain
-from app.words.index import Kind, Noun, Words, batches
+from app.words.index import Kind, Noun, Words, batches, put
 from app.words.plan import NAME, SPELLED, Known, look_up, names_of, plan, stems_of
 from app.words.query import Wanted
 from app.words.rank import ranked
@@ -35,10 +35,19 @@ def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
 def _of(entity: Mapping[str, Any]) -> Words:
     names = [entity["name"], *(alias["name"] for alias in entity["aliases"])]
     titles = [affiliation["title"] for affiliation in entity["affiliations"]]
+    return _found_by(names, entity["slug"], [entity["description"], *titles])
+
+
+def _of_new(new: New[Entity]) -> Words:
+    aliases, held = (new.parts.get(name, ()) for name in ("aliases", "affiliations"))
+    names = [new.record.name, *(alias.name for alias in aliases)]  # type: ignore[attr-defined]
+    titles = [each.title for each in held]  # type: ignore[attr-defined]
+    return _found_by(names, new.record.slug, [new.record.description, *titles])
+
+
+def _found_by(names: Sequence[str], slug: str, others: Iterable[str | None]) -> Words:
     words = Words([(3, name) for name in dict.fromkeys(names)])
-    words.texts += [
-        (1, text) for text in (entity["slug"].replace("-", " "), entity["description"], *titles) if text
-    ]
+    words.texts += [(1, text) for text in (slug.replace("-", " "), *others) if text]
     words.terms = [(3 if term[0] == NAME else 2, term) for term in _name_terms(names)]
     return words
 
@@ -60,6 +69,10 @@ NOUN = Noun("entity", batches(col(Entity.id)), _words)
 
 @follows(Entity)
 def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
+    news = all_new(saved)
+    if news is not None:
+        put(session, "entity", {new.record.id: _of_new(new) for new in news}, new=True)
+        return
     ids = [each.id for each in saved]
     moved = {value for each in saved for value in each.difference.get("canonical_id", {}).values() if value}
     winners = select(Entity.canonical_id).where(col(Entity.id).in_(ids))

@@ -37,7 +37,7 @@ from app.reviews import evidence
 from app.sources import store as sources
 from app.sources.model import Snapshot, Source
 
-_BATCH = 500
+BATCH = 1_000
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Importer:
         before snapshots, and snapshots before claims.
         """
         waiting = iter(rows)
-        while some := list(islice(waiting, _BATCH)):
+        while some := list(islice(waiting, BATCH)):
             results = [
                 Result(row.line, row.noun, "refused", errors=row.errors) for row in some if not row.record
             ]
@@ -221,7 +221,7 @@ class _EntityRows(_Rows):
         pairs = {(external.scheme, external.value) for external in record.external_ids}
         if taken := pairs & self.external_ids:
             raise Invalid.at("/external_ids", f"{sorted(taken)[0]} is another's in this file")
-        new = entities.compose(self.session, record, ids, self.slugs)
+        new = entities.compose(self.session, record, ids, self.slugs, free=True)  # else it is known
         self.external_ids |= pairs
         self.names[record.name, record.kind] = new.record.id
         staged = _Staged()

@@ -7,13 +7,10 @@ from sqlmodel import col
 
 from app.base.db import ReadSession
 from app.base.errors import Problem
-from app.base.sql import select
+from app.base.sql import among, select
 from app.base.types import canonical_url
 from app.entities.model import Entity, EntityAlias
 from app.sources.model import Source
-
-_MANY = 500
-"""How many values one question may ask for: SQLite takes 32766, PostgreSQL plans long lists slowly."""
 
 _REMEMBERED = 50_000
 
@@ -28,26 +25,25 @@ class Entities:
         self._asked: set[str] = set()
 
     def look_up(self, refs: Iterable[str]) -> None:
-        """Asks for all that are not known yet, in three queries for each few hundred."""
+        """Asks for all that are not known yet, in four queries."""
         if len(self._asked) > _REMEMBERED:
             self._refs, self._names, self._asked = {}, {}, set()
-        new = sorted(set(refs) - self._asked)
+        new = sorted({ref for ref in refs if ref not in self._asked})
         self._asked.update(new)
-        for some in (new[n : n + _MANY] for n in range(0, len(new), _MANY)):
-            for column in (col(Entity.id), col(Entity.slug)):
-                query = select(column.label("ref"), Entity.canonical_id).where(column.in_(some))
-                self._refs |= {row.ref: row.canonical_id for row in self.session.execute(query)}
-            left = [ref for ref in some if ref not in self._refs]
-            found = self._named(
-                left, select(Entity.canonical_id, col(Entity.name).label("name")), Entity.name
-            )
-            aliases = select(Entity.canonical_id, col(EntityAlias.name).label("name"))
-            aliases = aliases.join(EntityAlias, col(EntityAlias.entity_id) == col(Entity.id))
-            self._named([ref for ref in left if ref not in found], aliases, EntityAlias.name)
+        if not new:
+            return
+        for column in (col(Entity.id), col(Entity.slug)):
+            query = select(column.label("ref"), Entity.canonical_id).where(among(self.session, column, new))
+            self._refs.update({row.ref: row.canonical_id for row in self.session.execute(query)})
+        left = [ref for ref in new if ref not in self._refs]
+        found = self._named(left, select(Entity.canonical_id, col(Entity.name).label("name")), Entity.name)
+        aliases = select(Entity.canonical_id, col(EntityAlias.name).label("name"))
+        aliases = aliases.join(EntityAlias, col(EntityAlias.entity_id) == col(Entity.id))
+        self._named([ref for ref in left if ref not in found], aliases, EntityAlias.name)
 
     def _named(self, names: Sequence[str], query: Any, column: Any) -> set[str]:
         found = set()
-        for row in self.session.execute(query.where(col(column).in_(names))) if names else ():
+        for row in self.session.execute(query.where(among(self.session, column, names))) if names else ():
             self._names.setdefault(row.name, set()).add(row.canonical_id)
             found.add(row.name)
         return found
@@ -64,7 +60,7 @@ class Entities:
 
     def add(self, entity: Entity) -> None:
         """One that will be in the base."""
-        self._refs |= {entity.id: entity.id, entity.slug: entity.id}
+        self._refs.update({entity.id: entity.id, entity.slug: entity.id})
         self._names.setdefault(entity.name, set()).add(entity.id)
         self._asked.update((entity.id, entity.slug))
 
@@ -88,14 +84,15 @@ class Sources:
         """Asks for all that are not known yet."""
         if len(self._canonical) > _REMEMBERED:
             self._ids, self._canonical = {}, {}
-        new = sorted(set(refs) - self._canonical.keys())
+        new = sorted({ref for ref in refs if ref not in self._canonical})
         for ref in new:
             self._canonical[ref] = _canonical(ref)
-        for some in (new[n : n + _MANY] for n in range(0, len(new), _MANY)):
-            wanted = [self._canonical[ref] for ref in some]
-            for column, values in ((col(Source.id), some), (col(Source.canonical_url), wanted)):
-                query = select(column.label("ref"), Source.id).where(column.in_(values))
-                self._ids |= {row.ref: row.id for row in self.session.execute(query)}
+        if not new:
+            return
+        wanted = [self._canonical[ref] for ref in new]
+        for column, values in ((col(Source.id), new), (col(Source.canonical_url), wanted)):
+            query = select(column.label("ref"), Source.id).where(among(self.session, column, values))
+            self._ids.update({row.ref: row.id for row in self.session.execute(query)})
 
     def get(self, ref: str) -> str | None:
         """The id that a reference leads to, which was looked up."""
@@ -107,7 +104,7 @@ class Sources:
 
     def add(self, source: Source) -> None:
         """One that will be in the base."""
-        self._ids |= {source.id: source.id, source.canonical_url: source.id}
+        self._ids.update({source.id: source.id, source.canonical_url: source.id})
 
 
 def _canonical(ref: str) -> str:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from app.base.db import Database, WriteSession
 from app.base.errors import Invalid, TooLarge
 from app.changes.store import By
-from app.exchange.importer import Importer, Result
+from app.exchange.importer import BATCH, Importer, Result
 from app.exchange.lines import Row, csv_rows, ndjson, of_file
 from app.exchange.shapes import ImportQuestion, Noun, Outcome
 
@@ -51,10 +52,21 @@ class Results:
         self, session: WriteSession, lines: Iterable[bytes], form: Form, by: By, most: int | None = None
     ) -> None:
         """Names the lines to read. If they are more than `most` rows, reading it raises TooLarge."""
-        rows = (csv_rows if form == "csv" else ndjson)(lines, self.ask.noun)
+        rows = _rows(lines, form, self.ask.noun)
         if most is not None:
             rows = _no_more_than(most, rows)
         self._results = Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(rows)
+
+    def start_by_batch(self, db: Database, lines: Iterable[bytes], form: Form, by: By) -> None:
+        """The same, with a transaction for each batch: what was told of is kept, whatever comes after."""
+        self._results = self._by_batch(db, _rows(lines, form, self.ask.noun), by)
+
+    def _by_batch(self, db: Database, rows: Iterator[Row], by: By) -> Iterator[Result]:
+        while some := list(islice(rows, BATCH)):
+            with db.write() as session:
+                # Others may have written since the batch before: nothing is remembered.
+                done = list(Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(some))
+            yield from done
 
     def __iter__(self) -> Iterator[Result]:
         for result in self._results:
@@ -65,6 +77,10 @@ class Results:
     def kept(self) -> bool:
         """Whether what was written stays."""
         return not self.ask.dry_run and (self.ask.mode == "good" or not self.counts["refused"])
+
+
+def _rows(lines: Iterable[bytes], form: Form, noun: Noun | None) -> Iterator[Row]:
+    return (csv_rows if form == "csv" else ndjson)(lines, noun)
 
 
 def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
@@ -79,9 +95,14 @@ def bringing_in(
     db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion, *, by: By
 ) -> Iterator[Results]:
     """The results of a file's rows, to be read to their end inside the block, whose end keeps what is to be
-    kept: nothing of a dry run, nor of a file with a refused row if it is all or nothing.
+    kept: nothing of a dry run, nor of a file with a refused row if it is all or nothing. The good rows of a
+    file are kept a batch at a time.
     """
     results = Results(ask)
+    if ask.mode == "good" and not ask.dry_run:
+        results.start_by_batch(db, lines, form, by)
+        yield results
+        return
     with suppress(KeepNothing), db.write() as session:
         results.start(session, lines, form, by)
         yield results

@@ -7,11 +7,12 @@ from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.sql import select
-from app.changes.store import Saved, follows
-from app.claims import words as of_claims
+from app.changes.store import Saved, all_new, follows
+from app.claims import upkeep
+from app.claims.documents import REFERENCE
 from app.claims.model import Claim, Figure
 from app.words.explain import Finding, Person, Text, explain
-from app.words.index import Noun, Words, batches
+from app.words.index import Noun, Words, batches, put
 
 
 def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
@@ -21,12 +22,12 @@ def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
 
 
 def _figures(session: ReadSession, claim_ids: Sequence[str]) -> Iterator[tuple[str, Words]]:
-    for claim, _ in of_claims.kept(session, claim_ids):
-        speakers = [(0.5, f"@speaker:{speaker['id']}") for speaker in claim["speakers"]]
+    for claim in (each.document for each in upkeep.latest(session, claim_ids)):
+        speakers = [(0.5, f"@speaker:{speaker[REFERENCE]}") for speaker in claim["speakers"]]
         for figure in claim["figures"]:
             words = Words([(2, figure["measure"]), (1, figure["display"]), (0.5, claim["text"])])
             words.texts += [(1, figure["condition"])] if figure["condition"] else []
-            words.terms = [*speakers, *((1.0, f"@about:{entity['id']}") for entity in figure["about"])]
+            words.terms = [*speakers, *((1.0, f"@about:{entity[REFERENCE]}") for entity in figure["about"])]
             yield figure["id"], words
 
 
@@ -35,13 +36,11 @@ NOUN = Noun("figure", batches(col(Figure.id)), _words)
 
 @follows(Claim)
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
-    now = list(
-        session.execute(select(Figure.id).where(col(Figure.claim_id).in_([s.id for s in saved]))).scalars()
-    )
+    now = dict(_figures(session, [each.id for each in saved]))
     before = {
         figure["id"] for each in saved for figure in each.difference.get("figures", {}).get("old") or ()
     }
-    NOUN.keep(session, now, before - {*now})
+    put(session, "figure", now, before - now.keys(), new=all_new(saved) is not None)
 
 
 def matched(finding: Finding, figure: Mapping[str, Any], score: int) -> dict[str, Any]:

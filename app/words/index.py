@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from sqlalchemy import bindparam, delete, func, insert
+from sqlalchemy import bindparam, delete, func
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import many, select, table
+from app.base.sql import among, insert_many, many, select, table
 from app.words.model import Document, Form, Posting, Stem
-from app.words.text import is_run, stem, tokens
+from app.words.text import forms, is_run, stem
 
 Kind = Literal["claim", "entity", "source", "figure"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -35,6 +37,7 @@ class Words:
     terms: list[tuple[float, str]] = field(default_factory=list)
 
 
+@lru_cache(10_000)
 def weight(kind: str, frequency: float, length: int) -> int:
     """A stem's part of the score in BM25, in hundredths: all of it but how rare the stem is."""
     long = 1 - B + B * length / _USUAL_LENGTH[kind]
@@ -50,45 +53,55 @@ class _Entry:
 
 def _entry(kind: str, words: Words) -> _Entry:
     sequence: list[str] = []
-    frequency: Counter[str] = Counter()
-    forms: dict[str, str] = {}
+    frequency: dict[str, float] = {}
+    stems: dict[str, str] = {}
     for factor, written in words.texts:
-        sequence.append("")  # a phrase does not go from one text to the next
-        last = ""
-        for token in tokens(written):
-            form = token.form[:_LONGEST]
-            forms[form] = stemmed = stem(form)
-            frequency[stemmed] += factor  # type: ignore[assignment]
-            if is_run(form) and is_run(last):
-                frequency[last + form] += factor  # type: ignore[assignment]
-            sequence.append(form)
-            last = form
-    length = sum(map(bool, sequence))
+        here = [form[:_LONGEST] for form in forms(written)]
+        sequence += ("", *here)  # a phrase does not go from one text to the next
+        for form in here:
+            stems[form] = stemmed = stem(form)
+            frequency[stemmed] = frequency.get(stemmed, 0) + factor
+        if not written.isascii():
+            for pair in _pairs(here):
+                frequency[pair] = frequency.get(pair, 0) + factor
+    length = len(sequence) - len(words.texts)
     for factor, term in words.terms:
-        frequency[term] += factor  # type: ignore[assignment]
+        frequency[term] = frequency.get(term, 0) + factor
     weights = {stemmed: weight(kind, count, length) for stemmed, count in frequency.items()}
-    return _Entry(" ".join(sequence) + " ", weights, forms)
+    return _Entry(" ".join(sequence) + " ", weights, stems)
+
+
+def _pairs(forms: Sequence[str]) -> Iterator[str]:
+    """Two characters that stand together in a script without spaces."""
+    return (one + two for one, two in pairwise(forms) if is_run(one) and is_run(two))
 
 
 # --- writing -----------------------------------------------------------------------------------
 
 
-def put(session: WriteSession, kind: Kind, records: Mapping[str, Words], gone: Iterable[str] = ()) -> None:
-    """Makes records, by id, found by these words and no others, and those that are `gone` by none."""
+def put(
+    session: WriteSession,
+    kind: Kind,
+    records: Mapping[str, Words],
+    gone: Iterable[str] = (),
+    *,
+    new: bool = False,
+) -> None:
+    """Makes records, by id, found by these words and no others, and those that are `gone` by none; none of
+    them is in the index yet if they are `new`.
+    """
     entries = {record_id: _entry(kind, words) for record_id, words in records.items()}
-    old = {row.record_id: row for row in _kept(session, [*entries, *gone])}
-    ids = _stem_ids(session, {stem for entry in entries.values() for stem in entry.weights})
+    old = {} if new else {row.record_id: row for row in _kept(session, [*entries, *gone])}
+    ids = _stem_ids(session, (stem for entry in entries.values() for stem in entry.weights))
     _write_forms(session, entries.values(), ids)
-    rows, postings = [], []
+    rows: list[tuple[int, str, str, str]] = []
+    postings: list[tuple[int, int, int]] = []
     numbers = _numbers(session, kind, [key for key in entries if key not in old])
     numbers |= {record_id: row.number for record_id, row in old.items()}
     for record_id, entry in entries.items():
-        weights = {ids[stem]: weight for stem, weight in entry.weights.items()}
-        stems = " ".join(map(str, sorted(weights)))
-        rows.append(
-            {"number": numbers[record_id], "record_id": record_id, "words": entry.words, "stems": stems}
-        )
-        postings += [(stem_id, numbers[record_id], weight) for stem_id, weight in weights.items()]
+        number, weights = numbers[record_id], {ids[stem]: weight for stem, weight in entry.weights.items()}
+        rows.append((number, record_id, entry.words, " ".join(map(str, sorted(weights)))))
+        postings += [(stem_id, number, weight) for stem_id, weight in weights.items()]
     before = {(stem_id, row.number) for row in old.values() for stem_id in _ids_in(row.stems)}
     _write(session, old, rows, before, postings)
 
@@ -115,60 +128,82 @@ def _numbers(session: ReadSession, kind: Kind, record_ids: Sequence[str]) -> dic
     return {record_id: (first + n) * SLOTS + KINDS.index(kind) for n, record_id in enumerate(record_ids)}
 
 
-def _stem_ids(session: WriteSession, stems: Iterable[str]) -> dict[str, int]:
-    known: dict[str, int] = {}
-    wanted = {"", *stems}
-    for some in _chunks(sorted(wanted)):
-        rows = session.execute(select(Stem.stem, Stem.id).where(col(Stem.stem).in_(some)))
-        known |= {row.stem: row.id for row in rows}
-    missing = sorted(wanted - known.keys())
+@dataclass
+class _Known:
+    """The stems and forms that a transaction has met: nobody else writes while it lasts."""
+
+    stems: dict[str, int] = field(default_factory=dict)
+    forms: set[str] = field(default_factory=set)
+
+
+_REMEMBERED = 200_000
+
+
+def _known(session: ReadSession) -> _Known:
+    known: _Known = session.info.setdefault(_Known, _Known())
+    if len(known.stems) + len(known.forms) > _REMEMBERED:
+        known = session.info[_Known] = _Known()
+    return known
+
+
+def _stem_ids(session: WriteSession, stems: Iterable[str]) -> Mapping[str, int]:
+    known = _known(session).stems
+    unmet = sorted({stem for stem in ("", *stems) if stem not in known})
+    if unmet:
+        rows = session.execute(select(Stem.stem, Stem.id).where(among(session, Stem.stem, unmet)))
+        known.update({row.stem: row.id for row in rows})
+    missing = [stem for stem in unmet if stem not in known]
     if missing:
         last = session.execute(select(func.max(Stem.id))).scalar() or 0
-        new = [{"id": last + n, "stem": stem, "documents": 0} for n, stem in enumerate(missing, 1)]
-        session.connection().execute(insert(table(Stem)), new)
-        known |= {stem: last + n for n, stem in enumerate(missing, 1)}
+        new = {stem: last + n for n, stem in enumerate(missing, 1)}
+        insert_many(session, Stem, [(stem_id, stem, 0) for stem, stem_id in new.items()])
+        known.update(new)
     return known
 
 
 def _write_forms(session: WriteSession, entries: Iterable[_Entry], ids: Mapping[str, int]) -> None:
-    forms = {form: ids[stem] for entry in entries for form, stem in entry.forms.items()}
-    for some in _chunks(sorted(forms)):
-        known = session.execute(select(Form.form).where(col(Form.form).in_(some))).scalars()
-        rows = [{"form": form, "stem_id": forms[form]} for form in sorted({*some} - {*known})]
-        if rows:
-            session.connection().execute(insert(table(Form)), rows)
+    known = _known(session).forms
+    unmet = {form: ids[stem] for entry in entries for form, stem in entry.forms.items() if form not in known}
+    if unmet:
+        there = {*session.execute(select(Form.form).where(among(session, Form.form, unmet))).scalars()}
+        insert_many(session, Form, [pair for pair in sorted(unmet.items()) if pair[0] not in there])
+        known |= unmet.keys()
 
 
 _COUNT = "UPDATE stems SET documents = documents + ? WHERE id = ?"
-_POST = "INSERT INTO postings (stem_id, document, weight) VALUES (?, ?, ?)"
+_COUNT_ALL = (
+    "UPDATE stems SET documents = documents + counted"
+    " FROM unnest(?::bigint[], ?::int[]) AS more (counted, stem_id) WHERE id = stem_id"
+)
 _UNPOST = "DELETE FROM postings WHERE stem_id = ? AND document = ?"
 
 
 def _write(
     session: WriteSession,
     old: Mapping[str, Any],
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[tuple[int, str, str, str]],
     before: set[tuple[int, int]],
     postings: Sequence[tuple[int, int, int]],
 ) -> None:
     connection = session.connection()
     for some in _chunks(old):
         connection.execute(delete(table(Document)).where(table(Document).c.record_id.in_(some)))
-    if rows:
-        connection.execute(insert(table(Document)), rows)
+    insert_many(session, Document, rows)
     many(session, _UNPOST, sorted(before))
-    many(session, _POST, sorted(postings))
+    insert_many(session, Posting, sorted(postings))
     more = Counter(stem_id for stem_id, _, _ in postings)
     more.subtract(stem_id for stem_id, _ in before)
     everything = _stem_ids(session, ())[""]
     more[everything] += len(rows) - len(old)
-    many(session, _COUNT, [(count, stem_id) for stem_id, count in sorted(more.items()) if count])
+    counts = [(count, stem_id) for stem_id, count in sorted(more.items()) if count]
+    many(session, _COUNT, counts, at_once=_COUNT_ALL)
 
 
 def clear(session: WriteSession) -> None:
     """Empties the index."""
     for kind in (Posting, Form, Stem, Document):
         session.execute(delete(table(kind)))
+    session.info.pop(_Known, None)
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -221,10 +256,10 @@ class Noun:
     ids: Callable[[ReadSession], Iterator[list[str]]]
     words: Callable[[ReadSession, Sequence[str]], Mapping[str, Words]]
 
-    def keep(self, session: WriteSession, ids: Sequence[str], gone: Iterable[str] = ()) -> None:
-        """Makes some records found by the words that they have now."""
+    def keep(self, session: WriteSession, ids: Sequence[str], *, new: bool = False) -> None:
+        """Makes some records found by the words that they have now; `new` ones are not in the index yet."""
         words = self.words(session, ids)
-        put(session, self.kind, words, {*ids, *gone} - words.keys())
+        put(session, self.kind, words, {*ids} - words.keys(), new=new)
 
     def rebuild(self, session: WriteSession) -> Iterator[int]:
         """Adds all records to an index that was cleared. Yields how many are done."""

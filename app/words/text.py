@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from snowballstemmer.english_stemmer import EnglishStemmer
-from snowballstemmer.russian_stemmer import RussianStemmer
+from Stemmer import Stemmer
 from text_unidecode import unidecode
 
 _RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -68,6 +67,14 @@ def _digits(number: str) -> str:
     return "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in number.replace(",", "."))
 
 
+def forms(text: str) -> list[str]:
+    """The words of a text as `tokens` has them, without their places."""
+    found: list[str] = []
+    for piece in PIECES.findall(text):
+        found += (word.form for word in words_of(piece))
+    return found
+
+
 def fold(word: str) -> str:
     """Without case, accents, apostrophes and the English possessive."""
     plain = unicodedata.normalize("NFKD", word.casefold())
@@ -121,14 +128,10 @@ def stem_of(piece: str) -> str:
     return stem(words[0].form) if len(words) == 1 else ""
 
 
-# By name: `snowballstemmer.stemmer` would take another implementation where one happens to be installed.
-_STEMMERS = {"english": EnglishStemmer, "russian": RussianStemmer}
-
-
 def _stemmed(language: str, form: str) -> str:
     stemmer: Any = getattr(_own, language, None)
     if stemmer is None:
-        stemmer = _STEMMERS[language]()
+        stemmer = Stemmer(language, 0)  # what it would keep, `stem` keeps
         setattr(_own, language, stemmer)
     stemmed: str = stemmer.stemWord(form)
     return stemmed or form
