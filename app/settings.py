@@ -1,5 +1,6 @@
 """The settings, read once. No other module reads the environment."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -62,3 +63,8 @@ class Settings(BaseSettings):
         """The SQLite file, or None when the base is on PostgreSQL."""
         scheme, _, path = self.database_url.partition(":///")
         return Path(path) if scheme.startswith("sqlite") else None
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a program that is started, with what it needs to know besides."""
+    return {**os.environ, **more}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Command, in_this_process
 from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
 from tests.postgres import running_postgres
@@ -71,3 +72,9 @@ def furnished(seeded: Newsroom) -> Newsroom:
 def root() -> Path:
     """The project's directory."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command on a base in this process."""
+    return in_this_process(monkeypatch, capsys)

@@ -28,6 +28,9 @@ try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is 
 except ImportError:
     sqlite = sqlite3
 
+SQLITE: Any = sqlite
+"""The driver for SQLite files, of which there are two."""
+
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -260,10 +263,16 @@ def secret_of(settings: Settings) -> bytes:
     """
     if settings.secret:
         return settings.secret.encode()
-    base = settings.sqlite_file
-    if base is None:
+    kept = secret_file(settings)
+    if kept is None:
         raise ValueError("RECORD_SECRET must be set: at least 32 random characters")
-    return _kept_secret(base.with_name(base.name + ".secret"))
+    return _kept_secret(kept)
+
+
+def secret_file(settings: Settings) -> Path | None:
+    """Where SQLite's secret is kept if the settings have none."""
+    base = settings.sqlite_file
+    return base and base.with_name(base.name + ".secret")
 
 
 def _kept_secret(path: Path) -> bytes:
