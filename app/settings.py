@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     public_reading: Annotated[
         bool, Field(description="Whether reading needs no key. If off, every read needs one.")
     ] = True
+    public_metrics: Annotated[
+        bool, Field(description="Whether `/metrics` needs no key. If off, it takes one of any role.")
+    ] = False
     four_eyes: Annotated[
         bool,
         Field(description="Whether a verdict waits for an editor other than the one who proposed it."),

@@ -68,6 +68,13 @@ class Database:
         self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, prompt=True)
 
     @property
+    def pools(self) -> dict[str, Engine]:
+        """The pools of connections, by what they are for."""
+        if self.sqlite:
+            return {"read": self.reader, "write": self.writer}
+        return {"read and write": self.reader, "read at once": self._prompt}
+
+    @property
     def missing(self) -> bool:
         """Whether this is a SQLite file that is not there."""
         return self.sqlite and not Path(str(self.url.database)).exists()
