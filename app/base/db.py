@@ -227,6 +227,7 @@ def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
         pool_pre_ping=not prompt,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
+            "client_encoding": "utf8",  # whatever the database or the environment say
             "application_name": "on-the-record",
             "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC{reads_only}",
             "autocommit": prompt,

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from app.base import schema
 from app.base.db import Database, secret_file
 from app.operations import backup as backups
 from app.operations.checks import faults
+from app.operations.doctor import examine
 from app.settings import Settings
 
 operations = typer.Typer()
@@ -52,6 +54,22 @@ def restore(
         if fault := schema.staleness(db):
             typer.echo(fault, err=True)
         _remind(settings)
+
+
+@operations.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Examines the base and what is around it. Exit status 1 if there is a fault."""
+    found = []
+    for finding in examine(Settings()):
+        found.append(finding)
+        if not as_json:
+            typer.echo(f"{finding.state:<7}  {finding.check:<11}  {finding.detail}")
+    if as_json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    if any(finding.state == "fault" for finding in found):
+        raise typer.Exit(1)
 
 
 def _remind(settings: Settings) -> None:
