@@ -1,17 +1,20 @@
 """The command line, run for tests, and what someone with the database's own tools can do behind its back."""
 
+import hashlib
 import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import inspect
 
 from app.base import schema
-from app.base.db import engine_url
+from app.base.db import Database, engine_url
 from app.cli import main
 from tests.newsroom import SECRET
 from tests.served import environment
@@ -77,3 +80,25 @@ def tamper(url: str, *statements: str) -> None:
         session.execute("SET session_replication_role = replica")  # no foreign keys
         for statement in statements:
             assert session.execute(statement.encode()).rowcount, statement
+
+
+def digests(url: str) -> dict[str, str]:
+    """The digest of each table's rows, in the order of their text."""
+    db = Database(url)
+    found = {}
+    with db.read() as session:
+        connection = session.connection()
+        for name in inspect(connection).get_table_names():
+            rows = sorted(repr(tuple(row)) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"'))
+            found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    db.dispose()
+    return found
+
+
+def write_one(url: str, command: Command, directory: Path) -> None:
+    """Adds an entity, by way of files in a directory."""
+    (directory / "entities.ndjson").write_text('{"slug": "later", "name": "Later", "kind": "person"}\n')
+    (directory / "sources.ndjson").write_text("")
+    (directory / "claims.ndjson").write_text("")
+    done = command(url, "seed", str(directory))
+    assert done.code == 0, done

@@ -14,7 +14,7 @@ import pytest
 from tests.commands import Command, in_this_process
 from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
-from tests.postgres import running_postgres
+from tests.postgres import has_clients, installations, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +78,11 @@ def root() -> Path:
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command on a base in this process."""
     return in_this_process(monkeypatch, capsys)
+
+
+@pytest.fixture
+def client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no PostgreSQL is installed, the programs that come with the tests' server are on PATH."""
+    found = installations()
+    if not any(each.source == "local" and has_clients(each) for each in found):
+        monkeypatch.setenv("PATH", str(found[0].bin), prepend=":")

@@ -1,6 +1,5 @@
 """Backups, made while others write and put back whole, on both databases; and those that must be refused."""
 
-import hashlib
 import re
 import shutil
 import threading
@@ -9,43 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
 
 from app.base.db import Database, engine_url
 from app.changes.store import GENESIS
 from app.operations import clients
-from tests.commands import Command, run, tamper
+from tests.commands import Command, digests, run, tamper, write_one
 from tests.newsroom import SECRET, Bases, PostgresBases, SqliteBases, ok
-from tests.postgres import Installation, installations, serve
+from tests.postgres import has_clients, installations, serve
 from tests.served import APP, Served, environment, served
 
 SAID = re.compile(r"(\d+) changes, up to ([0-9a-f]{64}), are in ")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _client_programs() -> Iterator[None]:
-    """Where no PostgreSQL is installed, the programs that come with the tests' server are on PATH."""
-    with pytest.MonkeyPatch.context() as patch:
-        if not any(found.source == "local" and has_clients(found) for found in installations()):
-            patch.setenv("PATH", str(installations()[0].bin), prepend=":")
-        yield
-
-
-def has_clients(found: Installation) -> bool:
-    return all((found.bin / name).exists() for name in clients.NAMES)
-
-
-def digests(url: str) -> dict[str, str]:
-    """The digest of each table's rows, in the order of their text."""
-    db = Database(url)
-    found = {}
-    with db.read() as session:
-        connection = session.connection()
-        for name in inspect(connection).get_table_names():
-            rows = sorted(repr(tuple(row)) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"'))
-            found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    db.dispose()
-    return found
+pytestmark = pytest.mark.usefixtures("client_programs")
 
 
 def hashes(url: str) -> dict[int, str]:
@@ -136,14 +111,6 @@ def test_every_table_comes_back_as_it_was(bases: Bases, command: Command, tmp_pa
         write_one(other, command, tmp_path)
         assert command(other, "verify").code == 0
         assert [each.name for each in tmp_path.iterdir() if ".backup." in each.name] == []
-
-
-def write_one(url: str, command: Command, directory: Path) -> None:
-    (directory / "entities.ndjson").write_text('{"slug": "later", "name": "Later", "kind": "person"}\n')
-    (directory / "sources.ndjson").write_text("")
-    (directory / "claims.ndjson").write_text("")
-    done = command(url, "seed", str(directory))
-    assert done.code == 0, done
 
 
 def test_a_base_that_is_not_empty_is_replaced_only_if_told(
