@@ -247,6 +247,17 @@ def test_no_base_is_no_backup(bases: Bases, command: Command, tmp_path: Path) ->
         assert "no base to back up" in refused.last_line
 
 
+@pytest.mark.parametrize("words", ["backup", "restore"])
+def test_the_base_itself_is_no_backup(sqlite_bases: SqliteBases, command: Command, words: str) -> None:
+    """A server would go on writing into the file that it was, which has no name any more."""
+    with sqlite_bases.fresh(seeded=True) as url:
+        file = Path(str(engine_url(url).database))
+        number = file.stat().st_ino
+        refused = command(url, words, str(file), "--force")
+        assert (refused.code, "is the base itself" in refused.last_line) == (1, True)
+        assert file.stat().st_ino == number
+
+
 def test_a_base_that_is_served_is_not_swapped(
     sqlite_bases: SqliteBases, command: Command, tmp_path: Path
 ) -> None:

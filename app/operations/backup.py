@@ -36,6 +36,7 @@ def backup(db: Database, file: Path, *, force: bool = False) -> Head:
     """
     if schema.current(db) is None:
         raise ValueError("There is no base to back up: its schema is at no revision.")
+    _refuse_the_base_itself(db, file)
     if file.exists() and not force:
         raise ValueError(f"{file} is there already: --force replaces it")
     with _replacing(file) as unfinished:
@@ -49,6 +50,7 @@ def restore(
     ValueError if the backup is of another database or not sound (`faults` looks at its records, where it can
     be asked before it is put in place), or if the base is not empty and not to be replaced.
     """
+    _refuse_the_base_itself(db, file)
     held, needed = _kind(file), "SQLite" if db.sqlite else "PostgreSQL"
     if held != needed:
         advice = "; `export` and `import` go from one database to the other" if held else ""
@@ -73,6 +75,11 @@ def is_empty(db: Database) -> bool:
             return not tables or ("changes" in tables and _last(session)[0] == 0)
     except DBAPIError:  # what cannot be read may be worth something to somebody
         return False
+
+
+def _refuse_the_base_itself(db: Database, file: Path) -> None:
+    if db.sqlite and not db.missing and file.exists() and file.samefile(str(db.url.database)):
+        raise ValueError(f"{file} is the base itself, not a backup")
 
 
 def _last(session: ReadSession) -> Head:
