@@ -18,7 +18,7 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve test check bench lock clean
+.PHONY: help serve test check bench lock audit sbom image clean
 
 help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
@@ -48,6 +48,19 @@ lock: $(RUN) ## Resolve the lock files anew (ARGS=--upgrade raises versions)
 		--output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) $(ARGS) --constraint requirements-dev.lock --group bench \
 		--output-file requirements-bench.lock pyproject.toml
+
+# --strict: a package that the service does not know, or cannot be asked about, is not a package without faults.
+audit: $(VENV)/.dev ## Look every locked package up in a database of vulnerabilities (needs the internet)
+	@$(RUN) -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
+		--requirement requirements.lock $(ARGS) || { echo 'NOT audited, or found wanting: see above' >&2; exit 1; }
+
+sbom: $(VENV)/.dev ## Write build/sbom.cdx.json, the bill of materials (CycloneDX)
+	@mkdir -p build
+	@$(RUN) -m tests.sbom requirements.lock build/sbom.cdx.json
+
+image: ## Build the container image with docker or podman
+	@engine=$$(command -v docker || command -v podman) || { echo 'Neither docker nor podman is here' >&2; exit 1; }; \
+	"$$engine" build --tag on-the-record $(ARGS) .
 
 clean: ## Remove the environment and the caches, not the database
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,28 +28,25 @@ from app.base.db import Database, WriteSession, secret_of
 from app.base.errors import Problem, Unavailable
 from app.base.problems import checked
 from app.changes.store import By, head
-from app.changes.walk import verify as verify_ledger
 from app.claims import upkeep
-from app.claims.quotes import verify as verify_quotes
 from app.entities.model import EntityKind
 from app.exchange.dump import FIRST, export, restore
 from app.exchange.lines import of_file
 from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
-from app.figures.store import verify as verify_figures
 from app.main import create_app
+from app.operations.checks import CHECKS as CHECKS
+from app.operations.checks import faults
+from app.operations.commands import operations
 from app.reviews.evidence import archive_text
 from app.search.store import NOUNS, is_empty
-from app.search.store import verify as verify_index
 from app.settings import Settings
 from app.sources import store as sources
 from app.sources.model import SnapshotIn
-from app.sources.store import verify as verify_texts
 from app.words import index
 
 SEED = schema.ROOT / "seed"
-CHECKS = (verify_ledger, verify_texts, verify_quotes, verify_figures, upkeep.verify, verify_index)
 MAX_EXPORTED = 256 * 1024 * 1024
 """Bytes in a line of an export, which may have a source's whole text."""
 
@@ -61,6 +58,7 @@ cli = typer.Typer(
 )
 key = typer.Typer(help="API keys.", no_args_is_help=True)
 source = typer.Typer(help="Published documents.", no_args_is_help=True)
+cli.add_typer(operations)
 cli.add_typer(key, name="key")
 cli.add_typer(source, name="source")
 
@@ -353,12 +351,11 @@ def archive_source(
 def verify() -> None:
     """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
     with _base() as (_, db), db.read() as session:
-        faults = 0
-        for check in CHECKS:
-            for fault in check(session):
-                faults += 1
-                typer.echo(fault)
+        found = 0
+        for fault in faults(session):
+            found += 1
+            typer.echo(fault)
         seq, digest = head(session)
-    if faults:
-        sys.exit(f"{faults} faults in {seq} changes")
+    if found:
+        sys.exit(f"{found} faults in {seq} changes")
     typer.echo(f"{seq} changes, unbroken up to {digest}")

@@ -32,6 +32,8 @@ from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
+from app.operations.metrics import measure
+from app.operations.routes import router as measures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
 from app.search.routes import router as search
@@ -39,6 +41,8 @@ from app.settings import Settings
 from app.sources.routes import router as sources
 
 log = logging.getLogger("on-the-record")
+
+VERSION = "0.1.0"
 
 ROUTERS: Sequence[APIRouter] = (
     claims,
@@ -54,6 +58,7 @@ ROUTERS: Sequence[APIRouter] = (
     files,
     changes,
     keys,
+    measures,
 )
 
 ABOUT = """Who said what, where it is printed, and whether it holds.
@@ -77,12 +82,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPIOffline(
         title="On the Record",
-        version="0.1.0",
+        version=VERSION,
         description=ABOUT,
         redoc_url=None,
         redirect_slashes=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        telemetry={"auto_configure": True, "exclude": _is_of_operations},
         swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
     )
     app.state.house = house
@@ -112,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.add_middleware(Compress)
+    measure(app, VERSION)
     return app
 
 
@@ -122,6 +129,11 @@ class Compress(CompressMiddleware):
         """The answer as the client takes it."""
         within = self.app if scope.get("path") in FEEDS else super().__call__
         await within(scope, receive, send)
+
+
+def _is_of_operations(scope: Scope) -> bool:
+    """Whether a request is of those that come every few seconds and say nothing in a trace."""
+    return scope.get("path") in {"/healthz", "/readyz", "/metrics"}
 
 
 def _refuse_stale_schema(db: Database) -> None:

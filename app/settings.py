@@ -1,5 +1,6 @@
 """The settings, read once. No other module reads the environment."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,9 @@ class Settings(BaseSettings):
     public_reading: Annotated[
         bool, Field(description="Whether reading needs no key. If off, every read needs one.")
     ] = True
+    public_metrics: Annotated[
+        bool, Field(description="Whether `/metrics` needs no key. If off, it takes one of any role.")
+    ] = False
     four_eyes: Annotated[
         bool,
         Field(description="Whether a verdict waits for an editor other than the one who proposed it."),
@@ -62,3 +66,8 @@ class Settings(BaseSettings):
         """The SQLite file, or None when the base is on PostgreSQL."""
         scheme, _, path = self.database_url.partition(":///")
         return Path(path) if scheme.startswith("sqlite") else None
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a program that is started, with what it needs to know besides."""
+    return {**os.environ, **more}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Command, in_this_process
 from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
-from tests.postgres import running_postgres
+from tests.postgres import has_clients, installations, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +72,17 @@ def furnished(seeded: Newsroom) -> Newsroom:
 def root() -> Path:
     """The project's directory."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command on a base in this process."""
+    return in_this_process(monkeypatch, capsys)
+
+
+@pytest.fixture
+def client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no PostgreSQL is installed, the programs that come with the tests' server are on PATH."""
+    found = installations()
+    if not any(each.source == "local" and has_clients(each) for each in found):
+        monkeypatch.setenv("PATH", str(found[0].bin), prepend=":")

@@ -30,9 +30,9 @@ from app.base import schema
 from app.base.db import Database
 from app.base.errors import Unavailable
 from app.changes.store import By
-from app.cli import CHECKS as CHECKS
 from app.exchange.records import bring_in
 from app.main import create_app
+from app.operations.checks import CHECKS as CHECKS
 from app.settings import Settings
 
 SECRET = "a secret for tests, of more than 32 characters"

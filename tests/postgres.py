@@ -174,6 +174,11 @@ def serve(installation: Installation) -> Iterator[Server]:
         shutil.rmtree(base, ignore_errors=True)
 
 
+def has_clients(found: Installation) -> bool:
+    """Whether an installation has the programs that make backups."""
+    return all((found.bin / name).exists() for name in ("pg_dump", "pg_restore", "psql"))
+
+
 # Finding
 
 

@@ -4,77 +4,25 @@
 a process of its own would add nothing.
 """
 
-import os
 import re
 import shlex
 import signal
 import socket
-import sqlite3
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from app.base import schema
 from app.base.db import Database, engine_url
 from app.changes.store import document, entries, entry_hash
-from app.cli import main
+from tests.commands import Command, run, tamper
 from tests.newsroom import SECRET, Bases, Json, Newsroom, PostgresBases, SqliteBases, ok
 from tests.served import APP, Served, environment, served
 
 NO_SERVER = "serve --host 192.0.2.1"
 """Cannot listen at that address (RFC 5737), so that it ends even where it should have been refused before."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last_line(self) -> str:
-        """What is said, which is one line."""
-        [line] = self.err.strip().splitlines()
-        return line
-
-
-def run(arguments: Sequence[str], env: dict[str, str]) -> Done:
-    """Runs a command in a process of its own."""
-    done = subprocess.run(
-        arguments, cwd=schema.ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command on a base in this process."""
-
-    def run_here(url: str, *arguments: str, **settings: str) -> Done:
-        wanted = environment(url, **{"RECORD_SECRET": SECRET, **settings})
-        monkeypatch.setattr(sys, "argv", ["app", *arguments])
-        monkeypatch.setattr(os, "environ", {name: value for name, value in wanted.items() if value})
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        said = capsys.readouterr()
-        failed = code if isinstance(code, str) else ""
-        return Done(1 if failed else int(str(code or 0)), said.out, said.err + failed)
-
-    return run_here
 
 
 # --- real processes ----------------------------------------------------------------------------
@@ -390,23 +338,6 @@ def test_refuses_texts_that_cannot_be(room: Newsroom, command: Command, tmp_path
 
 
 # --- verify ------------------------------------------------------------------------------------
-
-
-def tamper(url: str, *statements: str) -> None:
-    """Does what someone with the database's own tools can do."""
-    parsed = engine_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        connection = sqlite3.connect(str(parsed.database))
-        for statement in statements:
-            assert connection.execute(statement).rowcount, statement
-        connection.commit()
-        connection.close()
-        return
-    address = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(address) as session:
-        session.execute("SET session_replication_role = replica")  # no foreign keys
-        for statement in statements:
-            assert session.execute(statement.encode()).rowcount, statement
 
 
 ONE = "(SELECT min(id) FROM claims)"

@@ -111,6 +111,7 @@ LAYOUT = (
     ("exchange", "shapes lines names importer records dump routes formats parquet flat render feeds"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
+    ("operations", "metrics routes checks clients backup servers doctor commands"),
     ("main", ""),
     ("cli", ""),
     ("__main__", ""),

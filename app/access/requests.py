@@ -342,10 +342,13 @@ C = TypeVar("C", bound="Read | Write")
 
 
 class May(Generic[C]):
-    """The gate that lets a request in by its role, and the dependency that gives it its transaction."""
+    """The gate that lets a request in by its role, and the dependency that gives it its transaction. `public`
+    is the setting by which a reader needs no key.
+    """
 
-    def __init__(self, role: Role, call: type[C]) -> None:
+    def __init__(self, role: Role, call: type[C], public: str = "public_reading") -> None:
         self.role = role
+        self.public = public
         self.needs = role.name
         self.call = call
 
@@ -356,7 +359,7 @@ class May(Generic[C]):
         by, role = ANONYMOUS, None
         if token is not None:
             by, role = await run_in_threadpool(recognise, house.db, house.secret, token)
-        elif self.role > Role.reader or not house.settings.public_reading:
+        elif self.role > Role.reader or not getattr(house.settings, self.public):
             raise Unauthorized("Send a key: Authorization: Bearer otr_…")
         if role is not None and role < self.role:
             raise Forbidden(
@@ -384,6 +387,7 @@ def _token(request: Request) -> str | None:
 
 
 Reading = Annotated[Read, Depends(May(Role.reader, Read))]
+Measuring = Annotated[Read, Depends(May(Role.reader, Read, "public_metrics"))]
 Reporting = Annotated[Write, Depends(May(Role.reporter, Write))]
 Importing = Annotated[Upload, Depends(May(Role.reporter, Upload))]
 Checking = Annotated[Write, Depends(May(Role.checker, Write))]

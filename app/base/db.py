@@ -28,6 +28,9 @@ try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is 
 except ImportError:
     sqlite = sqlite3
 
+SQLITE: Any = sqlite
+"""The driver for SQLite files, of which there are two."""
+
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -64,6 +67,13 @@ class Database:
         self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
         self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, prompt=True)
+
+    @property
+    def pools(self) -> dict[str, Engine]:
+        """The pools of connections, by what they are for."""
+        if self.sqlite:
+            return {"read": self.reader, "write": self.writer}
+        return {"read and write": self.reader, "read at once": self._prompt}
 
     @property
     def missing(self) -> bool:
@@ -254,6 +264,7 @@ def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
         pool_pre_ping=not prompt,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
+            "client_encoding": "utf8",  # whatever the database or the environment say
             "application_name": "on-the-record",
             "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC{reads_only}",
             "autocommit": prompt,
@@ -297,10 +308,16 @@ def secret_of(settings: Settings) -> bytes:
     """
     if settings.secret:
         return settings.secret.encode()
-    base = settings.sqlite_file
-    if base is None:
+    kept = secret_file(settings)
+    if kept is None:
         raise ValueError("RECORD_SECRET must be set: at least 32 random characters")
-    return _kept_secret(base.with_name(base.name + ".secret"))
+    return _kept_secret(kept)
+
+
+def secret_file(settings: Settings) -> Path | None:
+    """Where SQLite's secret is kept if the settings have none."""
+    base = settings.sqlite_file
+    return base and base.with_name(base.name + ".secret")
 
 
 def _kept_secret(path: Path) -> bytes:

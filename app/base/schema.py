@@ -40,7 +40,16 @@ def _move(there: Callable[[Config, str], None], url: str, revision: str) -> None
 
 def newest() -> str | None:
     """The revision that this code is written for."""
-    return ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+    return _scripts().get_current_head()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(ROOT / "migrations"))
+
+
+def is_known(revision: str) -> bool:
+    """Whether a revision is this code's newest or one before it."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
 
 
 def current(db: Database) -> str | None:

@@ -1,0 +1,1 @@
+"""Running a base: its backups, its health, its measures."""

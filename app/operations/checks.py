@@ -1,0 +1,26 @@
+"""What `verify` looks at: the ledger, and everything that follows from it."""
+
+from collections.abc import Callable, Iterator
+
+from app.base.db import ReadSession
+from app.changes.walk import verify as verify_ledger
+from app.claims.quotes import verify as verify_quotes
+from app.claims.upkeep import verify as verify_derived
+from app.figures.store import verify as verify_figures
+from app.search.store import verify as verify_index
+from app.sources.store import verify as verify_texts
+
+CHECKS: tuple[Callable[[ReadSession], Iterator[str]], ...] = (
+    verify_ledger,
+    verify_texts,
+    verify_quotes,
+    verify_figures,
+    verify_derived,
+    verify_index,
+)
+
+
+def faults(session: ReadSession) -> Iterator[str]:
+    """Every fault in the base's records, one line each."""
+    for check in CHECKS:
+        yield from check(session)

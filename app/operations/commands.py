@@ -1,0 +1,77 @@
+"""The commands of whoever runs a base: they work on one whose schema is older, too."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from app.base import schema
+from app.base.db import Database, secret_file
+from app.operations import backup as backups
+from app.operations.checks import faults
+from app.operations.doctor import examine
+from app.settings import Settings
+
+operations = typer.Typer()
+
+FORCE = typer.Option("--force", help="Replace what is there.")
+
+
+@contextmanager
+def _base() -> Iterator[tuple[Settings, Database]]:
+    settings = Settings()
+    db = Database(settings.database_url, pool_size=2)
+    try:
+        yield settings, db
+    finally:
+        db.dispose()
+
+
+@operations.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    force: Annotated[bool, FORCE] = False,
+) -> None:
+    """Writes the whole base into one file, while it is served and written to."""
+    with _base() as (settings, db):
+        seq, digest = backups.backup(db, file, force=force)
+        typer.echo(f"{seq} changes, up to {digest}, are in {file}")
+        _remind(settings)
+
+
+@operations.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup.")],
+    force: Annotated[bool, FORCE] = False,
+) -> None:
+    """Puts a backup in the place of the base: all of it, or nothing if anything is wrong with it."""
+    with _base() as (settings, db):
+        seq, digest = backups.restore(db, file, faults, force=force)
+        typer.echo(f"{seq} changes, up to {digest}, are in the base")
+        if fault := schema.staleness(db):
+            typer.echo(fault, err=True)
+        _remind(settings)
+
+
+@operations.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Examines the base and what is around it. Exit status 1 if there is a fault."""
+    found = []
+    for finding in examine(Settings()):
+        found.append(finding)
+        if not as_json:
+            typer.echo(f"{finding.state:<7}  {finding.check:<11}  {finding.detail}")
+    if as_json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    if any(finding.state == "fault" for finding in found):
+        raise typer.Exit(1)
+
+
+def _remind(settings: Settings) -> None:
+    kept = "RECORD_SECRET" if settings.secret else secret_file(settings) or "RECORD_SECRET"
+    typer.echo(f"API keys count only under the secret, which is in no backup: keep {kept} too", err=True)

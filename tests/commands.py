@@ -1,0 +1,104 @@
+"""The command line, run for tests, and what someone with the database's own tools can do behind its back."""
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import inspect
+
+from app.base import schema
+from app.base.db import Database, engine_url
+from app.cli import main
+from tests.newsroom import SECRET
+from tests.served import environment
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        """What is said, which is one line."""
+        [line] = self.err.strip().splitlines()
+        return line
+
+
+def run(arguments: Sequence[str], env: dict[str, str]) -> Done:
+    """Runs a command in a process of its own."""
+    done = subprocess.run(
+        arguments, cwd=schema.ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+Command = Callable[..., Done]
+
+
+def in_this_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """What runs a command on a base in this process."""
+
+    def run_here(url: str, *arguments: str, **settings: str) -> Done:
+        wanted = environment(url, **{"RECORD_SECRET": SECRET, **settings})
+        monkeypatch.setattr(sys, "argv", ["app", *arguments])
+        monkeypatch.setattr(os, "environ", {name: value for name, value in wanted.items() if value})
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        failed = code if isinstance(code, str) else ""
+        return Done(1 if failed else int(str(code or 0)), said.out, said.err + failed)
+
+    return run_here
+
+
+def tamper(url: str, *statements: str) -> None:
+    """Does what someone with the database's own tools can do."""
+    parsed = engine_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        connection = sqlite3.connect(str(parsed.database))
+        for statement in statements:
+            assert connection.execute(statement).rowcount, statement
+        connection.commit()
+        connection.close()
+        return
+    address = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as session:
+        session.execute("SET session_replication_role = replica")  # no foreign keys
+        for statement in statements:
+            assert session.execute(statement.encode()).rowcount, statement
+
+
+def digests(url: str) -> dict[str, str]:
+    """The digest of each table's rows, in the order of their text."""
+    db = Database(url)
+    found = {}
+    with db.read() as session:
+        connection = session.connection()
+        for name in inspect(connection).get_table_names():
+            rows = sorted(repr(tuple(row)) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"'))
+            found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    db.dispose()
+    return found
+
+
+def write_one(url: str, command: Command, directory: Path) -> None:
+    """Adds an entity, by way of files in a directory."""
+    (directory / "entities.ndjson").write_text('{"slug": "later", "name": "Later", "kind": "person"}\n')
+    (directory / "sources.ndjson").write_text("")
+    (directory / "claims.ndjson").write_text("")
+    done = command(url, "seed", str(directory))
+    assert done.code == 0, done

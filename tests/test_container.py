@@ -1,0 +1,190 @@
+"""The container image and the stack: built and run where there is an engine; and in any case carried out step
+by step, from a fresh directory and an environment of its own, on a real PostgreSQL.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from app.base import schema
+from tests.container import Image, compose, in_order, instructions, sent
+
+GIVEN = {"POSTGRES_PASSWORD": secrets.token_hex(24), "RECORD_SECRET": secrets.token_hex(32)}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def on_loopback(command: Sequence[str], port: int) -> list[str]:
+    """A command that listens or asks, at a port that is free here."""
+    return [re.sub(r"\b8000\b", str(port), word.replace("0.0.0.0", "127.0.0.1")) for word in command]
+
+
+@contextmanager
+def image() -> Iterator[Image]:
+    """The image, in a directory that its user can enter."""
+    root = Path(tempfile.mkdtemp(prefix="record-image-"))
+    try:
+        root.chmod(0o755)
+        made = Image(root)
+        made.build()
+        yield made
+    finally:
+        shutil.rmtree(root)
+
+
+@contextmanager
+def running(
+    made: Image, command: Sequence[str], health: Sequence[str], variables: Mapping[str, str], log: Path
+) -> Iterator[httpx.Client]:
+    """A server of the image, once its own health check says so; it must end when it is told to."""
+    port = free_port()
+    process = made.start(on_loopback(command, port), variables, log)
+    try:
+        deadline = time.monotonic() + 60
+        while made.start(on_loopback(health, port), variables, log).wait() != 0:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            yield client
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[Callable[[Mapping[str, str]], str]]:
+    """What stands in for the image of PostgreSQL: makes its user and database, and says where they are."""
+    made: list[Mapping[str, str]] = []
+
+    def make(variables: Mapping[str, str]) -> str:
+        made.append(variables)
+        user, password = (
+            sql.Identifier(variables["POSTGRES_USER"]),
+            sql.Literal(variables["POSTGRES_PASSWORD"]),
+        )
+        name = sql.Identifier(variables["POSTGRES_DB"])
+        do(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(user, password))
+        do(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, user))
+        address = make_url(postgres)
+        return f"@{address.host}:{address.port}/"
+
+    def do(statement: sql.Composed) -> None:
+        with psycopg.connect(postgres.replace("+psycopg", "", 1), autocommit=True) as connection:
+            connection.execute(statement)
+
+    yield make
+    for each in made:
+        do(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(each["POSTGRES_DB"])))
+        do(sql.SQL("DROP ROLE {}").format(sql.Identifier(each["POSTGRES_USER"])))
+
+
+def test_the_image_and_the_stack_run_step_by_step(
+    database: Callable[[Mapping[str, str]], str], tmp_path: Path
+) -> None:
+    with image() as made:
+        with running(made, made.command, made.health, {}, tmp_path / "alone") as client:
+            assert client.get("/readyz").json() == {"status": "ready"}
+            assert client.get("/v1/claims").json() == {"data": [], "next_cursor": None}
+        assert (made.root / "data" / "record.db").stat().st_uid == (made.user or os.geteuid())
+        run_stack(made, database, tmp_path)
+
+
+def run_stack(made: Image, database: Callable[[Mapping[str, str]], str], tmp_path: Path) -> None:
+    services = compose(GIVEN)["services"]
+    there = ""
+    for name in in_order(services):
+        service, log = services[name], tmp_path / name
+        if "image" in service:
+            there = database(service["environment"])
+            continue
+        variables = {key: re.sub(r"@db:5432/", there, value) for key, value in service["environment"].items()}
+        assert service["environment"].items() - variables.items(), "its database is not the stack's"
+        if service["restart"] == "no":
+            assert made.start(service["command"], variables, log).wait() == 0, log.read_text()
+            continue
+        health = service["healthcheck"]["test"]
+        assert health == ["CMD", *made.health], "the image and the stack ask the same"
+        with running(made, service["command"], health[1:], variables, log) as client:
+            assert client.get("/readyz").json() == {"status": "ready"}
+            assert client.get("/v1/claims").json() == {"data": [], "next_cursor": None}
+
+
+def test_what_is_sent_to_the_build_is_what_it_copies() -> None:
+    said = [*instructions((schema.ROOT / "Dockerfile").read_text())]
+    copied = {
+        path for name, rest in said if name == "COPY" and "--from" not in rest for path in rest.split()[:-1]
+    }
+    assert {path.name for path in schema.ROOT.iterdir() if sent(path.name)} == copied
+    assert not sent(".env")
+    assert not sent("record.db")
+    assert not sent("tests")
+
+
+def test_the_stack_asks_for_what_the_example_tells_of() -> None:
+    example = set(re.findall(r"^#?([A-Z_]+)=", (schema.ROOT / ".env.example").read_text(), re.MULTILINE))
+    asked = set(re.findall(r"\$\{(\w+)", (schema.ROOT / "docker-compose.yml").read_text()))
+    assert asked == example
+    with pytest.raises(KeyError):
+        compose({})
+
+
+# --- with an engine ----------------------------------------------------------------------------
+
+
+def engine() -> list[str]:
+    """The container engine that is running here; the test is skipped if there is none."""
+    reasons = []
+    for name in ("docker", "podman"):
+        if shutil.which(name) is None:
+            reasons.append(f"{name} is not installed")
+            continue
+        done = subprocess.run([name, "info"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return [name]
+        reasons.append(f"{name}: {(done.stderr.strip().splitlines() or ['does not answer'])[-1]}")
+    pytest.skip("; ".join(reasons))
+
+
+def call(*command: str, **variables: str) -> str:
+    done = subprocess.run(
+        command, cwd=schema.ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_an_engine_builds_the_image_and_runs_the_stack() -> None:
+    run = engine()
+    call(*run, "build", "--tag", "on-the-record:test", ".")
+    if subprocess.run([*run, "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"the image was built, but {run[0]} has no compose")
+    port = str(free_port())
+    stack: list[Any] = [*run, "compose", "--project-name", f"record-test-{port}"]
+    try:
+        call(*stack, "up", "--build", "--detach", "--wait", PUBLISH_PORT=port, **GIVEN)
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+        assert answer.json() == {"status": "ready"}
+    finally:
+        call(*stack, "down", "--volumes", PUBLISH_PORT=port, **GIVEN)
