@@ -109,9 +109,10 @@ grew by, as the ratio.
 - *afternoon* is the ordinary FastAPI and SQLModel application on the same data (`bench/rivals.py`).
 - *Datasette* searches an FTS5 table of the same texts, unranked and without a total.
 - *plain SQL in a loop* makes, reads and checks nothing: rows made beforehand go in, rows come out.
-- A Parquet feed is made by a process of its own, whose processor time is not counted here: of it, the ratio
-  by waiting is the one that tells. The loop of an import writes the very rows that the import wrote, into all
-  tables, what is derived too; the import's own figure has the start of the command in it.
+- The loop beside a feed reads all that is in it; the one beside the command reads the ledger, the snapshots
+  and the keys. A Parquet feed is made of the NDJSON, which is at hand from the line before, by a process of
+  its own, whose processor time is counted, its start too. The loop of an import writes the very rows that the
+  import wrote, into all tables, what is derived too. Both commands' starts are counted.
 """
 
 COLUMNS = ("work", "database", "claims", "this service", "beside", "the other", "ratio", "by waiting",

@@ -107,6 +107,12 @@ class Served:
         """Seconds of processor time so far."""
         return cpu_of(self.process)
 
+    @property
+    def cpu_in_all(self) -> float:
+        """The same with the processes that it started and that have ended."""
+        spent = self.process.cpu_times()
+        return float(self.cpu + spent.children_user + spent.children_system)
+
 
 class NotThereError(Exception):
     """What was to be measured does not exist, or not yet."""

@@ -108,7 +108,7 @@ LAYOUT = (
     ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
-    ("exchange", "shapes lines names importer records dump routes formats parquet flat render feeds"),
+    ("exchange", "shapes lines names importer records dump routes formats parquet columns flat render feeds"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor commands"),

@@ -33,7 +33,6 @@ from app.sources.store import brief_source, brief_source_columns, join_publisher
 
 MARK = "\x1f"
 _MARKED = re.compile(r'"\\u001f":"([^"]+)"')
-_REFERRED = re.compile(f"{MARK}([^{MARK}]+){MARK}")
 
 _KEPT = 100_000
 """How many names are kept in memory at most: some 20 MB."""
@@ -46,18 +45,40 @@ def marked(document: Mapping[str, Any]) -> str:
 
 def unmarked(body: str) -> dict[str, Any]:
     """The document that a body was made of by `marked`."""
-    document: dict[str, Any] = orjson.loads(_REFERRED.sub(r'"\\u001f":"\1"', body))
+    return _with_ids_as(r"\u001f", body)
+
+
+def unnamed(body: str) -> dict[str, Any]:
+    """A body as a document in which references have an id alone."""
+    return _with_ids_as("id", body)
+
+
+def _with_ids_as(name: str, body: str) -> dict[str, Any]:
+    ids = body.replace(f"{{{MARK}", f'{{"{name}":"').replace(
+        MARK, '"'
+    )  # a reference comes first in its object
+    document: dict[str, Any] = orjson.loads(ids)
     return document
 
 
 def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]:
     """Bodies with the names in them, as JSON."""
+    known = members(session, referred(bodies), epoch)
+    return _joined([body.split(MARK) for body in bodies], known)
+
+
+def referred(bodies: Iterable[str]) -> set[str]:
+    """What bodies refer to: ids."""
+    return set("".join(bodies).split(MARK)[1::2])
+
+
+def members(session: ReadSession, references: Iterable[str], epoch: str) -> Mapping[str, str]:
+    """What references stand for, among others: by id, the members as JSON."""
     known = names_of(session.connection().engine).at(epoch).members
-    pieces = [body.split(MARK) for body in bodies]
-    missing = {reference for parts in pieces for reference in parts[1::2] if reference not in known}
+    missing = [reference for reference in references if reference not in known]
     if missing:
         known.update(_read(session, missing))
-    return _joined(pieces, known)
+    return known
 
 
 def filled_at_once(db: Database, bodies: Sequence[str], epoch: str) -> list[str] | None:
