@@ -5,22 +5,25 @@ import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from app.access.requests import House, Replay
 from app.access.routes import router as keys
 from app.base import schema
-from app.base.boundary import Boundary
+from app.base.boundary import NOTHING, SECURITY, Boundary
 from app.base.db import Database, secret_of
 from app.base.errors import Problem, Unavailable, tree
 from app.base.http import Route
+from app.base.limits import Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.routes import router as changes
@@ -93,10 +96,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
-    larger = {"/v1/import": settings.max_import_bytes}
-    app.add_middleware(Boundary, max_body_bytes=settings.max_body_bytes, larger=larger)
+    app.add_middleware(Boundary, **_bounds(settings))
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD"],
         allow_headers=["Authorization", "If-None-Match", "If-Range", "Range"],
@@ -105,6 +107,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "Link",
             "X-Request-Id",
             "Retry-After",
+            "RateLimit",
+            "RateLimit-Policy",
             "Accept-Ranges",
             "Content-Range",
             "Record-Count",
@@ -113,6 +117,32 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(Compress)
     return app
+
+
+def _bounds(settings: Settings) -> dict[str, Any]:
+    """What the settings have for the boundary."""
+    return {
+        "limits": Limits(
+            per_address=settings.requests_per_address,
+            per_key=settings.requests_per_key,
+            wrong_keys=settings.wrong_keys,
+            at_once=settings.requests_at_once,
+        ),
+        "max_body_bytes": settings.max_body_bytes,
+        "larger": {"/v1/import": settings.max_import_bytes},
+        "hsts_seconds": settings.hsts_seconds,
+        "log_addresses": settings.log_addresses,
+    }
+
+
+class Cors(CORSMiddleware):
+    """Lets pages of other sites read. What it answers itself, before the boundary, has the same headers."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Whether a page may send what it is about to send."""
+        response = super().preflight_response(request_headers)
+        response.raw_headers += [NOTHING, *SECURITY]
+        return response
 
 
 class Compress(CompressMiddleware):
