@@ -1,5 +1,7 @@
 """The application: the one place that sees every feature."""
 
+import base64
+import hashlib
 import html
 import logging
 import re
@@ -9,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
@@ -59,6 +62,23 @@ ROUTERS: Sequence[APIRouter] = (
     keys,
 )
 
+STATIC = "/static-offline-docs"
+"""Where `FastAPIOffline` has the scripts and styles of the reference."""
+
+EXPOSED = (
+    "ETag",
+    "Link",
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Accept-Ranges",
+    "Content-Range",
+    "Record-Count",
+    "Repr-Digest",
+)
+"""The headers of an answer that pages of other sites may read."""
+
 ABOUT = """Who said what, where it is printed, and whether it holds.
 
 Reading needs no key unless this server says otherwise; writing does: `Authorization: Bearer otr_…`. Every
@@ -69,7 +89,8 @@ may be sent twice, and every error is `application/problem+json` (their kinds: [
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a base. Raises ValueError for settings that cannot be."""
     settings = settings or Settings()
-    house = House(settings, Database(settings.database_url, settings.pool_size), secret_of(settings))
+    db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
+    house = House(settings, db, secret_of(settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -82,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="On the Record",
         version="0.1.0",
         description=ABOUT,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -102,18 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD"],
         allow_headers=["Authorization", "If-None-Match", "If-Range", "Range"],
-        expose_headers=[
-            "ETag",
-            "Link",
-            "X-Request-Id",
-            "Retry-After",
-            "RateLimit",
-            "RateLimit-Policy",
-            "Accept-Ranges",
-            "Content-Range",
-            "Record-Count",
-            "Repr-Digest",
-        ],
+        expose_headers=EXPOSED,
     )
     app.add_middleware(Compress)
     return app
@@ -197,13 +208,45 @@ async def home() -> Response:
     return RedirectResponse("/docs")
 
 
+@operations.get("/docs")
+async def docs(request: Request) -> Response:
+    """The reference, whose scripts and styles are here too."""
+    app: FastAPI = request.app
+    page = get_swagger_ui_html(
+        openapi_url=str(app.openapi_url),
+        title=f"{app.title}: reference",
+        swagger_js_url=f"{STATIC}/swagger-ui-bundle.js",
+        swagger_css_url=f"{STATIC}/swagger-ui.css",
+        swagger_favicon_url=f"{STATIC}/favicon.png",
+        swagger_ui_parameters=app.swagger_ui_parameters,
+    )
+    # It sets styles of single elements, which no hash can name.
+    return _page(bytes(page.body).decode(), styles="'unsafe-inline'")
+
+
 @operations.get("/problems")
 async def problems() -> Response:
     """What each kind of problem means: where a problem's `type` leads."""
     rows = "".join(map(_problem_row, tree(Problem)))
     style = "body{font:16px/1.5 system-ui;max-width:46rem;margin:2rem auto;padding:0 1rem}code{color:#944}"
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>Problems</title><style>{style}</style>"
-    return HTMLResponse(f"{page}<h1>Problems</h1><dl>{rows}</dl></html>")
+    return _page(f"{page}<h1>Problems</h1><dl>{rows}</dl></html>", styles=_hashes("style", page))
+
+
+def _page(page: str, styles: str) -> Response:
+    """A page that may load what is here and run the scripts that are in it, by their hashes; nothing else."""
+    policy = (
+        f"default-src 'none'; script-src 'self' {_hashes('script', page)}; style-src 'self' {styles}; "
+        "img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+def _hashes(tag: str, page: str) -> str:
+    inline = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    digests = (base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in inline)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
 def _problem_row(kind: type[Problem]) -> str:

@@ -78,8 +78,8 @@ def json(columns: Columns, batches: Batches) -> Iterator[bytes]:
     yield b"[]\n" if between == b"[\n" else b"\n]\n"
 
 
-_RISKY = frozenset("=+-@\t\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+_RISKY = frozenset("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes for the beginning of a formula, or skips before one."""
 
 _FLAG = {True: "true", False: "false", None: None}
 
