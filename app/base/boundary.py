@@ -29,6 +29,9 @@ NOTHING: Header = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'n
 """The policy of an answer that has none of its own: it is data, and no page may frame it."""
 
 
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
+
+
 class Boundary:
     """Pure ASGI: gives each request an id, lets it in at its turn, answers HEAD as GET without the body,
     reads no more of a body than `max_body_bytes` (or what `larger` has for its path), and turns what nobody
@@ -138,9 +141,10 @@ class _Passage:
             yield from self.visit.headers
 
     @property
-    def method(self) -> str:
-        """As it was asked."""
-        return "HEAD" if self.head else str(self.scope["method"])
+    def method(self) -> str | None:
+        """As it was asked, if it is one of HTTP: what is written in its place may be anything."""
+        method = "HEAD" if self.head else self.scope["method"]
+        return method if method in _METHODS else None
 
     @property
     def route(self) -> str | None:
