@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     requests_at_once: Annotated[
         int,
         Field(description="Requests of one client that are worked on at once; others of it wait.", ge=1),
-    ] = 8
+    ] = 4
     client_seconds: Annotated[
         int,
         Field(

@@ -3,12 +3,15 @@ request that came from another address.
 """
 
 import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app.base import limits
 from app.base.errors import TooManyRequests
@@ -209,6 +212,28 @@ def test_who_goes_away_while_waiting_takes_no_turn_along(monkeypatch: pytest.Mon
         assert (turns._under_way, turns._waiting) == ({}, {})
 
     asyncio.run(come_and_go())
+
+
+def test_who_keeps_the_server_busy_waits_for_himself(room: Newsroom) -> None:
+    with room.with_settings(requests_at_once=2) as strict, ThreadPoolExecutor(3) as greedy:
+        writer = strict.reporter
+        assert asked(writer, HERE) == [200]
+        with strict.db.write() as session:
+            session.execute(text("SELECT 1"))  # no other writer has its turn now
+            held = [
+                greedy.submit(
+                    writer.post, "/v1/entities", json={"name": name, "kind": "person"}, headers=at(HERE)
+                )
+                for name in ("A", "B")
+            ]
+            time.sleep(1)
+            third = greedy.submit(asked, writer, HERE)
+            assert asked(strict.anyone, HERE) == [200], "another client at the same address"
+            assert asked(strict.anyone, ELSEWHERE) == [200]
+            time.sleep(0.5)
+            assert not third.done()
+        assert [each.result().status_code for each in held] == [201, 201]
+        assert third.result() == [200]
 
 
 # --- who is believed ---------------------------------------------------------------------------
