@@ -26,7 +26,9 @@ from app.base import schema
 from app.base.body import MAX_LINE
 from app.base.db import Database, WriteSession, secret_of
 from app.base.errors import Problem, Unavailable
+from app.base.logs import log_config, printable
 from app.base.problems import checked
+from app.base.protocol import MAX_HEADERS, protocol_of
 from app.changes.store import By, head
 from app.claims import upkeep
 from app.entities.model import EntityKind
@@ -63,6 +65,11 @@ cli.add_typer(key, name="key")
 cli.add_typer(source, name="source")
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Prints a line, in which whatever comes from records or files is inert."""
+    typer.echo(printable(text), err=err)
+
+
 def main() -> None:
     """Runs a command; what is refused is said in a line, with exit status 1."""
     # Rows by the thousand make the collector run in vain, which takes a third of an import's time.
@@ -70,13 +77,13 @@ def main() -> None:
     try:
         cli()
     except Problem as refused:
-        sys.exit(f"{refused.title}: {refused.detail}")
+        sys.exit(printable(f"{refused.title}: {refused.detail}"))
     except ValidationError as fault:
         sys.exit("\n".join(f"RECORD_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()))
     except SettingsError as fault:
         sys.exit(f'{fault}: a list is written as JSON, such as ["https://example.org"]')
     except (ValueError, OSError) as fault:
-        sys.exit(str(fault))
+        sys.exit(printable(str(fault)))
 
 
 @contextmanager
@@ -113,7 +120,13 @@ def serve(
         create_app(settings),
         host=host,
         port=port,
+        http=protocol_of(settings.client_seconds),
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEADERS,
+        forwarded_allow_ips=settings.trusted_proxies,
+        log_config=log_config(settings.log_level, settings.log_format),
         log_level=settings.log_level,
+        access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
     )
@@ -147,7 +160,7 @@ def _say_where(host: str, port: int) -> None:
         f"  A first look   curl '{base}/v1/claims?speaker=vladimir-putin&about=power-of-siberia-2'",
         f"  A key to write {python} key create 'Your name' --role editor",
     ]
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 @cli.command()
@@ -196,7 +209,7 @@ def _reindex(session: WriteSession) -> None:
         counts[noun.kind] = sum(noun.rebuild(session))
     if session.connection().dialect.name == "postgresql":  # it would plan for empty tables until it looks
         session.connection().exec_driver_sql("ANALYZE")
-    typer.echo(", ".join(f"{count} of kind {kind}" for kind, count in counts.items()) + " indexed", err=True)
+    say(", ".join(f"{count} of kind {kind}" for kind, count in counts.items()) + " indexed", err=True)
 
 
 @cli.command()
@@ -211,7 +224,7 @@ def _seed(directory: Path) -> None:
     with _base() as (_, db), db.write() as session:
         done = bring_in(session, directory, by=By("seed", "seed"))
     for name, noun in SEED_FILES.items():
-        typer.echo(f"{name:<9} {done[noun, 'created']:>4} new, {done[noun, 'unchanged']} here already")
+        say(f"{name:<9} {done[noun, 'created']:>4} new, {done[noun, 'unchanged']} here already")
 
 
 # --- files -------------------------------------------------------------------------------------
@@ -245,10 +258,10 @@ def _bring_in(db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuest
     with bringing_in(db, lines, form, ask, by=By("cli", "command line")) as results:
         for result in results:
             for fault in result.errors:
-                typer.echo(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)
+                say(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)
     counts = results.counts
     said = f"{counts['created']} created, {counts['unchanged']} here already, {counts['refused']} refused"
-    typer.echo(said if results.kept else f"{said}; nothing was kept")
+    say(said if results.kept else f"{said}; nothing was kept")
     if counts["refused"]:
         raise typer.Exit(1)
 
@@ -258,7 +271,7 @@ def _restore(db: Database, lines: Iterable[bytes], *, dry_run: bool) -> None:
         added, told = restore(session, lines)
         if dry_run:
             raise KeepNothing
-    typer.echo(f"{added} of {told} changes added" + ("; nothing was kept" if dry_run else ""))
+    say(f"{added} of {told} changes added" + ("; nothing was kept" if dry_run else ""))
 
 
 @cli.command("export")
@@ -299,8 +312,8 @@ def create_key(
     wish = checked(KeyIn, {"name": name, "role": role, "expires_at": expires})
     with _base() as (settings, db), db.write() as session:
         made, token = keys.create(session, secret_of(settings), wish, by=By("cli", "command line"))
-    typer.echo(f"{made.id} ({role}); the key is shown this once:", err=True)
-    typer.echo(token)
+    say(f"{made.id} ({role}); the key is shown this once:", err=True)
+    say(token)
 
 
 @key.command("list")
@@ -308,7 +321,7 @@ def list_keys() -> None:
     """Lists the keys, newest first."""
     with _base() as (_, db), db.read() as session:
         for row in session.execute(keys.find().order_by(col(Key.id).desc())):
-            typer.echo(f"{row.id}  {row.role:<8}  {keys.state(row):<9}  {row.name}")
+            say(f"{row.id}  {row.role:<8}  {keys.state(row):<9}  {row.name}")
 
 
 @key.command("revoke")
@@ -316,7 +329,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="The key's id (`key li
     """Ends a key at once."""
     with _base() as (_, db), db.write() as session:
         keys.revoke(session, key_id, by=By("cli", "command line"))
-    typer.echo(f"{key_id} is revoked")
+    say(f"{key_id} is revoked")
 
 
 # --- sources -----------------------------------------------------------------------------------
@@ -339,9 +352,9 @@ def archive_source(
         if not new:
             snapshot = sources.as_recorded(session, record.id, snapshot)
         kept, counts = archive_text(session, record, snapshot, by=By("cli", "command line"))
-    typer.echo(f"{kept.id} of {record.title}: {kept.length} characters, sha256 {kept.sha256}")
+    say(f"{kept.id} of {record.title}: {kept.length} characters, sha256 {kept.sha256}")
     found = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    typer.echo(f"Segments looked up: {found or 'none, the text was at hand already'}")
+    say(f"Segments looked up: {found or 'none, the text was at hand already'}")
 
 
 # --- checking ----------------------------------------------------------------------------------
@@ -354,8 +367,8 @@ def verify() -> None:
         found = 0
         for fault in faults(session):
             found += 1
-            typer.echo(fault)
+            say(fault)
         seq, digest = head(session)
     if found:
         sys.exit(f"{found} faults in {seq} changes")
-    typer.echo(f"{seq} changes, unbroken up to {digest}")
+    say(f"{seq} changes, unbroken up to {digest}")

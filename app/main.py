@@ -1,26 +1,32 @@
 """The application: the one place that sees every feature."""
 
+import base64
+import hashlib
 import html
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from app.access.requests import House, Replay
 from app.access.routes import router as keys
 from app.base import schema
-from app.base.boundary import Boundary
+from app.base.boundary import NOTHING, SECURITY, Boundary
 from app.base.db import Database, secret_of
 from app.base.errors import Problem, Unavailable, tree
 from app.base.http import Route
+from app.base.limits import Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.routes import router as changes
@@ -61,6 +67,23 @@ ROUTERS: Sequence[APIRouter] = (
     measures,
 )
 
+STATIC = "/static-offline-docs"
+"""Where `FastAPIOffline` has the scripts and styles of the reference."""
+
+EXPOSED = (
+    "ETag",
+    "Link",
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Accept-Ranges",
+    "Content-Range",
+    "Record-Count",
+    "Repr-Digest",
+)
+"""The headers of an answer that pages of other sites may read."""
+
 ABOUT = """Who said what, where it is printed, and whether it holds.
 
 Reading needs no key unless this server says otherwise; writing does: `Authorization: Bearer otr_…`. Every
@@ -71,7 +94,8 @@ may be sent twice, and every error is `application/problem+json` (their kinds: [
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a base. Raises ValueError for settings that cannot be."""
     settings = settings or Settings()
-    house = House(settings, Database(settings.database_url, settings.pool_size), secret_of(settings))
+    db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
+    house = House(settings, db, secret_of(settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -84,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="On the Record",
         version=VERSION,
         description=ABOUT,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -99,27 +124,43 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
-    larger = {"/v1/import": settings.max_import_bytes}
-    app.add_middleware(Boundary, max_body_bytes=settings.max_body_bytes, larger=larger)
+    app.add_middleware(Boundary, **_bounds(settings))
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD"],
         allow_headers=["Authorization", "If-None-Match", "If-Range", "Range"],
-        expose_headers=[
-            "ETag",
-            "Link",
-            "X-Request-Id",
-            "Retry-After",
-            "Accept-Ranges",
-            "Content-Range",
-            "Record-Count",
-            "Repr-Digest",
-        ],
+        expose_headers=EXPOSED,
     )
     app.add_middleware(Compress)
     measure(app, VERSION)
     return app
+
+
+def _bounds(settings: Settings) -> dict[str, Any]:
+    """What the settings have for the boundary."""
+    return {
+        "limits": Limits(
+            per_address=settings.requests_per_address,
+            per_key=settings.requests_per_key,
+            wrong_keys=settings.wrong_keys,
+            at_once=settings.requests_at_once,
+        ),
+        "max_body_bytes": settings.max_body_bytes,
+        "larger": {"/v1/import": settings.max_import_bytes},
+        "hsts_seconds": settings.hsts_seconds,
+        "log_addresses": settings.log_addresses,
+    }
+
+
+class Cors(CORSMiddleware):
+    """Lets pages of other sites read. What it answers itself, before the boundary, has the same headers."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Whether a page may send what it is about to send."""
+        response = super().preflight_response(request_headers)
+        response.raw_headers += [NOTHING, *SECURITY]
+        return response
 
 
 class Compress(CompressMiddleware):
@@ -179,13 +220,45 @@ async def home() -> Response:
     return RedirectResponse("/docs")
 
 
+@operations.get("/docs")
+async def docs(request: Request) -> Response:
+    """The reference, whose scripts and styles are here too."""
+    app: FastAPI = request.app
+    page = get_swagger_ui_html(
+        openapi_url=str(app.openapi_url),
+        title=f"{app.title}: reference",
+        swagger_js_url=f"{STATIC}/swagger-ui-bundle.js",
+        swagger_css_url=f"{STATIC}/swagger-ui.css",
+        swagger_favicon_url=f"{STATIC}/favicon.png",
+        swagger_ui_parameters=app.swagger_ui_parameters,
+    )
+    # It sets styles of single elements, which no hash can name.
+    return _page(bytes(page.body).decode(), styles="'unsafe-inline'")
+
+
 @operations.get("/problems")
 async def problems() -> Response:
     """What each kind of problem means: where a problem's `type` leads."""
     rows = "".join(map(_problem_row, tree(Problem)))
     style = "body{font:16px/1.5 system-ui;max-width:46rem;margin:2rem auto;padding:0 1rem}code{color:#944}"
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>Problems</title><style>{style}</style>"
-    return HTMLResponse(f"{page}<h1>Problems</h1><dl>{rows}</dl></html>")
+    return _page(f"{page}<h1>Problems</h1><dl>{rows}</dl></html>", styles=_hashes("style", page))
+
+
+def _page(page: str, styles: str) -> Response:
+    """A page that may load what is here and run the scripts that are in it, by their hashes; nothing else."""
+    policy = (
+        f"default-src 'none'; script-src 'self' {_hashes('script', page)}; style-src 'self' {styles}; "
+        "img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+def _hashes(tag: str, page: str) -> str:
+    inline = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    digests = (base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in inline)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
 def _problem_row(kind: type[Problem]) -> str:

@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MINUTE = 60
+MOST_A_MINUTE = 1_000_000
+"""Beyond which counting costs more than answering."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +52,58 @@ class Settings(BaseSettings):
         int,
         Field(description="How much disk feeds may take, in the directory for temporary files.", ge=0),
     ] = 1024**3
+    requests_per_address: Annotated[
+        int,
+        Field(
+            description="Requests a minute from one address (of IPv6: one /64) without a key; 0 is no limit. "
+            "No limit on clients holds for this machine itself (loopback).",
+            ge=0,
+            le=MOST_A_MINUTE,
+        ),
+    ] = 1200
+    requests_per_key: Annotated[
+        int,
+        Field(description="Requests a minute with one key; 0 is no limit.", ge=0, le=MOST_A_MINUTE),
+    ] = 6000
+    wrong_keys: Annotated[
+        int,
+        Field(
+            description="Wrong keys a minute from one address, before it may only use keys that are known "
+            "to be good; 0 is no limit.",
+            ge=0,
+            le=MOST_A_MINUTE,
+        ),
+    ] = 20
+    requests_at_once: Annotated[
+        int,
+        Field(description="Requests of one client that are worked on at once; others of it wait.", ge=1),
+    ] = 4
+    client_seconds: Annotated[
+        int,
+        Field(
+            description="How long a client may send nothing of its request, or take nothing of its answer, "
+            "before the connection is closed.",
+            ge=1,
+            le=600,
+        ),
+    ] = 8
+    read_seconds: Annotated[
+        int, Field(description="How long one question may keep the database busy.", ge=1, le=3600)
+    ] = 15
+    trusted_proxies: Annotated[
+        list[str],
+        Field(
+            description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` "
+            "are believed (a JSON list)."
+        ),
+    ] = ["127.0.0.1", "::1"]
+    hsts_seconds: Annotated[
+        int,
+        Field(
+            description="For how long browsers shall use TLS only, told to those that came by it; 0 is not.",
+            ge=0,
+        ),
+    ] = 0
     cors_origins: Annotated[list[str], Field(description="Origins whose pages may read (a JSON list).")] = [
         "*"
     ]
@@ -60,6 +113,12 @@ class Settings(BaseSettings):
     log_level: Annotated[
         str, Field(description="The server's log level.", pattern="^(debug|info|warning|error)$")
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="`text`, or a JSON object a line (`json`).")
+    ] = "text"
+    log_addresses: Annotated[
+        bool, Field(description="Whether the log has the addresses of clients, which are personal data.")
+    ] = False
 
     @property
     def sqlite_file(self) -> Path | None:

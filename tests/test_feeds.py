@@ -318,6 +318,7 @@ def test_those_who_ask_at_once_wait_for_one_file(seeded: Newsroom) -> None:
         made.append(self.name)
         return real(self, *rest)
 
+    assert seeded.anyone  # one client, made before eight would
     with patch.object(Feed, "rows", counted), ThreadPoolExecutor(8) as readers:
         tags = set(readers.map(lambda _: ask(seeded, "claims", PARQUET).headers["etag"], range(16)))
     assert (len(tags), made) == (1, ["claims"])

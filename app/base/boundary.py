@@ -1,72 +1,171 @@
-"""What stands around every request: its id, the limit of its body, and the last resort for faults."""
+"""What stands around every request: its id, its limits, the headers and the line in the log that every answer
+has, and the last resort for faults.
+"""
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.base.errors import Internal, TooLarge
+from app.base.errors import Internal, Problem, TooLarge
 from app.base.ids import new_id, request_id
+from app.base.limits import Header, Limits, Visit
+from app.base.logs import note_request
 from app.base.problems import problem_response
 
 log = logging.getLogger("on-the-record")
 
+POLICY = b"content-security-policy"
+SECURITY: list[Header] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+"""What every answer tells a browser, beside its policy."""
+NOTHING: Header = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+"""The policy of an answer that has none of its own: it is data, and no page may frame it."""
+
+
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
+
 
 class Boundary:
-    """Pure ASGI: gives each request an id, answers HEAD as GET without the body, reads no more of a body than
-    `max_body_bytes` (or what `larger` has for its path), and turns what nobody caught into a 500 problem, so
-    that the connection stays good for the next request.
+    """Pure ASGI: gives each request an id, lets it in at its turn, answers HEAD as GET without the body,
+    reads no more of a body than `max_body_bytes` (or what `larger` has for its path), and turns what nobody
+    caught into a 500 problem, so that the connection stays good for the next request.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, larger: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        max_body_bytes: int,
+        larger: Mapping[str, int],
+        hsts_seconds: int = 0,
+        log_addresses: bool = False,
+    ) -> None:
         self.app = app
+        self.limits = limits
         self.max_body_bytes = max_body_bytes
         self.larger = larger
+        self.hsts: list[Header] = []
+        if hsts_seconds:
+            self.hsts = [(b"strict-transport-security", b"max-age=%d" % hsts_seconds)]
+        self.log_addresses = log_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        offered = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        given = offered if re.fullmatch(r"[\w.:-]{1,100}", offered, re.ASCII) else new_id("req")
-        token = request_id.set(given)
-        head = scope["method"] == "HEAD"
-        most = self.larger.get(scope["path"], self.max_body_bytes)
-        started = False
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > most:
-                raise _too_large(most)
-            return message
-
-        async def out(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)["X-Request-Id"] = given
-            elif head and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
-
+        passage = _Passage(self, scope, receive, send)
+        token = request_id.set(passage.id)
         try:
-            if int(Headers(scope=scope).get("content-length", "0")) > most:
-                await problem_response(_too_large(most))(scope, receive, out)
-                return
-            await self.app({**scope, "method": "GET", "head": True} if head else scope, limited, out)
-        except Exception:
-            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], given)
-            if started:
-                raise
-            detail = "Nothing was written. If it goes on, tell whoever runs this with the request id."
-            await problem_response(Internal(detail))(scope, receive, out)
+            await passage.through()
         finally:
             request_id.reset(token)
+
+
+class _Passage:
+    """One request on its way through the boundary and back."""
+
+    def __init__(self, boundary: Boundary, scope: Scope, receive: Receive, send: Send) -> None:
+        self.boundary = boundary
+        self.head = scope["method"] == "HEAD"
+        self.scope = {**scope, "method": "GET", "head": True} if self.head else scope
+        self._receive, self._send = receive, send
+        self.sent: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
+        self.id = _id_of(self.sent.get(b"x-request-id"))
+        self.most = boundary.larger.get(scope["path"], boundary.max_body_bytes)
+        self.received = 0
+        self.status: int | None = None
+        self.visit: Visit | None = None
+
+    async def through(self) -> None:
+        """Answers the request, whatever happens, and notes it in the log."""
+        began = perf_counter()
+        try:
+            self.visit = await self.boundary.limits.admit(self.scope, self.sent)
+            if int(self.sent.get(b"content-length", b"0")) > self.most:
+                raise _too_large(self.most)
+            await self.boundary.app(self.scope, self.receive, self.send)
+        except ClientDisconnect:
+            pass
+        except Exception as fault:
+            await self._refuse(fault)
+        finally:
+            if self.visit is not None:
+                self.visit.end()
+            self._note(perf_counter() - began)
+
+    async def _refuse(self, fault: Exception) -> None:
+        if not isinstance(fault, Problem):
+            log.exception("%s %s failed", self.method, self.route)
+        if self.status is not None:
+            raise fault
+        detail = "Nothing was written. If it goes on, tell whoever runs this with the request id."
+        problem = fault if isinstance(fault, Problem) else Internal(detail)
+        await problem_response(problem)(self.scope, self.receive, self.send)
+
+    async def receive(self) -> Message:
+        """The next part of the body. Raises TooLarge."""
+        message = await self._receive()
+        self.received += len(message.get("body", b""))
+        if self.received > self.most:
+            raise _too_large(self.most)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The next part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self.visit is not None:
+                self.visit.answered(message["status"], known="caller" in self.scope.get("state", ()))
+            message["headers"] = [*message["headers"], *self._headers(message["headers"])]
+        elif self.head and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    def _headers(self, own: list[Header]) -> Iterator[Header]:
+        """What is added to those of the answer."""
+        if not any(name == POLICY for name, _ in own):
+            yield NOTHING
+        yield from SECURITY
+        yield b"x-request-id", self.id.encode()
+        if self.scope["scheme"] == "https":
+            yield from self.boundary.hsts
+        if self.visit is not None:
+            yield from self.visit.headers
+
+    @property
+    def method(self) -> str | None:
+        """As it was asked, if it is one of HTTP: what is written in its place may be anything."""
+        method = "HEAD" if self.head else self.scope["method"]
+        return method if method in _METHODS else None
+
+    @property
+    def route(self) -> str | None:
+        """The path as the documentation has it: what was written in its place may be anything."""
+        return getattr(self.scope.get("route"), "path", None)
+
+    def _note(self, seconds: float) -> None:
+        client = self.scope.get("client") if self.boundary.log_addresses else None
+        note_request(
+            method=self.method,
+            route=self.route,
+            status=self.status,
+            ms=round(seconds * 1000, 2),
+            **({"address": client[0]} if client else {}),
+        )
+
+
+def _id_of(offered: bytes | None) -> str:
+    if offered is not None and re.fullmatch(rb"[\w.:-]{1,100}", offered):
+        return offered.decode()
+    return new_id("req")
 
 
 def _too_large(most: int) -> TooLarge:

@@ -1,9 +1,11 @@
 """Engines, sessions and the one transaction of a request, alike on SQLite and PostgreSQL."""
 
+import math
 import os
 import re
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +48,10 @@ _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
 _SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupted", re.IGNORECASE)
 
-CONNECT_SECONDS, POOL_SECONDS, STATEMENT_MS = 3, 5, 15_000
+CONNECT_SECONDS, POOL_SECONDS, STATEMENT_SECONDS = 3, 5, 15
+
+_STEPS_BETWEEN_LOOKS = 500_000
+"""Steps of SQLite's machine between two looks at the clock: some ten milliseconds."""
 
 
 class ReadSession(Session):
@@ -60,13 +65,21 @@ class WriteSession(ReadSession):
 class Database:
     """The base's two doors: `read()` and `write()`, each one transaction."""
 
-    def __init__(self, url: str, pool_size: int = 20) -> None:
+    def __init__(self, url: str, pool_size: int = 20, read_seconds: int | None = None) -> None:
+        """`read_seconds` is how long one reading may keep SQLite busy (None: as long as it likes), and one
+        statement PostgreSQL (None: STATEMENT_SECONDS).
+        """
         self.url = engine_url(url)
+        self.read_seconds = read_seconds
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._file = self.url.database if self.sqlite else None
-        self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
+        self.reader = (
+            _sqlite(self.url, pool_size, writes=False)
+            if self.sqlite
+            else _pg(self.url, pool_size, read_seconds)
+        )
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
-        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, prompt=True)
+        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, read_seconds, prompt=True)
 
     @property
     def pools(self) -> dict[str, Engine]:
@@ -81,8 +94,10 @@ class Database:
         return self._file is not None and not os.path.exists(self._file)
 
     @contextmanager
-    def read(self) -> Iterator[ReadSession]:
-        """A snapshot of the base. Raises Unavailable if the database is away."""
+    def read(self, *, patiently: bool = False) -> Iterator[ReadSession]:
+        """A snapshot of the base. Raises Unavailable if the database is away, or busy with it for longer than
+        `read_seconds`, unless that is to be waited for.
+        """
         if self.missing:  # to connect would make an empty one
             raise Unavailable(f"There is no base at {self.url.database}: python -m app migrate makes one.")
         options = {} if self.sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
@@ -90,6 +105,7 @@ class Database:
             outage_is_a_problem(),
             self.reader.connect().execution_options(**options) as connection,
             ReadSession(connection, autoflush=False) as session,
+            _until(connection.info, None if patiently else self.read_seconds),
         ):
             yield session
 
@@ -175,6 +191,16 @@ class NotAtOnce(Exception):
     """What was asked takes a session, or a thread, of its own."""
 
 
+@contextmanager
+def _until(info: dict[str, Any], seconds: int | None) -> Iterator[None]:
+    """Has SQLite interrupt what a connection does after so many seconds; PostgreSQL sees to that itself."""
+    info["until"] = math.inf if seconds is None else time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        info["until"] = math.inf
+
+
 class Prepared:
     """A SELECT of text and integers in the words of each driver, for an Asker; made once and kept. A written
     one has `:name` for what is given, and no other colon.
@@ -227,6 +253,8 @@ def outage_is_a_problem() -> Iterator[None]:
     except TimeoutError as fault:
         raise Unavailable("Every database connection is busy.") from fault
     except OperationalError as fault:
+        if isinstance(fault.orig, psycopg.errors.QueryCanceled) or str(fault.orig) == "interrupted":
+            raise Unavailable("That would keep the database busy for longer than it may.") from fault
         if isinstance(fault.orig, sqlite.Error) and not _SQLITE_OUTAGE.search(str(fault.orig)):
             raise  # SQLite's word for a faulty statement too
         raise Unavailable("The database does not answer.") from fault
@@ -253,8 +281,9 @@ def engine_url(url: str) -> URL:
     raise ValueError(f"RECORD_DATABASE_URL is of another database: {_WRITE_URL}")
 
 
-def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
+def _pg(url: URL, pool_size: int, seconds: int | None, *, prompt: bool = False) -> Engine:
     """`prompt` connections are for one SELECT at a time: that a server is there is not asked first."""
+    timeout = 1000 * (seconds or STATEMENT_SECONDS)
     reads_only = " -c default_transaction_read_only=on" if prompt else ""
     return sqlalchemy_engine(
         url,
@@ -262,11 +291,12 @@ def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
         pool_pre_ping=not prompt,
+        hide_parameters=True,  # what was asked is nothing for a log
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "client_encoding": "utf8",  # whatever the database or the environment say
             "application_name": "on-the-record",
-            "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC{reads_only}",
+            "options": f"-c statement_timeout={timeout} -c timezone=UTC{reads_only}",
             "autocommit": prompt,
         },
     )
@@ -281,17 +311,21 @@ def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30 if writes else POOL_SECONDS,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": 30, "isolation_level": None},
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    def _prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         # Only a writer creates the file or turns it to WAL; FULL, or a power cut loses commits.
         pragmas = ["journal_mode=WAL", "synchronous=FULL"] if writes else ["query_only=ON"]
         for pragma in (*pragmas, "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        connection.set_progress_handler(
+            lambda: time.monotonic() > entry.info.get("until", math.inf), _STEPS_BETWEEN_LOOKS
+        )
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -7,6 +7,7 @@ Problem
 ├── NotFound              404  no such record or address
 ├── MethodNotAllowed      405  with Allow
 ├── NotAcceptable         406  no representation that the client takes
+├── RequestTimeout        408  the request did not arrive in time
 ├── Conflict              409  against a rule of the base, such as a taken name
 │   └── IllegalMove       409  names the moves that are legal
 ├── Stale                 412  the record changed since it was read
@@ -15,6 +16,8 @@ Problem
 ├── RangeNotSatisfiable   416  a range beyond the file's end
 ├── Invalid               422  a value that cannot be; says which, by JSON pointer
 ├── PreconditionRequired  428  If-Match is missing
+├── TooManyRequests       429  more than one client may ask; with Retry-After
+├── HeadersTooLarge       431  the headers are over the limit
 ├── Internal              500  our fault
 └── Unavailable           503  the database is away; with Retry-After
 """
@@ -105,6 +108,12 @@ class NotAcceptable(Problem):
     status, slug, title = 406, "not-acceptable", "No form of it that you accept"
 
 
+class RequestTimeout(Problem):
+    """The client sent nothing more of its request, or too slowly. The connection is closed."""
+
+    status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+
+
 class Conflict(Problem):
     """The request goes against a rule of the base: a slug or URL that is taken, a merge that loops."""
 
@@ -160,6 +169,26 @@ class PreconditionRequired(Problem):
     """A change needs If-Match with the ETag of the version it is based on."""
 
     status, slug, title = 428, "precondition-required", "If-Match is missing"
+
+
+class TooManyRequests(Problem):
+    """One client asked for more than it may: try again after `Retry-After` seconds. `RateLimit-Policy` says
+    how much it may ask.
+    """
+
+    status, slug, title = 429, "too-many-requests", "You ask too much at once"
+
+    def __init__(
+        self, detail: str, retry_after: int, policies: Sequence[str], headers: Mapping[str, str]
+    ) -> None:
+        more: dict[str, Any] = {"violated-policies": policies}
+        super().__init__(detail, headers={**headers, "Retry-After": str(retry_after)}, **more)
+
+
+class HeadersTooLarge(Problem):
+    """The request's line and headers are larger than this server reads."""
+
+    status, slug, title = 431, "headers-too-large", "The headers are too large"
 
 
 class Internal(Problem):

@@ -24,6 +24,10 @@ JSON, PROBLEM, MERGE_PATCH = (
 )
 
 
+MOST_VALUES = 100
+"""How many values a query has at most, each of which may be a name to look up."""
+
+
 class Call(Protocol):
     """A request that was let in."""
 
@@ -141,7 +145,12 @@ def _check_path(request: Request) -> None:
 def check_query(request: Request, known: Iterable[str]) -> None:
     """Refuses parameters that are not known, naming the nearest that is. Raises Invalid."""
     known = set(known)
-    for name, value in request.query_params.multi_items():
+    given = request.query_params.multi_items()
+    if len(given) > MOST_VALUES:
+        raise Invalid.at(
+            given[MOST_VALUES][0], f"is one of {len(given)} values; {MOST_VALUES} are read at most"
+        )
+    for name, value in given:
         if name not in known:
             raise Invalid.at(name, f"is not a parameter here{nearest(name, known)}")
         if "\x00" in value or "\ufffd" in value:

@@ -14,7 +14,7 @@ from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
 
-_READ = {400, 401, 403, 404, 406, 422, 500, 503}
+_READ = {400, 401, 403, 404, 406, 422, 429, 500, 503}
 _WRITE = _READ | {409, 412, 413, 415, 428}
 
 

@@ -73,8 +73,8 @@ def json(columns: Columns, batches: Batches) -> Iterator[bytes]:
     yield b"[]\n" if between == b"[\n" else b"\n]\n"
 
 
-_RISKY = frozenset("=+-@\t\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+_RISKY = frozenset("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes for the beginning of a formula, or skips before one."""
 
 
 def csv(columns: Columns, batches: Batches) -> Iterator[bytes]:

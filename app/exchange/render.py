@@ -66,7 +66,7 @@ class Wanted:
     def _render(self, form: Format) -> Kept:
         assert form.write is not None
         count = 0
-        with self.house.db.read() as session:
+        with self.house.db.read(patiently=True) as session:
             _, last = head(session)
 
             def counted() -> Iterator[Rows]:

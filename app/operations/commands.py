@@ -10,6 +10,7 @@ import typer
 
 from app.base import schema
 from app.base.db import Database, secret_file
+from app.base.logs import printable
 from app.operations import backup as backups
 from app.operations.checks import faults
 from app.operations.doctor import examine
@@ -52,7 +53,7 @@ def restore(
         seq, digest = backups.restore(db, file, faults, force=force)
         typer.echo(f"{seq} changes, up to {digest}, are in the base")
         if fault := schema.staleness(db):
-            typer.echo(fault, err=True)
+            typer.echo(printable(fault), err=True)
         _remind(settings)
 
 
@@ -65,7 +66,7 @@ def doctor(
     for finding in examine(Settings()):
         found.append(finding)
         if not as_json:
-            typer.echo(f"{finding.state:<7}  {finding.check:<11}  {finding.detail}")
+            typer.echo(printable(f"{finding.state:<7}  {finding.check:<11}  {finding.detail}"))
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if any(finding.state == "fault" for finding in found):

@@ -1,0 +1,120 @@
+"""Connections: a client that keeps the server waiting loses its own. uvicorn limits neither the time in which
+a request must arrive nor that in which an answer must be taken.
+"""
+
+from typing import Any
+
+import h11
+import orjson
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.base.boundary import NOTHING, SECURITY
+from app.base.errors import HeadersTooLarge, Malformed, Problem, RequestTimeout
+from app.base.http import PROBLEM
+from app.base.ids import new_id
+
+MAX_HEADERS = 64 * 1024
+"""Bytes of a request's line and headers."""
+
+_RATE = 4096
+"""Bytes a second that buy a slow sender more time."""
+_TICK = 1.0
+"""Seconds between two looks at a connection."""
+
+
+_UNANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
+"""What h11 calls us while we have not begun to answer."""
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 with patience for a client of so many seconds: to begin a request, to go on with it (at 4 KB/s
+    it may take as long as it likes), and to take of an answer that waits for it. A body that nobody wants
+    is not waited for longer than that.
+    """
+
+    patience = 8.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._since = self.loop.time()
+        self._received = 0
+        self._untaken = 0
+        self._untaken_since = self._since
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._look_again()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        self._since, self._received = self.loop.time(), 0
+        super().on_response_complete()
+
+    def _look_again(self) -> None:
+        self._looking = self.loop.call_later(_TICK, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._looking.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        self._look_again()
+        now = self.loop.time()
+        if self._takes_nothing(now):
+            self.transport.abort()
+        elif self._sends_nothing(now) and not self.transport.is_closing():
+            self._refuse(RequestTimeout("The request did not arrive in time."))
+
+    def _takes_nothing(self, now: float) -> bool:
+        """Whether an answer has waited for the client to take more of it for too long."""
+        untaken = self.transport.get_write_buffer_size()
+        if untaken == 0 or untaken > self._untaken or self._untaken - untaken >= _RATE:
+            self._untaken, self._untaken_since = untaken, now
+        return now - self._untaken_since > self.patience
+
+    def _sends_nothing(self, now: float) -> bool:
+        """Whether the rest of a request has been waited for for too long."""
+        if self.flow.read_paused:
+            self._since += _TICK  # it is we who do not read
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            return False
+        wanted = self.conn.our_state in _UNANSWERED
+        return now - self._since > self.patience + (self._received / _RATE if wanted else 0)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is not HTTP as every refusal is answered."""
+        if len(self.conn.trailing_data[0]) > MAX_HEADERS:
+            self._refuse(HeadersTooLarge(f"The headers have more than the {MAX_HEADERS} bytes read here."))
+        else:
+            self._refuse(Malformed(msg))
+
+    def _refuse(self, problem: Problem) -> None:
+        asked = self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]
+        if asked and self.conn.our_state in _UNANSWERED:
+            self.transport.write(_written(problem))
+        self.transport.close()
+
+
+def _written(problem: Problem) -> bytes:
+    request_id = new_id("req")
+    body = orjson.dumps(problem.document(request_id))
+    headers = [
+        (b"content-type", PROBLEM.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
+        NOTHING,
+        *SECURITY,
+    ]
+    reason = problem.title.encode()
+    head = [b"HTTP/1.1 %d %s" % (problem.status, reason), *(b": ".join(pair) for pair in headers)]
+    return b"\r\n".join([*head, b"", body])
+
+
+def protocol_of(patience: float) -> type[PatientProtocol]:
+    """The protocol with that patience, in seconds."""
+    return type("Protocol", (PatientProtocol,), {"patience": patience})

@@ -1,0 +1,197 @@
+"""Who may what, cell by cell: every route as every caller, with a request that is good in all else."""
+
+import itertools
+from typing import Any
+
+import httpx
+
+from app.access.model import RoleName
+from tests import roles
+from tests.contract import CALLERS, place
+from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
+from tests.roles import Cells, rows
+
+Request = tuple[str, Any]
+numbers = itertools.count()
+
+LINE = b'{"name": "Imported", "kind": "person"}\n'
+
+
+class Stage:
+    """What is put on for one cell: a fresh record, and whose it is. Each method is an operation and gives the
+    address and the body of its request.
+    """
+
+    def __init__(self, room: Newsroom, caller: RoleName | None, cells: Cells) -> None:
+        self.room, self.caller = room, caller
+        self.number = next(numbers)
+        # Who may not hold a claim is refused one whoever holds it.
+        own = cells.whose == "own" and caller in ("checker", "editor", "admin")
+        self.owner: httpx.Client = getattr(room, caller or "") if own else self.another
+
+    @property
+    def another(self) -> httpx.Client:
+        self.room._clients.setdefault("another", self.room.client(self.room.key("admin", "Another")[1]))
+        return self.room._clients["another"]
+
+    def claim(self) -> Json:
+        return self.room.claim(f"Claim number {self.number}.")
+
+    def taken(self) -> str:
+        claim = self.claim()
+        self.room.take(claim, by=self.owner)
+        return f"/v1/claims/{claim['id']}"
+
+    def proposed(self) -> str:
+        path = self.taken()
+        ok(self.owner.post(f"{path}/reviews", headers={"If-Match": "*"}, json=ruling()))
+        return path
+
+    def entity(self) -> str:
+        return f"/v1/entities/{self.room.entity(f'Entity number {self.number}')['id']}"
+
+    def source(self) -> str:
+        return f"/v1/sources/{self.room.source(f'https://example.org/{self.number}')['id']}"
+
+    # claims
+
+    def state_claim(self) -> Request:
+        return "/v1/claims", {"text": "Said.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+
+    def revise_claim(self) -> Request:
+        return f"/v1/claims/{self.claim()['id']}", {"place": "Moscow"}
+
+    def take_claim(self) -> Request:
+        return f"{self.taken()}/assignment", None
+
+    def release_claim(self) -> Request:
+        return f"{self.taken()}/assignment", None
+
+    def review_claim(self) -> Request:
+        return f"{self.taken()}/reviews", ruling()
+
+    def approve_review(self) -> Request:
+        return f"{self.proposed()}/approval", None
+
+    def return_review(self) -> Request:
+        return f"{self.proposed()}/return", None
+
+    def withdraw_claim(self) -> Request:
+        return f"/v1/claims/{self.claim()['id']}/withdrawal", {"note": "Twice."}
+
+    def reinstate_claim(self) -> Request:
+        claim = self.claim()
+        path = f"/v1/claims/{claim['id']}/withdrawal"
+        ok(self.another.post(path, headers=match(claim), json={"note": "Twice."}))
+        return path, None
+
+    def gather_evidence(self) -> Request:
+        return f"/v1/claims/{self.claim()['id']}/evidence", {
+            "url": "https://example.org",
+            "stance": "refutes",
+        }
+
+    # entities and sources
+
+    def create_entity(self) -> Request:
+        return "/v1/entities", {"name": f"New entity {self.number}", "kind": "person"}
+
+    def revise_entity(self) -> Request:
+        return self.entity(), {"description": "Someone."}
+
+    def merge_entity(self) -> Request:
+        return f"{self.entity()}/merge", {"into": "vladimir-putin"}
+
+    def part_entity(self) -> Request:
+        path, body = self.merge_entity()
+        ok(self.another.post(path, headers={"If-Match": "*"}, json=body))
+        return path, None
+
+    def create_source(self) -> Request:
+        return "/v1/sources", {"url": f"https://example.org/new/{self.number}", "title": "New"}
+
+    def revise_source(self) -> Request:
+        return self.source(), {"title": "Another title"}
+
+    def archive_snapshot(self) -> Request:
+        return f"{self.source()}/snapshots", {"text": "A text."}
+
+    def import_file(self) -> Request:
+        return "/v1/import?noun=entity", LINE
+
+    # keys
+
+    def create_key(self) -> Request:
+        return "/v1/keys", {"name": f"Key {self.number}", "role": "reader"}
+
+    def revoke_key(self) -> Request:
+        return f"/v1/keys/{self.room.key('reader', f'Key {self.number}')[0]}", None
+
+
+def sent(room: Newsroom, cells: Cells, caller: RoleName | None) -> httpx.Response:
+    """The answer to a cell's request."""
+    method = cells.method
+    client: httpx.Client = getattr(room, caller or "anyone")
+    if method == "GET":
+        return client.get(place(room, cells.route.path))
+    path, body = getattr(Stage(room, caller, cells), cells.operation)()
+    headers = {"If-Match": "*"}
+    if isinstance(body, bytes):
+        return client.post(path, content=body, headers={**headers, "Content-Type": "application/x-ndjson"})
+    return client.request(method, path, json=body, headers=headers)
+
+
+def test_every_cell_is_as_the_table_has_it(furnished: Newsroom) -> None:
+    with furnished.with_settings(four_eyes=True) as room:
+        answers = [(cells, who, sent(room, cells, who)) for cells in rows(room.app) for who in CALLERS]
+    wrong = []
+    for cells, who, answer in answers:
+        found = 200 if answer.is_success else problem(answer, answer.status_code)["status"]
+        if found != cells.status(who):
+            wrong.append(f"{cells.name} ({cells.whose}) as {who}: {found}, not {cells.status(who)}")
+    assert wrong == []
+
+
+def test_without_public_reading_the_first_column_is_401_throughout(furnished: Newsroom) -> None:
+    paths = {cells.name: place(furnished, cells.route.path) for cells in rows(furnished.app)
+             if cells.name.startswith("GET")}  # fmt: skip
+    with furnished.with_settings(public_reading=False) as private:
+        for name, path in paths.items():
+            assert private.anyone.get(path).status_code == 401, name
+            if not name.startswith("GET /v1/keys"):
+                assert private.reader.get(path).status_code == 200, name
+
+
+def test_a_claim_that_was_taken_is_revised_and_given_to_others_by_editors_only(seeded: Newsroom) -> None:
+    claim = seeded.claim()
+    seeded.take(claim)
+    other = seeded.key("checker", "Other")[0]
+    path = f"/v1/claims/{claim['id']}"
+    for role, status in (("reporter", 403), ("checker", 403), ("editor", 200)):
+        client: httpx.Client = getattr(seeded, role)
+        revised = client.patch(path, headers={"If-Match": "*"}, json={"place": f"Seen by {role}"})
+        assert revised.status_code == status, role
+    ok(seeded.checker.delete(f"{path}/assignment", headers={"If-Match": "*"}))
+    for role, status in (("checker", 403), ("editor", 200)):
+        client = getattr(seeded, role)
+        given = client.post(f"{path}/assignment", headers={"If-Match": "*"}, json={"assignee": other})
+        assert given.status_code == status, role
+
+
+def test_what_is_refused_leaves_no_trace(furnished: Newsroom) -> None:
+    with furnished.with_settings(four_eyes=True) as room:
+        for cells in rows(room.app):
+            for caller in CALLERS[1:4]:
+                client: httpx.Client = getattr(room, str(caller))
+                if cells.method != "GET" and cells.status(caller) != 200:
+                    path, body = getattr(Stage(room, caller, cells), cells.operation)()
+                    before = room.state()
+                    content = {"content": body} if isinstance(body, bytes) else {"json": body}
+                    refused = client.request(cells.method, path, headers={"If-Match": "*"}, **content)
+                    assert not refused.is_success
+                    assert room.state() == before, f"{cells.name} as {caller}"
+
+
+def test_the_page_of_roles_is_the_code_s() -> None:
+    written = roles.PAGE.read_text(encoding="utf-8")
+    assert written == roles.page(), "python -m tests.roles writes it"

@@ -1,0 +1,314 @@
+"""Clients that keep the server waiting, by raw sockets at a real server: they lose their connections, and
+nobody else notices.
+"""
+
+import json
+import re
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+import pytest
+
+from app.access import store as keys
+from app.access.model import KeyIn
+from app.base.db import Database
+from tests.newsroom import SECRET, TESTS, SqliteBases
+from tests.served import Served, environment, served
+
+PATIENCE = 2
+"""Seconds that the server waits in most of these tests; it looks once a second."""
+SOON = PATIENCE + 5
+"""Seconds after which a busy machine has closed a connection too."""
+
+HEAD = b"GET /v1/claims HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /v1/claims HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+WHOLE_LIST = b"GET /v1/claims?limit=200 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+UNTAKEN = WHOLE_LIST * 200
+"""Whose answers are more than the system's buffers hold."""
+
+
+@contextmanager
+def serving(bases: SqliteBases, log: Path, **settings: str) -> Iterator[tuple[Served, bytes]]:
+    """A server, and the header with an editor's key."""
+    with bases.fresh(seeded=True) as url:
+        db = Database(url)
+        with db.write() as session:
+            _, token = keys.create(session, SECRET.encode(), KeyIn(name="Desk", role="editor"), by=TESTS)
+        db.dispose()
+        env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning", **settings)
+        with served(env, log) as server:
+            yield server, f"Authorization: Bearer {token}\r\n".encode()
+        lines = log.read_text().splitlines()
+        assert [line for line in lines if "Invalid HTTP request" not in line] == [], "it is nothing to log"
+
+
+@pytest.fixture(scope="module")
+def serves(
+    sqlite_bases: SqliteBases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Served, bytes]]:
+    log = tmp_path_factory.mktemp("slow") / "log"
+    with serving(sqlite_bases, log, RECORD_CLIENT_SECONDS=str(PATIENCE)) as found:
+        yield found
+
+
+@pytest.fixture
+def server(serves: tuple[Served, bytes]) -> Served:
+    return serves[0]
+
+
+@pytest.fixture
+def key(serves: tuple[Served, bytes]) -> bytes:
+    return serves[1]
+
+
+@contextmanager
+def connected(server: Served) -> Iterator[socket.socket]:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        connection.settimeout(20)
+        connection.connect((host, int(port)))
+        yield connection
+
+
+def to_the_end(connection: socket.socket) -> tuple[bytes, float]:
+    """All that is sent until the connection is closed, and after how many seconds it is."""
+    began, read = time.monotonic(), b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            read += piece
+    return read, time.monotonic() - began
+
+
+def open_connections(server: Served) -> int:
+    found = psutil.Process(server.process.pid).net_connections("tcp")
+    return sum(each.status != psutil.CONN_LISTEN for each in found)
+
+
+def wait_until_alone(server: Served, seconds: float) -> float:
+    """Waits until the server has no connection. How long that took."""
+    began = time.monotonic()
+    while open_connections(server):
+        assert time.monotonic() - began < seconds, f"{open_connections(server)} are open still"
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def refused(read: bytes, status: int) -> None:
+    """That an answer is a refusal in the one form, with the headers of every answer."""
+    head, _, body = read.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), read[:200]
+    for line in (b"content-type: application/problem+json", b"connection: close",
+                 b"x-content-type-options: nosniff"):  # fmt: skip
+        assert line in head.lower().split(b"\r\n")
+    assert b"server:" not in head.lower()
+    assert json.loads(body)["status"] == status
+    assert json.loads(body)["request_id"].encode() in head
+
+
+# --- requests that do not arrive ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"G", HEAD[:9], HEAD], ids=["letter", "line", "headers"])
+def test_the_beginning_of_a_request_is_waited_for_in_vain_for_some_seconds(
+    server: Served, sent: bytes
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(sent)
+        read, took = to_the_end(connection)
+    assert PATIENCE - 0.5 < took < SOON
+    refused(read, 408)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"Content-Length: 100\r\n\r\n{", CHUNKED + b"5\r\n{"], ids=["long", "chunked"]
+)
+def test_the_rest_of_a_body_is_waited_for_in_vain_for_some_seconds(
+    server: Served, key: bytes, sent: bytes
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(POST + key + sent)
+        read, took = to_the_end(connection)
+    assert PATIENCE - 0.5 < took < SOON
+    refused(read, 408)
+
+
+def test_a_connection_that_asks_nothing_is_closed_without_a_word(server: Served) -> None:
+    with connected(server) as connection:
+        read, took = to_the_end(connection)
+    assert (read, took < SOON) == (b"", True)
+    with connected(server) as connection:
+        connection.sendall(HEAD + b"\r\n")
+        read, took = to_the_end(connection)
+    assert (read.count(b"HTTP/1.1"), took < SOON) == (1, True)
+
+
+def test_a_sender_of_single_bytes_gains_nothing(server: Served) -> None:
+    with connected(server) as connection:
+        connection.settimeout(0.1)
+        began, read = time.monotonic(), b""
+        while not read and time.monotonic() - began < 2 * SOON:
+            connection.send(b"X")
+            with suppress(TimeoutError):
+                read = connection.recv(1000)
+    assert time.monotonic() - began < SOON
+    refused(read, 408)
+
+
+def test_a_slow_sender_who_keeps_sending_is_heard(server: Served, key: bytes) -> None:
+    body = b'{"text": "%s", "mode": "paraphrase", "speakers": ["vladimir-putin"]}' % (b"x" * 19_900)
+    with connected(server) as connection:
+        connection.sendall(POST + key + b"Content-Length: %d\r\n\r\n" % len(body))
+        began = time.monotonic()
+        for start in range(0, len(body), 2000):
+            connection.sendall(body[start : start + 2000])
+            time.sleep(0.4)
+        assert time.monotonic() - began > 1.5 * PATIENCE
+        assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
+
+
+# --- bodies without end ------------------------------------------------------------------------
+
+
+def flood(connection: socket.socket, megabytes: int) -> int:
+    """Sends chunks until it is told to stop. How many megabytes that were."""
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    for sent in range(megabytes):
+        try:
+            connection.sendall(chunk)
+        except ConnectionError:
+            return sent
+    return megabytes
+
+
+def test_a_body_without_end_is_read_up_to_the_limit(server: Served, key: bytes) -> None:
+    before = psutil.Process(server.process.pid).memory_info().rss
+    with connected(server) as connection:
+        connection.sendall(POST + key + CHUNKED)
+        assert flood(connection, 500) < 100
+    assert psutil.Process(server.process.pid).memory_info().rss - before < 60e6
+    with connected(server) as connection:
+        connection.sendall(POST + key + b"Content-Length: 99999999999\r\n\r\n")
+        read, took = to_the_end(connection)
+        assert took < PATIENCE
+    refused(read, 413)
+
+
+def test_a_body_that_nobody_wants_is_not_read_for_ever(server: Served) -> None:
+    with connected(server) as connection:
+        connection.sendall(POST + CHUNKED)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 401 ")
+        began = time.monotonic()
+        while flood(connection, 1) and time.monotonic() - began < 2 * SOON:
+            time.sleep(0.05)
+        assert time.monotonic() - began < SOON
+    with server.client() as client:
+        assert client.get("/v1/claims").status_code == 200
+
+
+# --- what is no request ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000, 431),
+        (b"GET /" + b"x" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Y: z\r\n" * 20_000, 431),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+    ],
+    ids=["header", "line", "headers", "TLS", "lengths", "coding", "no host"],
+)
+def test_what_is_not_http_is_refused_in_the_one_form(
+    serves: tuple[Served, bytes], sent: bytes, status: int
+) -> None:
+    with connected(serves[0]) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+        read, took = to_the_end(connection)
+    assert took < PATIENCE
+    if read or status != 431:  # what is still under way may have reset the connection
+        refused(read, status)
+
+
+# --- answers that are not taken ----------------------------------------------------------------
+
+
+def test_an_answer_that_nobody_takes_is_dropped(server: Served) -> None:
+    wait_until_alone(server, 2 * SOON)
+    with connected(server) as one, connected(server) as many:
+        one.sendall(WHOLE_LIST)
+        many.sendall(UNTAKEN)
+        time.sleep(0.5)
+        assert open_connections(server) == 2
+        assert wait_until_alone(server, 2 * SOON) < SOON + 5  # kept for 5 seconds for the next request
+        del one, many
+
+
+def test_a_slow_reader_who_keeps_reading_gets_it_all(server: Served) -> None:
+    times, read = 20, b""
+    with connected(server) as connection:
+        connection.sendall(WHOLE_LIST * (times - 1) + WHOLE_LIST[:-2] + b"Connection: close\r\n\r\n")
+        began = time.monotonic()
+        while piece := connection.recv(40_000):
+            read += piece
+            time.sleep(0.1)
+    assert time.monotonic() - began > 1.5 * PATIENCE
+    bodies = re.split(rb"HTTP/1\.1 200 OK\r\n", read)[1:]
+    assert len(bodies) == times
+    assert len({body.partition(b"\r\n\r\n")[2] for body in bodies}) == 1
+    assert json.loads(bodies[-1].partition(b"\r\n\r\n")[2])["data"]
+
+
+# --- many of them ------------------------------------------------------------------------------
+
+
+def test_nine_hundred_of_them_are_gone_in_ten_seconds_and_nobody_else_notices(
+    sqlite_bases: SqliteBases, tmp_path: Path
+) -> None:
+    with serving(sqlite_bases, tmp_path / "log") as (server, _), ExitStack() as stack:
+        process = psutil.Process(server.process.pid)
+        took: list[float] = []
+        stop = Event()
+        honest = Thread(target=ask_until, args=(server, stop, took))
+        honest.start()
+        stack.callback(honest.join)
+        stack.callback(stop.set)
+        before = process.memory_info().rss
+        waiting = [stack.enter_context(connected(server)) for _ in range(900)]
+        for n, connection in enumerate(waiting):
+            connection.sendall(HEAD if n % 300 else UNTAKEN)
+        began, peak, halves_gone = time.monotonic(), 0, 0.0
+        while (left := open_connections(server)) > 1:
+            lasted = time.monotonic() - began
+            halves_gone = halves_gone or (lasted if left <= 4 else 0)
+            peak = max(peak, process.memory_info().rss)
+            assert lasted < 40, f"{left} are open still"
+            time.sleep(0.25)
+        stop.set()
+        honest.join()
+        assert halves_gone < 12, "10, and 2 for a busy machine"
+        assert peak - before < 60e6
+        assert len(took) > 10
+        assert statistics.median(took) < 1
+
+
+def ask_until(server: Served, stop: Event, took: list[float]) -> None:
+    with server.client() as client:
+        while not stop.is_set():
+            began = time.monotonic()
+            assert client.get("/v1/claims").status_code == 200
+            took.append(time.monotonic() - began)
+            time.sleep(0.02)
