@@ -4,23 +4,24 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import psycopg
-from sqlalchemy import Engine, Select, event, make_url, text
+from sqlalchemy import Engine, Select, event, text
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg as psycopg_dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as sqlite_dialect
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlmodel import SQLModel
 
 from app.base.errors import Unavailable
+from app.base.postgres import for_reading, read_url
 from app.settings import Settings
 
 try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
@@ -52,6 +53,23 @@ class ReadSession(Session):
 
 class WriteSession(ReadSession):
     """A session that writes, one at a time; only a request's boundary commits it."""
+
+
+class Readable(Protocol):
+    """What is read from: a base, or whichever of its servers suits."""
+
+    @property
+    def reader(self) -> Engine:
+        """Whose names are in memory apart from those of others."""
+
+    def read(self) -> AbstractContextManager[ReadSession]:
+        """As `Database.read`."""
+
+    def ask(self, question: "Prepared", given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """As `Database.ask`."""
+
+
+T = TypeVar("T")
 
 
 class Database:
@@ -86,14 +104,16 @@ class Database:
         """The rows of one SELECT, which is a snapshot by itself, without the cost of a session. None if the
         database does not answer at once: `read` then says why, or manages.
         """
+        return self.promptly(lambda connection: question.rows(connection, given, sqlite=self.sqlite))
+
+    def promptly(self, work: Callable[[PoolProxiedConnection], T]) -> T | None:
+        """What some work on a connection for `ask` makes; None if the database does not answer at once."""
         if self.missing:
             return None
         connection = None
         try:
             connection = self._prompt.raw_connection()
-            words, own = question.words(sqlite=self.sqlite)
-            rows: Sequence[Any] = connection.cursor().execute(words, {**own, **given}).fetchall()
-            return rows
+            return work(connection)
         except (sqlite.Error, psycopg.Error, SQLAlchemyError):
             if connection is not None:
                 connection.invalidate()
@@ -164,9 +184,14 @@ class Prepared:
             for made in (query.compile(dialect=dialect) for dialect in dialects)
         )
 
-    def words(self, *, sqlite: bool) -> tuple[str, Mapping[str, Any]]:
-        """The statement, with named parameters, and those that it has a value for itself."""
-        return self._sqlite if sqlite else self._postgresql
+    def rows(
+        self, connection: PoolProxiedConnection, given: Mapping[str, Any], *, sqlite: bool
+    ) -> Sequence[Any]:
+        """What it finds with these parameters."""
+        words, own = self._sqlite if sqlite else self._postgresql
+        cursor: Any = connection.cursor()
+        found: Sequence[Any] = cursor.execute(words, {**own, **given}).fetchall()
+        return found
 
 
 def _check_references(connection: Connection) -> None:
@@ -194,7 +219,7 @@ def outage_is_a_problem() -> Iterator[None]:
 def engine_url(url: str) -> URL:
     """The SQLAlchemy URL with our drivers. Raises ValueError for another database, or one in memory."""
     try:
-        parsed = make_url(url)
+        parsed = read_url(url)
     except (ArgumentError, ValueError):
         raise ValueError(f"RECORD_DATABASE_URL is not a URL: {_WRITE_URL}") from None
     if parsed.get_backend_name() == "sqlite":
@@ -210,7 +235,7 @@ def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
     """`prompt` connections are for one SELECT at a time: that a server is there is not asked first."""
     reads_only = " -c default_transaction_read_only=on" if prompt else ""
     return sqlalchemy_engine(
-        url,
+        for_reading(url) if prompt else url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,

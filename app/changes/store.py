@@ -329,6 +329,13 @@ def last_hash() -> Prepared:
     return Prepared(select(Change.hash).order_by(col(Change.seq).desc()).limit(1))
 
 
+def last_seq() -> Query:
+    """The query for the `seq` of the last entry, which is the base's position: what is read at a position has
+    all that was written up to it.
+    """
+    return select(Change.seq).order_by(col(Change.seq).desc()).limit(1)
+
+
 def head(session: ReadSession) -> tuple[int, str]:
     """The last entry's seq and hash; (0, GENESIS) in an empty base."""
     row = session.execute(entries().order_by(col(Change.seq).desc()).limit(1)).first()

@@ -9,7 +9,7 @@ from orjson import Fragment
 from sqlalchemy import Row, bindparam, true
 from sqlmodel import col
 
-from app.base.db import Database, Prepared, ReadSession
+from app.base.db import Prepared, Readable, ReadSession
 from app.base.sql import Query, select
 from app.claims import references
 from app.claims.derived import ClaimBody, ReferenceEpoch
@@ -46,7 +46,7 @@ def _one() -> Prepared:
     return Prepared(query().where(col(Claim.id) == bindparam("id")))
 
 
-def one_at_once(db: Database, claim_id: str) -> tuple[int, str] | None:
+def one_at_once(db: Readable, claim_id: str) -> tuple[int, str] | None:
     """The version of a claim and the claim as JSON, if that is to be had at once."""
     rows = db.ask(_one(), {"id": claim_id})
     if not rows:

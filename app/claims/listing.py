@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, bindparam, exists, func,
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.base.db import Database, Prepared, ReadSession
+from app.base.db import Prepared, Readable, ReadSession
 from app.base.page import Page
 from app.base.sql import Query, select, table
 from app.claims import bodies, references
@@ -50,7 +50,7 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     return _page(ask, rows, bodies.shown(session, rows[: ask.limit]))
 
 
-def find_at_once(db: Database, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+def find_at_once(db: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
     """The same, if the question names one kind of thing at most and nothing has to be looked up for it."""
     if ask.sort != "said" or ask.facets or not _KNOWN_AT_ONCE.issuperset(ask.model_fields_set):
         return None
