@@ -30,9 +30,10 @@ import pytest
 from app.access import store as keys
 from app.access.model import KeyIn, RoleName
 from app.base import schema
-from app.base.db import Database, engine_url
+from app.base.db import Database, Prepared, engine_url
 from app.base.postgres import for_reading, read_url
 from app.changes.replicas import Replica, Watch
+from app.changes.store import last_seq
 from app.claims import bodies
 from app.main import create_app
 from app.settings import Settings
@@ -119,7 +120,7 @@ def new_key(node: Node, role: RoleName) -> str:
 
 @dataclass
 class Pair:
-    """What the tests ask: `anyone` has no key. Each request is a connection, so it goes to the next process."""
+    """What the tests ask: `anyone` has no key. Each request is a connection: it goes to the next process."""
 
     primary: Node
     standby: Node
@@ -475,6 +476,9 @@ def test_a_promotion_is_followed_without_a_restart_and_loses_nothing_acknowledge
         primary.ask("CREATE DATABASE record")
         schema.upgrade(primary.url("record"))
         standby = primary.standby("second")
+        base = Database(several(primary, standby))
+        assert base.ask(Prepared(last_seq()), {}) == []  # connections that refuse to write find it too
+        base.dispose()
         env = environment(several(primary, standby), **settings(primary, standby))
         with served(env, tmp_path / "log") as api:
             writer, reader = (
