@@ -19,7 +19,8 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
-from app.access.requests import House, Replay
+from app.access.house import POSITION, House
+from app.access.requests import Replay
 from app.access.routes import router as keys
 from app.base import schema
 from app.base.boundary import NOTHING, SECURITY, Boundary
@@ -29,6 +30,7 @@ from app.base.http import Route
 from app.base.limits import Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
+from app.changes.replicas import Replicas
 from app.changes.routes import router as changes
 from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
@@ -80,6 +82,7 @@ EXPOSED = (
     "Accept-Ranges",
     "Content-Range",
     "Record-Count",
+    POSITION,
     "Repr-Digest",
 )
 """The headers of an answer that pages of other sites may read."""
@@ -91,18 +94,22 @@ change takes `If-Match` with the `ETag` of the version it is based on, every POS
 may be sent twice, and every error is `application/problem+json` (their kinds: [/problems](/problems))."""
 
 
+def _house(settings: Settings) -> House:
+    db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
+    return House(settings, db, secret_of(settings), Replicas(db, settings))
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a base. Raises ValueError for settings that cannot be."""
     settings = settings or Settings()
-    db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
-    house = House(settings, db, secret_of(settings))
+    house = _house(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_refuse_stale_schema, house.db)
+        house.open()
         yield
-        house.shelf.clear()
-        house.db.dispose()
+        house.close()
 
     app = FastAPIOffline(
         title="On the Record",
@@ -129,7 +136,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Cors,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD"],
-        allow_headers=["Authorization", "If-None-Match", "If-Range", "Range"],
+        allow_headers=["Authorization", "If-None-Match", "If-Range", "Range", POSITION],
         expose_headers=EXPOSED,
     )
     app.add_middleware(Compress)

@@ -108,8 +108,15 @@ class Settings(BaseSettings):
         "*"
     ]
     pool_size: Annotated[
-        int, Field(description="How many database connections one process keeps.", ge=1, le=500)
+        int, Field(description="How many database connections one process keeps to a server.", ge=1, le=500)
     ] = 20
+    replica_urls: Annotated[
+        list[str],
+        Field(description="Standbys of the PostgreSQL server, which take reads (a JSON list).", repr=False),
+    ] = []
+    replica_lag_seconds: Annotated[
+        float, Field(description="How far behind a standby may be and still be read from.", gt=0, le=3600)
+    ] = 10
     log_level: Annotated[
         str, Field(description="The server's log level.", pattern="^(debug|info|warning|error)$")
     ] = "info"

@@ -24,8 +24,8 @@ from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access import store as keys
+from app.access.house import House
 from app.access.model import KeyIn, RoleName
-from app.access.requests import House
 from app.base import schema
 from app.base.db import Database
 from app.base.errors import Unavailable

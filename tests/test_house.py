@@ -92,11 +92,11 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids logs canonical times units sql types db shelf schema body http page problems limits"
-        " boundary protocol openapi",
+        "errors ids logs canonical times units sql types postgres prepared db shelf schema body http page"
+        " problems limits boundary protocol openapi",
     ),
-    ("changes", "model store walk replay"),
-    ("access", "model store requests routes"),
+    ("changes", "model store walk replay replicas"),
+    ("access", "model store house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("words", "text model index query plan rank explain"),
     ("entities", "model rows documents words store routes"),

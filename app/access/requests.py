@@ -13,10 +13,7 @@ The block's end commits, so an answer can leave only after its commit.
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
-from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Annotated, Any, Generic, TypeVar, get_origin
 
@@ -27,47 +24,32 @@ from sqlalchemy import delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
+from app.access.house import POSITION, House, asked_position
 from app.access.model import Idempotency, Role
 from app.access.store import recognise
-from app.base.body import MAX_LINE, strict_json
-from app.base.db import Database, NotAtOnce, ReadSession, WriteSession
+from app.base.body import received, strict_json
+from app.base.db import Readable, ReadSession, WriteSession
 from app.base.errors import (
     Forbidden,
     Invalid,
     Malformed,
     PreconditionRequired,
+    Problem,
     Stale,
-    TooLarge,
     Unauthorized,
+    Unavailable,
 )
 from app.base.http import JSON, Shortcut, respond, versions_in
 from app.base.page import Cursors, Question, page_body
-from app.base.shelf import Shelf
+from app.base.prepared import NotAtOnce
 from app.base.times import now
 from app.changes.model import Record
-from app.changes.store import By, last_hash
+from app.changes.replicas import Nearest
+from app.changes.store import By, last_hash, last_seq
 from app.settings import Settings
 
 ANONYMOUS = By("anonymous", "anonymous")
 _REPLAYS_KEPT = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class House:
-    """What one running server has: its settings, its base and its secret."""
-
-    settings: Settings
-    db: Database
-    secret: bytes
-    questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
-    """What queries of late were read as."""
-    tags: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
-    """The ETags of late answers, each with the hash of the ledger's last entry from before it was read."""
-
-    @cached_property
-    def shelf(self) -> Shelf:
-        """Its feeds, as files."""
-        return Shelf(self.settings.feed_bytes)
 
 
 _QUESTIONS_KEPT = 10_000
@@ -115,7 +97,13 @@ class _Call(Generic[S]):
 
 
 class Read(_Call[ReadSession]):
-    """A request that reads."""
+    """A request that reads. All of it reads from `base`, which may be a standby."""
+
+    @property
+    def base(self) -> Readable:
+        """What it reads from."""
+        found: Readable = self.request.state.base
+        return found
 
     async def attempt(self, shortcut: Shortcut) -> Response | None:
         """What a shortcut answers. SQLite keeps no reader waiting, and a thread costs more than reading."""
@@ -126,14 +114,14 @@ class Read(_Call[ReadSession]):
     def _attempt(self, shortcut: Shortcut) -> Response | None:
         """While the ledger stands as it did when an answer had the client's ETag, it has that still."""
         asked = self.request.headers.get("if-none-match")
-        rows = self.house.db.ask(last_hash(), {}) if asked else None
+        rows = self.base.ask(last_hash(), {}) if asked else None
         if not rows:
             return self._try(shortcut)
         kept = self.house.tags
         if kept.get(self._asked) == (rows[0][0], asked):
             return Response(status_code=304, headers={"ETag": str(asked), **self.cache})
         answer = self._try(shortcut)
-        if answer is not None:
+        if answer is not None and self.base.ask(last_hash(), {}) == rows:  # or it may be of a later state
             self._keep(kept, (rows[0][0], answer.headers["etag"]))
         return answer
 
@@ -169,7 +157,7 @@ class Read(_Call[ReadSession]):
         return self.request.url.path, self.request.scope["query_string"]
 
     def __enter__(self) -> ReadSession:
-        return self._stack.enter_context(self.house.db.read())
+        return self._stack.enter_context(self.base.read())
 
     @property
     def _cursors(self) -> Cursors:
@@ -199,6 +187,7 @@ class Write(_Call[WriteSession]):
     """A request that writes, in one transaction that its `with` block's end commits."""
 
     session: WriteSession
+    _answered: Response | None = None
 
     async def attempt(self, shortcut: Shortcut) -> Response | None:  # noqa: ARG002
         """Nothing: there is no shortcut to a write."""
@@ -212,6 +201,18 @@ class Write(_Call[WriteSession]):
                 self._replay(key)
             self._stack = stack.pop_all()
         return self.session
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, fault, trace)
+        if isinstance(fault, Problem) and not isinstance(fault, Unavailable):
+            self.house.tell_position(fault.headers)  # what it was refused for may be newer than a standby
+        elif self._answered is not None:
+            self.house.tell_position(self._answered.headers)
 
     @property
     def patch(self) -> dict[str, Any]:
@@ -245,7 +246,7 @@ class Write(_Call[WriteSession]):
         headers = {"Cache-Control": "no-store"} | ({"Location": location} if location else {})
         kept = orjson.dumps({**document, **dict.fromkeys(shown_once or ())})
         body = orjson.dumps({**document, **(shown_once or {})})
-        response = respond(
+        response = self._answered = respond(
             self.request, body, status=status, version=document.get("version"), headers=headers
         )
         if key := self._idempotency_key():
@@ -275,7 +276,8 @@ class Write(_Call[WriteSession]):
             return
         if kept.request_hash != self._request_hash():
             raise Invalid.at("Idempotency-Key", "was used for another request; a new request needs a new key")
-        headers = {**orjson.loads(kept.headers), "Idempotency-Replayed": "true"}
+        position = self.session.execute(last_seq()).scalar() or 0
+        headers = {**orjson.loads(kept.headers), "Idempotency-Replayed": "true", POSITION: str(position)}
         raise Replay(Response(kept.body, kept.status, headers, media_type=JSON))
 
     def _keep(self, key: str, response: Response, body: bytes) -> None:
@@ -320,24 +322,6 @@ class Upload(Write):
         self.file.close()
 
 
-async def _received(request: Request) -> tuple[bytes, IO[bytes]]:
-    """The digest of a body and the body, of which no line may be endless. Raises TooLarge."""
-    digest, since_newline = hashlib.sha256(), 0
-    file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
-    async for chunk in request.stream():
-        before, newline, after = chunk.rpartition(b"\n")
-        longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
-        since_newline = len(after) if newline else since_newline + len(after)
-        if max(longest, since_newline) > MAX_LINE:
-            file.close()
-            detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
-            raise TooLarge(detail, headers={"Connection": "close"})
-        digest.update(chunk)
-        file.write(chunk)
-    file.seek(0)
-    return digest.digest(), file
-
-
 C = TypeVar("C", bound="Read | Write")
 
 
@@ -355,10 +339,11 @@ class May(Generic[C]):
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""
         house: House = request.app.state.house
-        token = _token(request)
+        token, position = _token(request), asked_position(request)
         by, role = ANONYMOUS, None
         if token is not None:
-            by, role = await run_in_threadpool(recognise, house.db, house.secret, token)
+            by, role, known = await run_in_threadpool(recognise, house.db, house.secret, token)
+            position = max(position, known)
         elif self.role > Role.reader or not getattr(house.settings, self.public):
             raise Unauthorized("Send a key: Authorization: Bearer otr_…")
         if role is not None and role < self.role:
@@ -368,11 +353,17 @@ class May(Generic[C]):
                 needed=self.role.name,
             )
         request.state.caller = by, role
+        request.state.base = house.at(position)
+
+    def retreat(self, request: Request) -> bool:
+        """Whether a request that has failed may do better if it is read anew, from the primary."""
+        base = request.state.base
+        return issubclass(self.call, Read) and isinstance(base, Nearest) and base.retreat()
 
     async def __call__(self, request: Request) -> C:
         by, role = request.state.caller
         if issubclass(self.call, Upload):
-            return self.call(request, by, role, *await _received(request))
+            return self.call(request, by, role, *await received(request))
         return self.call(request, by, role, await request.body() if self.call is Write else b"")
 
 

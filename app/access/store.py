@@ -16,7 +16,7 @@ from app.base.ids import new_id
 from app.base.sql import Query, select
 from app.base.times import now
 from app.base.types import wire
-from app.changes.store import By, save
+from app.changes.store import By, last_seq, save
 
 PREFIX = "otr_"
 """Lets leak scanners know a key of ours when they see one."""
@@ -76,10 +76,13 @@ def token_hash(secret: bytes, token: str) -> str:
     return hmac.digest(secret, b"key\0" + token.encode(), hashlib.sha256).hex()
 
 
-def recognise(db: Database, secret: bytes, token: str) -> tuple[By, Role]:
-    """Whose token this is. Raises Unauthorized if it is unknown, expired or revoked."""
+def recognise(db: Database, secret: bytes, token: str) -> tuple[By, Role, int]:
+    """Whose token this is, and the position of the base that says so. Raises Unauthorized if it is unknown,
+    expired or revoked.
+    """
     with db.read() as session:
-        query = find().where(col(Key.token_hash) == token_hash(secret, token))
+        query = find().add_columns(last_seq().scalar_subquery().label("position"))
+        query = query.where(col(Key.token_hash) == token_hash(secret, token))
         key = session.execute(query).first()
     if key is None:
         raise Unauthorized("The key is not known here.")
@@ -89,7 +92,7 @@ def recognise(db: Database, secret: bytes, token: str) -> tuple[By, Role]:
         case "expired":
             raise Unauthorized("The key has expired.")
     _note_use(db, key)
-    return By(key.id, key.name), Role[key.role]
+    return By(key.id, key.name), Role[key.role], key.position or 0
 
 
 def _note_use(db: Database, key: Row[Any]) -> None:

@@ -1,15 +1,17 @@
 """Bodies in: JSON read strictly, and JSON Merge Patch."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
 from fastapi import Request
 
-from app.base.errors import Invalid, Malformed, pointer
+from app.base.errors import Invalid, Malformed, TooLarge, pointer
 
 MAX_DEPTH, MAX_NUMBER = 64, 60
 MAX_LINE = 1024 * 1024
@@ -104,3 +106,21 @@ def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str
         else:
             merged[key] = value
     return merged
+
+
+async def received(request: Request) -> tuple[bytes, IO[bytes]]:
+    """The digest of a body and the body, of which no line may be endless. Raises TooLarge."""
+    digest, since_newline = hashlib.sha256(), 0
+    file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
+    async for chunk in request.stream():
+        before, newline, after = chunk.rpartition(b"\n")
+        longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
+        since_newline = len(after) if newline else since_newline + len(after)
+        if max(longest, since_newline) > MAX_LINE:
+            file.close()
+            detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
+            raise TooLarge(detail, headers={"Connection": "close"})
+        digest.update(chunk)
+        file.write(chunk)
+    file.seek(0)
+    return digest.digest(), file

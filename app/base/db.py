@@ -7,22 +7,22 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import psycopg
-from sqlalchemy import Engine, Select, event, make_url, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy import create_engine as sqlalchemy_engine
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg as psycopg_dialect
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as sqlite_dialect
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlmodel import SQLModel
 
 from app.base.errors import Unavailable
+from app.base.postgres import for_reading, read_url
+from app.base.prepared import NotAtOnce, Prepared
 from app.settings import Settings
 
 try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
@@ -60,6 +60,23 @@ class ReadSession(Session):
 
 class WriteSession(ReadSession):
     """A session that writes, one at a time; only a request's boundary commits it."""
+
+
+class Readable(Protocol):
+    """What is read from: a base, or whichever of its servers suits."""
+
+    @property
+    def reader(self) -> Engine:
+        """Whose names are in memory apart from those of others."""
+
+    def read(self, *, patiently: bool = False) -> AbstractContextManager[ReadSession]:
+        """As `Database.read`."""
+
+    def ask(self, question: "Prepared", given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """As `Database.ask`."""
+
+
+T = TypeVar("T")
 
 
 class Database:
@@ -113,14 +130,16 @@ class Database:
         """The rows of one SELECT, which is a snapshot by itself, without the cost of a session. None if the
         database does not answer at once: `read` then says why, or manages.
         """
+        return self.promptly(lambda connection: question.rows(connection, given, sqlite=self.sqlite))
+
+    def promptly(self, work: Callable[[PoolProxiedConnection], T]) -> T | None:
+        """What some work on a connection for `ask` makes; None if the database does not answer at once."""
         if self.missing:
             return None
         connection = None
         try:
             connection = self._prompt.raw_connection()
-            words, own = question.words(sqlite=self.sqlite)
-            rows: Sequence[Any] = connection.cursor().execute(words, {**own, **given}).fetchall()
-            return rows
+            return work(connection)
         except (sqlite.Error, psycopg.Error, SQLAlchemyError):
             if connection is not None:
                 connection.invalidate()
@@ -128,13 +147,6 @@ class Database:
         finally:
             if connection is not None:
                 connection.close()
-
-    def at_once(self, question: "Prepared", given: Mapping[str, Any]) -> Sequence[Any]:
-        """The same as an Asker. Raises NotAtOnce."""
-        rows = self.ask(question, given)
-        if rows is None:
-            raise NotAtOnce
-        return rows
 
     @contextmanager
     def write(self) -> Iterator[WriteSession]:
@@ -187,10 +199,6 @@ class Database:
             engine.dispose()
 
 
-class NotAtOnce(Exception):
-    """What was asked takes a session, or a thread, of its own."""
-
-
 @contextmanager
 def _until(info: dict[str, Any], seconds: int | None) -> Iterator[None]:
     """Has SQLite interrupt what a connection does after so many seconds; PostgreSQL sees to that itself."""
@@ -201,31 +209,20 @@ def _until(info: dict[str, Any], seconds: int | None) -> Iterator[None]:
         info["until"] = math.inf
 
 
-class Prepared:
-    """A SELECT of text and integers in the words of each driver, for an Asker; made once and kept. A written
-    one has `:name` for what is given, and no other colon.
-    """
-
-    def __init__(self, query: Select[Any] | str) -> None:
-        self.names: list[str] = []
-        self._words: tuple[tuple[str, Mapping[str, Any]], ...]
-        if isinstance(query, str):
-            self._words = (query, {}), (re.sub(r":(\w+)", r"%(\1)s", query), {})
-            return
-        self.names = [str(column.key) for column in query.selected_columns]
-        dialects = sqlite_dialect(paramstyle="named"), psycopg_dialect()  # type: ignore[no-untyped-call]
-        self._words = tuple(
-            (str(made), {name: value for name, value in made.params.items() if value is not None})
-            for made in (query.compile(dialect=dialect) for dialect in dialects)
-        )
-
-    def words(self, *, sqlite: bool) -> tuple[str, Mapping[str, Any]]:
-        """The statement, with named parameters, and those that it has a value for itself."""
-        return self._words[0 if sqlite else 1]
-
-
 Asker = Callable[[Prepared, Mapping[str, Any]], Sequence[Any]]
-"""Gives the rows of a prepared SELECT: `Database.at_once`, or `within` a session."""
+"""Gives the rows of a prepared SELECT: `at_once`, or `within` a session."""
+
+
+def at_once(base: Readable) -> Asker:
+    """An Asker without a session, which raises NotAtOnce."""
+
+    def ask(question: Prepared, given: Mapping[str, Any]) -> Sequence[Any]:
+        rows = base.ask(question, given)
+        if rows is None:
+            raise NotAtOnce
+        return rows
+
+    return ask
 
 
 def within(session: ReadSession) -> Asker:
@@ -269,7 +266,7 @@ def outage_is_a_problem() -> Iterator[None]:
 def engine_url(url: str) -> URL:
     """The SQLAlchemy URL with our drivers. Raises ValueError for another database, or one in memory."""
     try:
-        parsed = make_url(url)
+        parsed = read_url(url)
     except (ArgumentError, ValueError):
         raise ValueError(f"RECORD_DATABASE_URL is not a URL: {_WRITE_URL}") from None
     if parsed.get_backend_name() == "sqlite":
@@ -286,7 +283,7 @@ def _pg(url: URL, pool_size: int, seconds: int | None, *, prompt: bool = False) 
     timeout = 1000 * (seconds or STATEMENT_SECONDS)
     reads_only = " -c default_transaction_read_only=on" if prompt else ""
     return sqlalchemy_engine(
-        url,
+        for_reading(url) if prompt else url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,

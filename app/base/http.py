@@ -15,7 +15,15 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.base.body import StrictRequest
-from app.base.errors import Invalid, Malformed, NotAcceptable, NotFound, UnsupportedMediaType, nearest
+from app.base.errors import (
+    Invalid,
+    Malformed,
+    NotAcceptable,
+    NotFound,
+    Unavailable,
+    UnsupportedMediaType,
+    nearest,
+)
 
 JSON, PROBLEM, MERGE_PATCH = (
     "application/json",
@@ -76,6 +84,9 @@ class Gate(Protocol):
     async def __call__(self, request: Request) -> Call:
         """The request as the route takes it."""
 
+    def retreat(self, request: Request) -> bool:
+        """Whether a request that found no database may be tried once more, elsewhere."""
+
 
 class Route(APIRoute):
     """A route that looks at who asks first, and refuses query parameters it does not know and types it does
@@ -122,6 +133,11 @@ class Route(APIRoute):
                 call = await gates[0](request)
                 if (answer := await call.attempt(shortcut)) is not None:
                     return answer
+            try:
+                return await inner(StrictRequest(request.scope, request.receive))
+            except Unavailable:
+                if not gates[0].retreat(request):
+                    raise
             return await inner(StrictRequest(request.scope, request.receive))
 
         return handle

@@ -123,6 +123,14 @@ _IF_NONE_MATCH = _header("If-None-Match", "An ETag; the answer is 304 if it stil
 _IDEMPOTENCY_KEY = _header(
     "Idempotency-Key", "Anything unique to this request: sent again, it acts once.", pattern="^[ -~]{1,255}$"
 )
+_AT_LEAST = _header(
+    "Record-Position",
+    "What the answer to a write had under that name: this answer will have seen the write.",
+    pattern="^[0-9]{1,16}$",
+)
+_POSITION = {
+    "Record-Position": {"description": "What a read has to send to see this.", "schema": {"type": "string"}}
+}
 _ETAG = {"ETag": {"description": "Names this version.", "schema": {"type": "string"}}}
 
 
@@ -156,7 +164,7 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
     parameters = operation.setdefault("parameters", [])
     responses = operation["responses"]
     if method == "get":
-        parameters.append(_IF_NONE_MATCH)
+        parameters += [_IF_NONE_MATCH, _AT_LEAST]
         responses["304"] = {"description": "It has not changed.", "headers": _ETAG}
         for status in _WRITE - _READ:
             responses.pop(str(status), None)
@@ -164,7 +172,8 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
         parameters.append(_IDEMPOTENCY_KEY)
     for status, response in responses.items():
         if status in ("200", "201"):
-            response["headers"] = {**response.get("headers", {}), **_ETAG}
+            told = {} if method == "get" else _POSITION
+            response["headers"] = {**response.get("headers", {}), **_ETAG, **told}
         elif "content" in response and status >= "400":
             response["content"] = {PROBLEM: response["content"].get("application/json", {})}
     operation["responses"] = dict(sorted(responses.items()))

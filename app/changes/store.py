@@ -12,9 +12,10 @@ from sqlalchemy import Row, delete, inspect
 from sqlmodel import SQLModel, col
 
 from app.base.canonical import canonical
-from app.base.db import Prepared, ReadSession, WriteSession
+from app.base.db import ReadSession, WriteSession
 from app.base.ids import request_id
 from app.base.page import Page, Question, page
+from app.base.prepared import Prepared
 from app.base.sql import Query, insert_many, select
 from app.base.sql import table as table_of
 from app.base.times import instant, now
@@ -343,6 +344,13 @@ def since(
 def last_hash() -> Prepared:
     """The hash of the last entry: what is read of the base while it stays the same is the same."""
     return Prepared(select(Change.hash).order_by(col(Change.seq).desc()).limit(1))
+
+
+def last_seq() -> Query:
+    """The query for the `seq` of the last entry, which is the base's position: what is read at a position has
+    all that was written up to it.
+    """
+    return select(Change.seq).order_by(col(Change.seq).desc()).limit(1)
 
 
 def head(session: ReadSession) -> tuple[int, str]:

@@ -9,8 +9,9 @@ from orjson import Fragment
 from sqlalchemy import Row, bindparam, true
 from sqlmodel import col
 
-from app.base.db import Database, NotAtOnce, Prepared, ReadSession
+from app.base.db import Readable, ReadSession, at_once
 from app.base.page import MAX_PAGE
+from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select
 from app.claims import references
 from app.claims.derived import ClaimBody, ReferenceEpoch
@@ -47,7 +48,7 @@ def _one() -> Prepared:
     return Prepared(query().where(col(Claim.id) == bindparam("id")))
 
 
-def one_at_once(db: Database, claim_id: str) -> tuple[int, str] | None:
+def one_at_once(db: Readable, claim_id: str) -> tuple[int, str] | None:
     """The version of a claim and the claim as JSON, if that is to be had at once."""
     rows = db.ask(_one(), {"id": claim_id})
     if not rows:
@@ -62,10 +63,10 @@ def _some(count: int) -> Prepared:
     return Prepared(query().where(col(Claim.id).in_([bindparam(f"id{n}") for n in range(count)])))
 
 
-def of_at_once(db: Database, ids: Sequence[str]) -> dict[str, str]:
+def of_at_once(base: Readable, ids: Sequence[str]) -> dict[str, str]:
     """Some claims as JSON, by id. Raises NotAtOnce."""
-    rows = db.at_once(_some(len(ids)), {f"id{n}": key for n, key in enumerate(ids)}) if ids else ()
-    whole = references.filled_at_once(db, [row[2] for row in rows], rows[0][3]) if rows else []
+    rows = at_once(base)(_some(len(ids)), {f"id{n}": key for n, key in enumerate(ids)}) if ids else ()
+    whole = references.filled_at_once(base, [row[2] for row in rows], rows[0][3]) if rows else []
     if whole is None:
         raise NotAtOnce
     return {row[0]: body for row, body in zip(rows, whole, strict=True)}

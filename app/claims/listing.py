@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Select, Subquery, bindparam, exists, func,
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.base.db import Database, Prepared, ReadSession
+from app.base.db import Readable, ReadSession
 from app.base.page import Page
+from app.base.prepared import Prepared
 from app.base.sql import Query, select, table
 from app.claims import bodies, references
 from app.claims.derived import ClaimBody, ClaimListing, ReferenceEpoch
@@ -50,7 +51,7 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     return _page(ask, rows, bodies.shown(session, rows[: ask.limit]))
 
 
-def find_at_once(db: Database, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+def find_at_once(db: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
     """The same, if the question names one kind of thing at most and nothing has to be looked up for it."""
     if ask.sort != "said" or ask.facets or not _KNOWN_AT_ONCE.issuperset(ask.model_fields_set):
         return None

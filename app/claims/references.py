@@ -21,7 +21,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.access.model import Key
-from app.base.db import Database, Prepared, ReadSession, WriteSession
+from app.base.db import Readable, ReadSession, WriteSession
+from app.base.prepared import Prepared
 from app.base.sql import Query, select, table
 from app.changes.model import Record
 from app.changes.store import Saved, follows
@@ -81,7 +82,7 @@ def members(session: ReadSession, references: Iterable[str], epoch: str) -> Mapp
     return known
 
 
-def filled_at_once(db: Database, bodies: Sequence[str], epoch: str) -> list[str] | None:
+def filled_at_once(db: Readable, bodies: Sequence[str], epoch: str) -> list[str] | None:
     """The same, if the names are in memory, or are few to read and of this epoch still."""
     known = names_of(db.reader).at(epoch).members
     pieces = [body.split(MARK) for body in bodies]
@@ -206,7 +207,7 @@ def _epoch() -> Prepared:
     return Prepared(select(ReferenceEpoch.token))
 
 
-def epoch_at_once(db: Database) -> str | None:
+def epoch_at_once(db: Readable) -> str | None:
     """The epoch that the base is in, if the database answers at once."""
     rows = db.ask(_epoch(), {})
     return rows[0][0] if rows else None

@@ -34,12 +34,12 @@ ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 def _claims_at_once(read: Read) -> Response | None:
     ask = read.asked(ClaimQuestion)
-    found = ask and store.find_at_once(read.house.db, ask, read.after(ask))
+    found = ask and store.find_at_once(read.base, ask, read.after(ask))
     return read.page(ask, found.rows, found.last) if ask and found else None
 
 
 def _claim_at_once(read: Read) -> Response | None:
-    found = bodies.one_at_once(read.house.db, read.request.path_params["claim_id"])
+    found = bodies.one_at_once(read.base, read.request.path_params["claim_id"])
     return read.record(*found) if found else None
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Row, func
 from sqlmodel import col
 
 from app.base import units
-from app.base.db import Database, ReadSession, WriteSession
+from app.base.db import Readable, ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
@@ -317,13 +317,13 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
 _BY_WORDS_ALONE = frozenset({"q", "limit", "cursor", "order"})
 
 
-def find_at_once(db: Database, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
     """The same, of a question that takes little. Raises NotAtOnce."""
     if ask.q is None:
-        return listing.find_at_once(db, ask, after)
+        return listing.find_at_once(base, ask, after)
     if not ask.by_relevance or not ask.model_fields_set <= _BY_WORDS_ALONE:
         return None
-    found = words.found_at_once(db, ask.q, ask, after)
+    found = words.found_at_once(base, ask.q, ask, after)
     shown = [f'{each.body[:-1]},"match":{orjson.dumps(each.match).decode()}}}' for each in found.rows]
     return Page([Fragment(body) for body in shown], found.last)
 

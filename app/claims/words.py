@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from sqlmodel import col
 
-from app.base.db import Database, ReadSession, WriteSession
+from app.base.db import Readable, ReadSession, WriteSession, at_once
 from app.base.page import Page, Question
 from app.changes.store import Saved, all_new, follows
 from app.claims import bodies, upkeep
@@ -73,11 +73,11 @@ class Found:
     match: Mapping[str, Any]
 
 
-def found_at_once(db: Database, q: str, ask: Question, after: Sequence[Any] | None) -> Page[Found]:
+def found_at_once(base: Readable, q: str, ask: Question, after: Sequence[Any] | None) -> Page[Found]:
     """A page of the claims that a query finds, the best first. Raises Invalid, and NotAtOnce."""
-    finding = prepare(db.at_once, q)
-    hits = ranked_at_once(db, finding.plan, "claim", ask, after)
-    claims = bodies.of_at_once(db, [hit.record_id for hit in hits.rows])
+    finding = prepare(at_once(base), q)
+    hits = ranked_at_once(base, finding.plan, "claim", ask, after)
+    claims = bodies.of_at_once(base, [hit.record_id for hit in hits.rows])
     found = [
         Found(hit.record_id, body, match(finding, orjson.loads(body), hit.score))
         for hit in hits.rows

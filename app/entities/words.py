@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlmodel import col
 
-from app.base.db import Asker, Prepared, ReadSession, WriteSession, within
+from app.base.db import Asker, ReadSession, WriteSession, within
 from app.base.page import Page, Question
+from app.base.prepared import Prepared
 from app.base.sql import select
 from app.changes.store import New, Saved, all_new, follows
 from app.entities import documents

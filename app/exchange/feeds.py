@@ -43,7 +43,7 @@ async def _answer(read: Read, feed: Feed, form: Format, ask: Any) -> Response:
     asked = read.request.headers
     span = None if read.request.scope.get("head") else asked.get("range")
     packed = form.compresses and span is None and _takes_gzip(asked.get("accept-encoding", ""))
-    wanted = Wanted(read.house, feed, form, ask, packed)
+    wanted = Wanted(read.house, read.base, feed, form, ask, packed)
     last = await run_in_threadpool(wanted.last)
     headers = {
         **read.cache,

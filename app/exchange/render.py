@@ -14,7 +14,8 @@ from functools import partial
 
 from pydantic import BaseModel
 
-from app.access.requests import House
+from app.access.house import House
+from app.base.db import Readable
 from app.base.errors import Internal
 from app.base.shelf import Kept, Key, filled, kept, new_file
 from app.changes.store import head
@@ -31,6 +32,7 @@ class Wanted:
     """A feed in a format, under its filters; compressed or not."""
 
     house: House
+    base: Readable
     feed: Feed
     form: Format
     ask: BaseModel
@@ -48,7 +50,7 @@ class Wanted:
 
     def last(self) -> str:
         """The hash of the ledger's last entry."""
-        with self.house.db.read() as session:
+        with self.base.read() as session:
             return head(session)[1]
 
     async def file(self, last: str) -> Kept:
@@ -66,7 +68,7 @@ class Wanted:
     def _render(self, form: Format) -> Kept:
         assert form.write is not None
         count = 0
-        with self.house.db.read(patiently=True) as session:
+        with self.base.read(patiently=True) as session:
             _, last = head(session)
 
             def counted() -> Iterator[Rows]:

@@ -15,7 +15,7 @@ router = v1("search")
 
 def _search_at_once(read: Read) -> Response | None:
     ask = read.asked(SearchQuestion)
-    found = ask and store.find_at_once(read.house.db, ask, read.after(ask))
+    found = ask and store.find_at_once(read.base, ask, read.after(ask))
     return read.page(ask, found.rows, found.last) if ask and found else None
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from orjson import Fragment
 
-from app.base.db import Database, NotAtOnce, ReadSession, within
+from app.base.db import Readable, ReadSession, within
 from app.base.page import Page
+from app.base.prepared import NotAtOnce
 from app.base.sql import select
 from app.claims import bodies as claims
 from app.claims import words as claim_words
@@ -62,11 +63,11 @@ def find(session: ReadSession, ask: SearchQuestion, after: Sequence[Any] | None)
     return Page(_shown(session, finding, found.rows), found.last)
 
 
-def find_at_once(db: Database, ask: SearchQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
+def find_at_once(base: Readable, ask: SearchQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """The same of claims alone. Raises NotAtOnce."""
     if ask.kind != ["claim"]:
         raise NotAtOnce
-    found = claim_words.found_at_once(db, ask.q, ask, after)
+    found = claim_words.found_at_once(base, ask.q, ask, after)
     shown = [
         {"id": each.id, "kind": "claim", "record": Fragment(each.body), "match": each.match}
         for each in found.rows

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.base.db import Asker, Prepared
+from app.base.db import Asker
+from app.base.prepared import Prepared
 from app.words.query import Wanted
 from app.words.text import is_run, latin, spelling, stem
 

@@ -15,8 +15,9 @@ from sqlalchemy import BigInteger, ColumnElement, and_, exists, literal, or_, te
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.base.db import Asker, Database, NotAtOnce, Prepared, ReadSession, within
+from app.base.db import Asker, Readable, ReadSession, at_once, within
 from app.base.page import Page, Question
+from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import select
 from app.words.index import KINDS, SLOTS, Kind
 from app.words.model import Document, Posting
@@ -265,12 +266,12 @@ def ranked(
 
 
 def ranked_at_once(
-    db: Database, plan: Plan, kind: Kind, ask: Question, after: Sequence[int] | None
+    base: Readable, plan: Plan, kind: Kind, ask: Question, after: Sequence[int] | None
 ) -> Page[Hit]:
     """The same, among all documents of that kind. Raises NotAtOnce if it takes long."""
     if plan.conditional or plan.effort > _AT_ONCE:
         raise NotAtOnce
-    return paged(ask, best(db.at_once, plan, [kind], ask.limit + 1, after, down=ask.order == "desc"))
+    return paged(ask, best(at_once(base), plan, [kind], ask.limit + 1, after, down=ask.order == "desc"))
 
 
 def paged(ask: Question, hits: Sequence[Hit]) -> Page[Hit]:

@@ -1,0 +1,74 @@
+"""What one running server has, and how positions of its base are told and asked for."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+
+from app.base.db import Database, Readable
+from app.base.errors import Malformed
+from app.base.page import Question
+from app.base.prepared import Prepared
+from app.base.shelf import Shelf
+from app.base.types import MAX_INT
+from app.changes.replicas import Replicas
+from app.changes.store import last_seq
+from app.settings import Settings
+
+POSITION = "Record-Position"
+"""The header with a position: of an answer, where the base was after a write; of a request, what the answer
+must have seen.
+"""
+
+_LAST = Prepared(last_seq())
+
+
+@dataclass(frozen=True)
+class House:
+    """What one running server has: its settings, its base, its secret, and the standbys of the base."""
+
+    settings: Settings
+    db: Database
+    secret: bytes
+    replicas: Replicas | None = None
+    questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
+    """What queries of late were read as."""
+    tags: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
+    """The ETags of late answers, each with the hash of the ledger's last entry when it was read."""
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Its feeds, as files."""
+        return Shelf(self.settings.feed_bytes)
+
+    def at(self, position: int) -> Readable:
+        """What a request reads from that must see all that was written up to a position."""
+        return self.replicas.at(position) if self.replicas else self.db
+
+    def open(self) -> None:
+        """Begins to look at the standbys: until then, none is read from."""
+        if self.replicas:
+            self.replicas.watch()
+
+    def close(self) -> None:
+        """Lets go of every file and connection."""
+        self.shelf.clear()
+        if self.replicas:
+            self.replicas.close()
+        self.db.dispose()
+
+    def tell_position(self, headers: MutableHeaders | dict[str, str]) -> None:
+        """Adds to an answer where the base is, if the database answers at once."""
+        rows = self.db.ask(_LAST, {})
+        if rows is not None:
+            headers[POSITION] = str(rows[0][0] if rows else 0)
+
+
+def asked_position(request: Request) -> int:
+    """The position that the answer must have seen. Raises Malformed."""
+    header = request.headers.get(POSITION, "0")
+    if not re.fullmatch(r"\d{1,16}", header, re.ASCII) or int(header) > MAX_INT:
+        raise Malformed(f"{POSITION} is a number, as the answer to a write gave it.")
+    return int(header)
