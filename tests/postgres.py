@@ -162,12 +162,12 @@ def installations() -> list[Installation]:
 @contextmanager
 def serve(installation: Installation) -> Iterator[Server]:
     """Start a server of this installation, and stop it on leaving."""
-    account = _account()
-    base = _directory(account)
+    account = account_of_the_server()
+    base = directory_for(account)
     try:
-        bin_ = _readable(installation, base, account)
+        bin_ = readable_binaries(installation, base, account)
         password = secrets.token_hex(16)
-        data = _initdb(bin_, installation.major, base, password, account)
+        data = initdb(bin_, installation.major, base, password, account)
         with _started(bin_, data, base, password, account) as server:
             yield server
     finally:
@@ -181,7 +181,7 @@ def _local_places() -> Iterator[Path]:
     pg_config = shutil.which("pg_config")
     if pg_config:
         with suppress(OSError, subprocess.SubprocessError):
-            yield Path(_run([pg_config, "--bindir"]).stdout.strip())
+            yield Path(run([pg_config, "--bindir"]).stdout.strip())
     for pattern in PLACES:
         yield from map(Path, glob.glob(pattern))
     initdb = shutil.which("initdb")
@@ -203,7 +203,7 @@ def _installation(source: str, bin_: Path) -> Installation | None:
     if not os.access(postgres, os.X_OK) or not os.access(bin_ / "initdb", os.X_OK):
         return None
     try:
-        version = _run([str(postgres), "--version"]).stdout
+        version = run([str(postgres), "--version"]).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     number = re.search(r"\(PostgreSQL\) (\d+)", version)
@@ -215,7 +215,7 @@ def _installation(source: str, bin_: Path) -> Installation | None:
 # Running as somebody else
 
 
-def _account() -> Account | None:
+def account_of_the_server() -> Account | None:
     """Choose an unprivileged user if this is root; None stands for the present user."""
     if os.geteuid() != 0:
         return None
@@ -223,12 +223,12 @@ def _account() -> Account | None:
         with suppress(KeyError, OSError, subprocess.SubprocessError):
             entry = pwd.getpwnam(name)
             account = Account(entry.pw_uid, entry.pw_gid)
-            _run(["true"], account, Path("/"))
+            run(["true"], account, Path("/"))
             return account
     raise PostgresError("PostgreSQL does not run as root, and root may not become anybody else")
 
 
-def _directory(account: Account | None) -> Path:
+def directory_for(account: Account | None) -> Path:
     """Make a directory that the server's user owns and can reach."""
     for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
         try:
@@ -237,7 +237,7 @@ def _directory(account: Account | None) -> Path:
             continue
         try:
             _give(base, account)
-            _run(["touch", str(base / "log")], account, base)
+            run(["touch", str(base / "log")], account, base)
         except (OSError, subprocess.SubprocessError):
             shutil.rmtree(base, ignore_errors=True)
             continue
@@ -253,12 +253,12 @@ def _give(path: Path, account: Account | None) -> None:
         os.chown(path, account.uid, account.gid)
 
 
-def _readable(installation: Installation, base: Path, account: Account | None) -> Path:
+def readable_binaries(installation: Installation, base: Path, account: Account | None) -> Path:
     """Return the binaries' directory, copied if the server's user may not run them in place."""
     bin_ = installation.bin
     try:
-        _run([str(bin_ / "postgres"), "--version"], account, base)
-        _run([str(bin_ / "initdb"), "--version"], account, base)
+        run([str(bin_ / "postgres"), "--version"], account, base)
+        run([str(bin_ / "initdb"), "--version"], account, base)
         return bin_
     except (OSError, subprocess.SubprocessError) as error:
         root = bin_.parent
@@ -266,7 +266,7 @@ def _readable(installation: Installation, base: Path, account: Account | None) -
             raise PostgresError(f"the server's user may not run it: {error}") from error
     copy = base / "copy" / root.parent.name / root.name
     copy.joinpath("bin").mkdir(parents=True)
-    for name in ("postgres", "initdb"):
+    for name in ("postgres", "initdb", "pg_basebackup"):
         shutil.copy2(bin_ / name, copy / "bin" / name)
     skip = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig", "doc", "man")
     for name in ("lib", "share"):
@@ -284,7 +284,7 @@ def _readable(installation: Installation, base: Path, account: Account | None) -
 # Starting and stopping
 
 
-def _initdb(bin_: Path, major: int, base: Path, password: str, account: Account | None) -> Path:
+def initdb(bin_: Path, major: int, base: Path, password: str, account: Account | None) -> Path:
     data = base / "data"
     secret = base / "password"
     secret.touch(mode=0o600)
@@ -308,7 +308,7 @@ def _initdb(bin_: Path, major: int, base: Path, password: str, account: Account 
     # What the C library calls it differs; a wrong name is refused at once.
     for locale in ("C.UTF-8", "en_US.UTF-8"):
         try:
-            _run([*command, f"--lc-ctype={locale}"], account, base, seconds=START_SECONDS)
+            run([*command, f"--lc-ctype={locale}"], account, base, seconds=START_SECONDS)
         except subprocess.CalledProcessError as error:
             failure = f"initdb failed:\n{error.output}"
             shutil.rmtree(data, ignore_errors=True)
@@ -321,39 +321,39 @@ def _initdb(bin_: Path, major: int, base: Path, password: str, account: Account 
 @contextmanager
 def _started(bin_: Path, data: Path, base: Path, password: str, account: Account | None) -> Iterator[Server]:
     for _ in range(4):
-        port = _free_port()
+        port = free_port()
         address = f"postgres:{password}@127.0.0.1:{port}/postgres"
         log = base / "log"
         command = [str(bin_ / "postgres"), "-D", str(data), "-p", str(port)]
         for name, value in SETTINGS.items():
             command += ["-c", f"{name}={value}"]
         with log.open("wb") as output:
-            process = _spawn(command, account, base, output)
+            process = spawn(command, account, base, output)
         watcher = None
         try:
-            watcher = _watcher(process.pid, base)
+            watcher = watcher_of(process.pid, base)
             try:
-                _wait_until_ready(process, f"postgresql://{address}", log)
+                wait_until_ready(process, f"postgresql://{address}", log)
             except PortTakenError:
                 continue
             yield Server(f"postgresql+psycopg://{address}", process.pid, base)
             return
         finally:
-            _stop(process)
+            stop(process)
             if watcher:
                 watcher.kill()
                 watcher.communicate()
     raise PostgresError("every port tried was taken by another process")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(psycopg.OperationalError):
@@ -368,7 +368,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
     raise PostgresError(f"ended with status {process.returncode}; its log:\n{written}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         if process.poll() is not None:
             return
@@ -377,7 +377,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(STOP_SECONDS)
 
 
-def _watcher(pid: int, base: Path) -> subprocess.Popen[bytes]:
+def watcher_of(pid: int, base: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["sh", "-c", WATCHER, "watcher", str(pid), str(base)],
         stdin=subprocess.PIPE,
@@ -401,7 +401,7 @@ def _environment() -> Mapping[str, str]:
     return {**kept, "LC_ALL": "C"}
 
 
-def _run(
+def run(
     command: Sequence[str],
     account: Account | None = None,
     cwd: Path | None = None,
@@ -423,7 +423,7 @@ def _run(
     )
 
 
-def _spawn(
+def spawn(
     command: Sequence[str], account: Account | None, cwd: Path, output: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     # In its own session, a Ctrl-C in the terminal reaches the tests alone, which then stop it.

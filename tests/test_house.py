@@ -92,7 +92,8 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids canonical times units sql types db shelf schema body http page problems boundary openapi",
+        "errors ids canonical times units sql types postgres db shelf schema body http page problems"
+        " boundary openapi",
     ),
     ("changes", "model store walk replay"),
     ("access", "model store requests routes"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, Select, event, make_url, text
+from sqlalchemy import Engine, Select, event, text
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg as psycopg_dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as sqlite_dialect
@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel import SQLModel
 
 from app.base.errors import Unavailable
+from app.base.postgres import CONNECT_SECONDS, KEEPALIVE, STATEMENT_MS, Door, read_url
 from app.settings import Settings
 
 try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
@@ -43,7 +44,14 @@ _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
 _SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupted", re.IGNORECASE)
 
-CONNECT_SECONDS, POOL_SECONDS, STATEMENT_MS = 3, 5, 15_000
+_OF_A_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
+"""What a server says that takes no writes, or whose transactions cannot be told to be for writing."""
+
+POOL_SECONDS = 5
+IN_DOUBT = (
+    "The database was lost while the change was being kept, so that it is not known whether it was. "
+    "With the same Idempotency-Key it is safe to send it again."
+)
 
 
 class ReadSession(Session):
@@ -60,9 +68,12 @@ class Database:
     def __init__(self, url: str, pool_size: int = 20) -> None:
         self.url = engine_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self.reader = _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size)
+        door = Door()
+        self.reader = (
+            _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size, door)
+        )
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
-        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, prompt=True)
+        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, door, prompt=True)
 
     @property
     def missing(self) -> bool:
@@ -109,7 +120,7 @@ class Database:
         The lock of the only writer is taken by its first statement. Raises Unavailable.
         """
         with (
-            outage_is_a_problem(),
+            outage_is_a_problem(writing=True),
             self.writer.connect() as connection,
             WriteSession(connection, autoflush=False, expire_on_commit=False) as session,
         ):
@@ -118,11 +129,20 @@ class Database:
             )
             yield session
             try:
-                session.commit()
-            except BaseException:
+                self._commit(session)
+            except BaseException as fault:
                 # SQLite leaves the transaction open, and its one writer would never begin another.
                 connection.invalidate()
+                if isinstance(fault, DBAPIError) and _in_doubt(fault):
+                    raise Unavailable(IN_DOUBT) from fault
                 raise
+
+    def _commit(self, session: WriteSession) -> None:
+        session.flush()
+        if not self.sqlite:
+            # A time limit that ends the wait for a synchronous standby makes it look as if that had answered.
+            session.execute(text("SET LOCAL statement_timeout = 0"))
+        session.commit()
 
     @contextmanager
     def schema_change(self) -> Iterator[Connection]:
@@ -136,6 +156,7 @@ class Database:
                 with connection.begin():
                     if not self.sqlite:
                         connection.execute(text("SET LOCAL statement_timeout = 0"))
+                        connection.connection.driver_connection.patience = None  # type: ignore[union-attr]
                     self._take_turn(connection)
                     yield connection
                     if self.sqlite:
@@ -174,9 +195,16 @@ def _check_references(connection: Connection) -> None:
         raise RuntimeError(f"the migration would break {len(broken)} references")
 
 
+def _in_doubt(fault: DBAPIError) -> bool:
+    """Whether a commit that failed so may have been kept all the same."""
+    return fault.connection_invalidated or "disk I/O" in str(fault.orig)
+
+
 @contextmanager
-def outage_is_a_problem() -> Iterator[None]:
-    """Turns a lost, refused or over-busy database into Unavailable; other faults pass."""
+def outage_is_a_problem(*, writing: bool = False) -> Iterator[None]:
+    """Turns a lost, refused or over-busy database into Unavailable, and if `writing` one that takes no
+    writes; other faults pass.
+    """
     try:
         yield
     except TimeoutError as fault:
@@ -188,13 +216,15 @@ def outage_is_a_problem() -> Iterator[None]:
     except DBAPIError as fault:
         if fault.connection_invalidated:
             raise Unavailable("The database connection was lost.") from fault
+        if writing and isinstance(fault.orig, _OF_A_STANDBY):
+            raise Unavailable("The database takes no writes now.") from fault
         raise
 
 
 def engine_url(url: str) -> URL:
     """The SQLAlchemy URL with our drivers. Raises ValueError for another database, or one in memory."""
     try:
-        parsed = make_url(url)
+        parsed = read_url(url)
     except (ArgumentError, ValueError):
         raise ValueError(f"RECORD_DATABASE_URL is not a URL: {_WRITE_URL}") from None
     if parsed.get_backend_name() == "sqlite":
@@ -206,10 +236,12 @@ def engine_url(url: str) -> URL:
     raise ValueError(f"RECORD_DATABASE_URL is of another database: {_WRITE_URL}")
 
 
-def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
+def _pg(url: URL, pool_size: int, door: Door, *, prompt: bool = False) -> Engine:
     """`prompt` connections are for one SELECT at a time: that a server is there is not asked first."""
-    reads_only = " -c default_transaction_read_only=on" if prompt else ""
-    return sqlalchemy_engine(
+    options = {"statement_timeout": STATEMENT_MS, "timezone": "UTC"}
+    options |= {f"tcp_{name}": value for name, value in KEEPALIVE.items()}
+    options |= {"default_transaction_read_only": "on"} if prompt else {}
+    engine = sqlalchemy_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -218,10 +250,12 @@ def _pg(url: URL, pool_size: int, *, prompt: bool = False) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "on-the-record",
-            "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC{reads_only}",
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "autocommit": prompt,
+            **KEEPALIVE,
         },
     )
+    return door.guard(engine, prompt=prompt)
 
 
 def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
