@@ -182,7 +182,7 @@ def test_a_statement_that_is_under_way_when_the_database_freezes_is_given_up(
 def test_a_write_waits_for_the_standby_beyond_every_time_limit(
     database: Node, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL, whose wait a `statement_timeout` ends, answers as if the standby had the change."""
+    """A wait that a time limit ended would be answered as if the standby had the change."""
     monkeypatch.setattr("app.base.db.STATEMENT_MS", 300)
     monkeypatch.setattr(limits, "PATIENCE", 1.5)
     db = Database(base)

@@ -129,20 +129,13 @@ class Database:
             )
             yield session
             try:
-                self._commit(session)
+                session.commit()
             except BaseException as fault:
                 # SQLite leaves the transaction open, and its one writer would never begin another.
                 connection.invalidate()
                 if isinstance(fault, DBAPIError) and _in_doubt(fault):
                     raise Unavailable(IN_DOUBT) from fault
                 raise
-
-    def _commit(self, session: WriteSession) -> None:
-        session.flush()
-        if not self.sqlite:
-            # A time limit that ends the wait for a synchronous standby makes it look as if that had answered.
-            session.execute(text("SET LOCAL statement_timeout = 0"))
-        session.commit()
 
     @contextmanager
     def schema_change(self) -> Iterator[Connection]:

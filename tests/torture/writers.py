@@ -100,8 +100,6 @@ class Writer(threading.Thread):
                 "appearances": [appearance], "figures": FIGURES}  # fmt: skip
         claim = self._post(wish, "/v1/claims", body)
         for step in (self._revise, self._take, self._review):
-            if self.stop.is_set():
-                return
             claim = step(claim)
 
     def _revise(self, claim: Json) -> Json:
