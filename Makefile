@@ -18,17 +18,20 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve test check bench lock audit sbom image clean
+.PHONY: help serve test torture check bench lock audit sbom image clean
 
 help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s  %s\n", $$1, $$2 }' Makefile
 
 serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, HOST=127.0.0.1)
 	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate --seed
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
 	@$(RUN) -m pytest -n auto --maxprocesses 8 $(ARGS)
+
+torture: $(VENV)/.dev ## Kill server and databases while clients write; what was lost (ARGS="--kills 5")
+	@$(RUN) -m tests.torture $(ARGS)
 
 check: $(VENV)/.dev ## Check style, types, house rules, Dockerfile and docker-compose.yml
 	$(RUN) -m ruff check .

@@ -6,7 +6,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -37,7 +37,7 @@ from app.exchange.lines import of_file
 from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
-from app.main import create_app
+from app.main import create_app, unfitness
 from app.operations.checks import CHECKS as CHECKS
 from app.operations.checks import faults
 from app.operations.commands import operations
@@ -49,8 +49,12 @@ from app.sources.model import SnapshotIn
 from app.words import index
 
 SEED = schema.ROOT / "seed"
+STOP_SECONDS = 8
+"""What is under way when the server is told to stop is waited for so long."""
 MAX_EXPORTED = 256 * 1024 * 1024
 """Bytes in a line of an export, which may have a source's whole text."""
+
+Check = Callable[[Database], str | None]
 
 cli = typer.Typer(
     help="On the Record: who said what, where it is printed, and whether it holds.",
@@ -87,11 +91,11 @@ def main() -> None:
 
 
 @contextmanager
-def _base() -> Iterator[tuple[Settings, Database]]:
+def _base(check: Check = unfitness) -> Iterator[tuple[Settings, Database]]:
     settings = Settings()
     db = Database(settings.database_url, settings.pool_size)
     try:
-        if fault := schema.staleness(db):
+        if fault := check(db):
             raise ValueError(fault)
         yield settings, db
     finally:
@@ -128,7 +132,7 @@ def serve(
         log_level=settings.log_level,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = uvicorn.Server(config)
     try:
@@ -146,8 +150,10 @@ def serve(
 
 
 def _stopped(_signal: int, _frame: object) -> None:
-    # uvicorn hands the signal on once every request is answered; dying of it would look like a crash.
-    sys.exit(0)
+    # uvicorn hands the signal on once every request is answered; dying of it would look like a crash. A
+    # thread that still writes could not be ended otherwise, and its change is nobody's any more.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _say_where(host: str, port: int) -> None:
@@ -198,7 +204,7 @@ def reindex() -> None:
     """Makes all that is derived from the records anew: what claims are listed, counted and shown by, the
     index of words, and the order of figures.
     """
-    with _base() as (_, db), db.write() as session:
+    with _base(schema.staleness) as (_, db), db.write() as session:
         _reindex(session)
 
 

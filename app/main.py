@@ -32,6 +32,7 @@ from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.replicas import Replicas
 from app.changes.routes import router as changes
+from app.claims import upkeep
 from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
@@ -45,6 +46,7 @@ from app.operations.routes import router as measures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
 from app.search.routes import router as search
+from app.search.store import is_empty
 from app.settings import Settings
 from app.sources.routes import router as sources
 
@@ -106,7 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(_refuse_stale_schema, house.db)
+        await run_in_threadpool(_refuse_unfit, house.db)
         house.open()
         yield
         house.close()
@@ -184,9 +186,19 @@ def _is_of_operations(scope: Scope) -> bool:
     return scope.get("path") in {"/healthz", "/readyz", "/metrics"}
 
 
-def _refuse_stale_schema(db: Database) -> None:
+def unfitness(db: Database) -> str | None:
+    """Why the base cannot be served yet, or None. Raises Unavailable."""
+    if fault := schema.staleness(db):
+        return fault
+    with db.read() as session:  # a migration may have been cut off before its end
+        if upkeep.is_missing(session) or is_empty(session):
+            return "What is derived from the base's records was not made: python -m app migrate"
+    return None
+
+
+def _refuse_unfit(db: Database) -> None:
     try:
-        if fault := schema.staleness(db):
+        if fault := unfitness(db):
             raise SystemExit(fault)
     except Unavailable:
         log.warning("The database does not answer yet; /readyz will say when it does.")
@@ -210,10 +222,10 @@ async def healthz() -> dict[str, str]:
 
 @operations.get("/readyz")
 def readyz(request: Request) -> Response:
-    """Whether the database answers and has the schema that this code is written for."""
+    """Whether the database answers and has the schema that this code is written for, and all that follows."""
     house: House = request.app.state.house
     try:
-        fault = schema.staleness(house.db)
+        fault = unfitness(house.db)
     except Unavailable as away:
         return problem_response(away)
     if fault:

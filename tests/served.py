@@ -53,7 +53,8 @@ class Served:
 
 
 @contextmanager
-def served(env: dict[str, str], log: Path, *options: str) -> Iterator[Served]:
+def served(env: dict[str, str], log: Path, *options: str, ready: bool = True) -> Iterator[Served]:
+    """A server, by default once its base answers."""
     with log.open("w") as file:
         process = subprocess.Popen(
             [*APP, "serve", "--port", "0", *options],
@@ -67,7 +68,8 @@ def served(env: dict[str, str], log: Path, *options: str) -> Iterator[Served]:
             assert line, f"{said}{log.read_text()}"
             said += line
         server = Served(process, said, log)
-        server.wait_until_ready()
+        if ready:
+            server.wait_until_ready()
         yield server
     finally:
         process.kill()

@@ -2,6 +2,7 @@
 has, and the last resort for faults.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.base.errors import Internal, Problem, TooLarge
+from app.base.errors import Internal, Problem, Stopping, TooLarge
 from app.base.ids import new_id, request_id
 from app.base.limits import Header, Limits, Visit
 from app.base.logs import note_request
@@ -35,7 +36,8 @@ _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".spli
 class Boundary:
     """Pure ASGI: gives each request an id, lets it in at its turn, answers HEAD as GET without the body,
     reads no more of a body than `max_body_bytes` (or what `larger` has for its path), and turns what nobody
-    caught into a 500 problem, so that the connection stays good for the next request.
+    caught into a 500 problem, so that the connection stays good for the next request, and what there is no
+    more time for into a 503.
     """
 
     def __init__(
@@ -94,21 +96,27 @@ class _Passage:
             await self.boundary.app(self.scope, self.receive, self.send)
         except ClientDisconnect:
             pass
-        except Exception as fault:
+        except (Exception, asyncio.CancelledError) as fault:
             await self._refuse(fault)
         finally:
             if self.visit is not None:
                 self.visit.end()
             self._note(perf_counter() - began)
 
-    async def _refuse(self, fault: Exception) -> None:
-        if not isinstance(fault, Problem):
-            log.exception("%s %s failed", self.method, self.route)
+    async def _refuse(self, fault: BaseException) -> None:
+        problem = self._last_resort(fault)
         if self.status is not None:
             raise fault
-        detail = "Nothing was written. If it goes on, tell whoever runs this with the request id."
-        problem = fault if isinstance(fault, Problem) else Internal(detail)
         await problem_response(problem)(self.scope, self.receive, self.send)
+
+    def _last_resort(self, fault: BaseException) -> Problem:
+        if isinstance(fault, Problem):
+            return fault
+        if isinstance(fault, asyncio.CancelledError):
+            log.warning("%s %s was given up", self.method, self.route)
+            return Stopping("This server was told to stop: it is not known whether anything was written.")
+        log.error("%s %s failed", self.method, self.route, exc_info=fault)
+        return Internal("Nothing was written. If it goes on, tell whoever runs this with the request id.")
 
     async def receive(self) -> Message:
         """The next part of the body. Raises TooLarge."""

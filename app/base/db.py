@@ -21,7 +21,14 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 from sqlmodel import SQLModel
 
 from app.base.errors import Unavailable
-from app.base.postgres import for_reading, read_url
+from app.base.postgres import (
+    CONNECT_SECONDS,
+    KEEPALIVE,
+    STATEMENT_SECONDS,
+    Door,
+    for_reading,
+    read_url,
+)
 from app.base.prepared import NotAtOnce, Prepared
 from app.settings import Settings
 
@@ -48,10 +55,17 @@ _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
 _SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupted", re.IGNORECASE)
 
-CONNECT_SECONDS, POOL_SECONDS, STATEMENT_SECONDS = 3, 5, 15
+_OF_A_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
+"""What a server says that takes no writes, or whose transactions cannot be told to be for writing."""
 
+POOL_SECONDS = 5
 _STEPS_BETWEEN_LOOKS = 500_000
 """Steps of SQLite's machine between two looks at the clock: some ten milliseconds."""
+
+IN_DOUBT = (
+    "The database was lost while the change was being kept, so that it is not known whether it was. "
+    "With the same Idempotency-Key it is safe to send it again."
+)
 
 
 class ReadSession(Session):
@@ -90,13 +104,12 @@ class Database:
         self.read_seconds = read_seconds
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._file = self.url.database if self.sqlite else None
+        door = Door(read_seconds or STATEMENT_SECONDS)
         self.reader = (
-            _sqlite(self.url, pool_size, writes=False)
-            if self.sqlite
-            else _pg(self.url, pool_size, read_seconds)
+            _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size, door)
         )
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
-        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, read_seconds, prompt=True)
+        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, door, prompt=True)
 
     @property
     def pools(self) -> dict[str, Engine]:
@@ -155,7 +168,7 @@ class Database:
         The lock of the only writer is taken by its first statement. Raises Unavailable.
         """
         with (
-            outage_is_a_problem(),
+            outage_is_a_problem(writing=True),
             self.writer.connect() as connection,
             WriteSession(connection, autoflush=False, expire_on_commit=False) as session,
         ):
@@ -165,9 +178,11 @@ class Database:
             yield session
             try:
                 session.commit()
-            except BaseException:
+            except BaseException as fault:
                 # SQLite leaves the transaction open, and its one writer would never begin another.
                 connection.invalidate()
+                if isinstance(fault, DBAPIError) and _in_doubt(fault):
+                    raise Unavailable(IN_DOUBT) from fault
                 raise
 
     @contextmanager
@@ -182,6 +197,7 @@ class Database:
                 with connection.begin():
                     if not self.sqlite:
                         connection.execute(text("SET LOCAL statement_timeout = 0"))
+                        connection.connection.driver_connection.patience = None  # type: ignore[union-attr]
                     self._take_turn(connection)
                     yield connection
                     if self.sqlite:
@@ -242,9 +258,16 @@ def _check_references(connection: Connection) -> None:
         raise RuntimeError(f"the migration would break {len(broken)} references")
 
 
+def _in_doubt(fault: DBAPIError) -> bool:
+    """Whether a commit that failed so may have been kept all the same."""
+    return fault.connection_invalidated or "disk I/O" in str(fault.orig)
+
+
 @contextmanager
-def outage_is_a_problem() -> Iterator[None]:
-    """Turns a lost, refused or over-busy database into Unavailable; other faults pass."""
+def outage_is_a_problem(*, writing: bool = False) -> Iterator[None]:
+    """Turns a lost, refused or over-busy database into Unavailable, and if `writing` one that takes no
+    writes; other faults pass.
+    """
     try:
         yield
     except TimeoutError as fault:
@@ -260,6 +283,8 @@ def outage_is_a_problem() -> Iterator[None]:
     except DBAPIError as fault:
         if fault.connection_invalidated:
             raise Unavailable("The database connection was lost.") from fault
+        if writing and isinstance(fault.orig, _OF_A_STANDBY):
+            raise Unavailable("The database takes no writes now.") from fault
         raise
 
 
@@ -278,11 +303,12 @@ def engine_url(url: str) -> URL:
     raise ValueError(f"RECORD_DATABASE_URL is of another database: {_WRITE_URL}")
 
 
-def _pg(url: URL, pool_size: int, seconds: int | None, *, prompt: bool = False) -> Engine:
+def _pg(url: URL, pool_size: int, door: Door, *, prompt: bool = False) -> Engine:
     """`prompt` connections are for one SELECT at a time: that a server is there is not asked first."""
-    timeout = 1000 * (seconds or STATEMENT_SECONDS)
-    reads_only = " -c default_transaction_read_only=on" if prompt else ""
-    return sqlalchemy_engine(
+    options = {"statement_timeout": 1000 * door.seconds, "timezone": "UTC"}
+    options |= {f"tcp_{name}": value for name, value in KEEPALIVE.items()}
+    options |= {"default_transaction_read_only": "on"} if prompt else {}
+    engine = sqlalchemy_engine(
         for_reading(url) if prompt else url,
         pool_size=pool_size,
         max_overflow=0,
@@ -293,10 +319,12 @@ def _pg(url: URL, pool_size: int, seconds: int | None, *, prompt: bool = False) 
             "connect_timeout": CONNECT_SECONDS,
             "client_encoding": "utf8",  # whatever the database or the environment say
             "application_name": "on-the-record",
-            "options": f"-c statement_timeout={timeout} -c timezone=UTC{reads_only}",
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "autocommit": prompt,
+            **KEEPALIVE,
         },
     )
+    return door.guard(engine, prompt=prompt)
 
 
 def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:

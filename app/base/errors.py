@@ -20,6 +20,7 @@ Problem
 ├── HeadersTooLarge       431  the headers are over the limit
 ├── Internal              500  our fault
 └── Unavailable           503  the database is away; with Retry-After
+    └── Stopping          503  this server is ending, perhaps to come back
 """
 
 import difflib
@@ -198,12 +199,22 @@ class Internal(Problem):
 
 
 class Unavailable(Problem):
-    """The database cannot be reached; nothing was written. Try again after `Retry-After` seconds."""
+    """The database cannot be reached. Nothing was written, unless `detail` says that this is not known. Try
+    again after `Retry-After` seconds.
+    """
 
     status, slug, title = 503, "unavailable", "The database is away"
 
     def __init__(self, detail: str, retry_after: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class Stopping(Unavailable):
+    """This server was told to stop, and ended before the answer. Whether anything was written is not known:
+    with the same `Idempotency-Key` it is safe to send the request again.
+    """
+
+    slug, title = "stopping", "This server is stopping"
 
 
 def tree(root: type[Problem] = Problem) -> Iterator[type[Problem]]:

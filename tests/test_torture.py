@@ -1,0 +1,74 @@
+"""What was acknowledged is there, once and whole: the short form of `make torture`, and its own test."""
+
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from tests.torture.__main__ import row, table
+from tests.torture.audit import audit
+from tests.torture.trials import Failover, Trial, kill_on_sqlite, primary
+from tests.torture.writers import Writer
+
+FEW = (2, 6)
+
+
+def sound(trial: Trial) -> None:
+    assert not trial.findings, trial.findings
+    assert trial.book.acknowledged == len(trial.book.wishes) > 10
+    assert trial.book.tallies["retried"] > 0
+    assert {wish.kind for wish in trial.book.wishes.values()} >= {"claim", "review", "import"}
+
+
+def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(tmp_path: Path) -> None:
+    sound(kill_on_sqlite(tmp_path, 3, between=FEW))
+
+
+def test_nothing_is_lost_when_the_server_or_the_database_dies_on_postgresql(tmp_path: Path) -> None:
+    with primary() as database:
+        blow = Failover(database)
+        trial = Trial("all", tmp_path, blow.url, between=FEW)
+        with trial.running() as server:
+            trial.strike(1, database.restart)
+            trial.strike(1, blow)
+            assert server.process.poll() is None
+            trial.kill(server, 3)
+    sound(trial)
+    assert [row(trial)[1], *row(trial)[7:11]] == ["5", "0", "0", "0", "0"]
+
+
+HARM = {
+    "DELETE FROM figures WHERE position = 1": {"half_written", "verify_faults"},
+    "DELETE FROM entities WHERE name = 'import-4'": {"half_written", "verify_faults"},
+    "UPDATE changes SET request_id = 'take-2' WHERE request_id = 'revision-1'": {
+        "doubled", "half_written", "verify_faults",
+    },
+    "UPDATE reviews SET summary = 'review-9' WHERE summary = 'review-3'": {
+        "lost",
+        "doubled", "half_written", "verify_faults",
+    },
+    "UPDATE changes SET reason = 'Another' WHERE seq = 3": {"verify_faults"},
+}  # fmt: skip
+
+
+def test_the_audit_finds_what_is_wrong(tmp_path: Path) -> None:
+    trial = Trial("one of each", tmp_path, f"sqlite:///{tmp_path}/record.db")
+    with trial.running() as server:
+        client = Writer(trial.book, server.url, trial.token, threading.Event())
+        client.state_and_rule()
+        client.bring_in()
+        client.client.close()
+    assert not audit(trial.url, trial.book)
+    for harm, wrong in HARM.items():
+        harmed = tmp_path / "harmed.db"
+        shutil.copy(tmp_path / "record.db", harmed)
+        with closing(sqlite3.connect(harmed)) as connection, connection:
+            assert connection.execute(harm).rowcount > 0
+        found = audit(f"sqlite:///{harmed}", trial.book)
+        assert {name for name, faults in vars(found).items() if faults} == wrong, harm
+    trial.book.acknowledge(trial.book.wish("claim"), "clm_that_is_nowhere")
+    assert audit(trial.url, trial.book).lost == ["claim-5"]
+    trial.check()
+    assert row(trial)[7:11] == ["1", "0", "0", "0"]
+    assert "| one of each |" in table([row(trial)])

@@ -1,0 +1,83 @@
+"""`python -m tests.torture`: kills, restarts and a lost primary while clients write, and what was lost."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tests.torture.trials import Trial, failover, kill_on_postgresql, kill_on_sqlite, restart
+
+HEAD = ("trial", "blows", "sent", "503", "retried", "replayed", "acknowledged", "lost", "doubled",
+        "half-written", "verify faults", "longest wait")  # fmt: skip
+
+
+def row(trial: Trial) -> list[str]:
+    """A trial's line of the table."""
+    tallies, found = trial.book.tallies, trial.findings
+    counts = [trial.blows, tallies["sent"], tallies["503"], tallies["retried"], tallies["replayed"],
+              trial.book.acknowledged, *map(len, vars(found).values())]  # fmt: skip
+    return [trial.name, *map(str, counts), f"{trial.book.longest_wait:.1f} s"]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, right-aligned but for the first column."""
+    widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = cells
+        padded = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])]) + "|"
+    return "\n".join([line(HEAD), rule, *map(line, rows)])
+
+
+def run(trials: Sequence[Callable[[Path], Trial]]) -> list[Trial]:
+    """Runs trials, each in a directory of its own, which is kept if something is wrong."""
+    done = []
+    for trial in trials:
+        directory = Path(tempfile.mkdtemp(prefix="record-torture-"))
+        began = time.monotonic()
+        suffered = trial(directory)
+        done.append(suffered)
+        print(f"{suffered.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        for name, faults in vars(suffered.findings).items():
+            print(*(f"{name}: {fault}" for fault in faults), sep="\n", end="")
+        if suffered.findings:
+            print(f"The base and the server's log are kept in {directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(directory)
+    return done
+
+
+def main(
+    kills: Annotated[int, typer.Option(help="How often the server is killed on each database.")] = 50,
+    restarts: Annotated[int, typer.Option(help="How often PostgreSQL is stopped and started.")] = 10,
+    failovers: Annotated[int, typer.Option(help="How often the primary is lost.")] = 5,
+    database: Annotated[
+        Literal["sqlite", "postgresql", "both"], typer.Option(help="On which it happens.")
+    ] = "both",
+) -> None:
+    """Exit status 1 if anything was lost, doubled, half-written or is not as the ledger says."""
+    on_sqlite = [partial(kill_on_sqlite, times=kills)]
+    on_postgresql = [
+        partial(kill_on_postgresql, times=kills),
+        partial(restart, times=restarts),
+        partial(failover, times=failovers),
+    ]
+    trials = {"sqlite": on_sqlite, "postgresql": on_postgresql, "both": on_sqlite + on_postgresql}[database]
+    done = run(trials)
+    print(table(list(map(row, done))))
+    sys.exit(any(trial.findings for trial in done))
+
+
+if __name__ == "__main__":
+    cli = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    cli.command()(main)
+    cli()
