@@ -18,7 +18,7 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve test check bench lock clean
+.PHONY: help serve test fuzz check bench lock clean
 
 help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
@@ -29,6 +29,9 @@ serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, H
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
 	@$(RUN) -m pytest -n auto --maxprocesses 8 $(ARGS)
+
+fuzz: $(VENV)/.dev ## Send a live server what nobody would (ARGS="--cases 20000 --database sqlite")
+	@$(RUN) -m tests.fuzz $(ARGS)
 
 check: $(VENV)/.dev ## Check style, types, house rules, Dockerfile and docker-compose.yml
 	$(RUN) -m ruff check .

@@ -19,6 +19,7 @@ from functools import cached_property
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Annotated, Any, Generic, TypeVar
+from weakref import finalize
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -294,6 +295,7 @@ class Upload(Write):
     def __init__(self, request: Request, by: By, role: Role | None, digest: bytes, file: IO[bytes]) -> None:
         super().__init__(request, by, role, digest)
         self.file = file
+        finalize(self, file.close)  # for a request that is refused before it comes to its block
 
     def __enter__(self) -> WriteSession:
         try:
@@ -311,16 +313,19 @@ async def _received(request: Request) -> tuple[bytes, IO[bytes]]:
     """The digest of a body and the body, of which no line may be endless. Raises TooLarge."""
     digest, since_newline = hashlib.sha256(), 0
     file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
-    async for chunk in request.stream():
-        before, newline, after = chunk.rpartition(b"\n")
-        longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
-        since_newline = len(after) if newline else since_newline + len(after)
-        if max(longest, since_newline) > MAX_LINE:
-            file.close()
-            detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
-            raise TooLarge(detail, headers={"Connection": "close"})
-        digest.update(chunk)
-        file.write(chunk)
+    try:
+        async for chunk in request.stream():
+            before, newline, after = chunk.rpartition(b"\n")
+            longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
+            since_newline = len(after) if newline else since_newline + len(after)
+            if max(longest, since_newline) > MAX_LINE:
+                detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
+                raise TooLarge(detail, headers={"Connection": "close"})
+            digest.update(chunk)
+            file.write(chunk)
+    except BaseException:
+        file.close()
+        raise
     file.seek(0)
     return digest.digest(), file
 

@@ -47,11 +47,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str) -> Decimal | int:
     with suppress(InvalidOperation):  # an exponent that no Decimal can have
         number = Decimal(text)
         if len(text) <= MAX_NUMBER and abs(number.adjusted()) <= MAX_NUMBER:
-            return number
+            # `60.0` is an integer to JSON Schema, and some clients write all numbers so.
+            return int(number) if number == number.to_integral_value() else number
     raise Malformed("The body has a number that is too long to be kept exactly.")
 
 
