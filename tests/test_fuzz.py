@@ -16,7 +16,7 @@ def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -
     own, token = seeded.key("admin")
     tally = Tally()
     wish = Wish(token, seed=1, examples=2, phases=("examples", "fuzzing"), only=OPERATIONS, own=own)
-    examine(seeded.server.url, wish, tally)
+    assert list(examine(seeded.server.url, wish, tally)) == ["examples", "fuzzing"]
     assert tally.failures == []
     assert {operation for operation, _, _ in tally.answers} >= {"GET /v1/claims", "POST /v1/claims"}
     assert tally.cases > 50
@@ -25,8 +25,8 @@ def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -
 def test_no_hostile_value_breaks_anything(seeded: Newsroom, caplog: pytest.LogCaptureFixture) -> None:
     tally = Tally()
     with caplog.at_level(logging.ERROR):
-        sent_corpus(seeded.admin, tally, every=11)
-        sent_corpus(seeded.anyone, tally, every=97)
+        sent_corpus(seeded.admin, tally, every=29)
+        sent_corpus(seeded.anyone, tally, every=199)
     assert tally.failures == []
     assert [record.getMessage() for record in caplog.records] == []
-    assert tally.cases > 1000
+    assert tally.cases > 450

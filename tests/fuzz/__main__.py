@@ -47,7 +47,8 @@ def main(
             bases.fresh(migrated=False) as url,
             target(url, Path(directory) / "log") as aim,
         ):
-            attack(aim, cases, seed, examples)
+            for told in attack(aim, cases, seed, examples):
+                typer.echo(f"{name}: {told}", err=True)
         for line in report(aim.tally):
             typer.echo(line)
         typer.echo(f"{name}: {time.monotonic() - started:.0f} s\n")

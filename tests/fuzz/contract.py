@@ -68,6 +68,9 @@ class Tally:
         """How many requests were answered."""
         return self.answers.total()
 
+    def __str__(self) -> str:
+        return f"{self.cases} cases, {len(self.failures)} failures"
+
     def lines(self) -> Iterator[str]:
         """A line for every operation and phase: cases, statuses."""
         statuses: dict[tuple[str, str], Counter[str]] = {}
@@ -91,8 +94,10 @@ class Wish:
     """The id of its key, which is never revoked: what comes after would be refused."""
 
 
-def examine(url: str, wish: Wish, tally: Tally) -> None:
-    """Sends what is wished for to the server at `url`, runs every check on the answers, and counts."""
+def examine(url: str, wish: Wish, tally: Tally) -> Iterator[str]:
+    """Sends what is wished for to the server at `url`, runs every check on the answers, and counts. Tells of
+    each phase that is done.
+    """
     described = httpx.get(f"{url}/openapi.json", timeout=120, trust_env=False).json()
     document: Any = schemathesis.openapi.from_dict(described, config=_config(url, wish))
     if wish.only:
@@ -102,6 +107,8 @@ def examine(url: str, wish: Wish, tally: Tally) -> None:
         match event:
             case events.ScenarioFinished():
                 _note(event, tally)
+            case events.PhaseFinished() if event.phase.name in wish.phases:
+                yield str(event.phase.name)
             case events.NonFatalError():
                 tally.failures.append(f"{event.label} ({event.phase}): {event.value!r}")
             case events.FatalError():

@@ -76,17 +76,20 @@ def target(url: str, log: Path) -> Iterator[Target]:
         yield Target(server, env, key_id, made.stdout.strip())
 
 
-def attack(aim: Target, cases: int, seed: int, examples: int) -> None:
-    """Everything once, with the key and without it; then what is new with every seed, up to `cases`."""
-    examine(aim.server.url, aim.wish(seed, examples), aim.tally)
-    examine(aim.server.url, aim.wish(seed, examples, key=False), aim.tally)
-    for token in (aim.token, None):
-        with aim.server.client(token) as client:
+def attack(aim: Target, cases: int, seed: int, examples: int) -> Iterator[str]:
+    """Everything once, with the key and without it; then what is new with every seed, up to `cases`. Tells
+    how far it is.
+    """
+    for key, who in ((True, "with a key"), (False, "without")):
+        with aim.server.client(aim.token if key else None) as client:
             sent_corpus(client, aim.tally)
+        yield f"the corpus {who}: {aim.tally}"
+        for phase in examine(aim.server.url, aim.wish(seed, examples, key=key), aim.tally):
+            yield f"{phase} {who}: {aim.tally}"
     while aim.tally.cases < cases:
-        seed += 1
-        before = aim.tally.cases
-        examine(aim.server.url, aim.wish(seed, examples, phases=ELASTIC), aim.tally)
+        seed, before = seed + 1, aim.tally.cases
+        for phase in examine(aim.server.url, aim.wish(seed, examples, phases=ELASTIC), aim.tally):
+            yield f"{phase} with seed {seed}: {aim.tally}"
         assert aim.tally.cases > before, "nothing was sent"
     aim.stands()
 
@@ -102,4 +105,4 @@ def report(tally: Tally) -> Iterator[str]:
     yield "statuses  " + " ".join(f"{status}:{number}" for status, number in sorted(statuses.items()))
     yield from (f"refused for what no schema tells: {n:>6}  {why}" for why, n in tally.waived.most_common())
     yield from (f"FAILURE {failure}" for failure in tally.failures)
-    yield f"{tally.cases} cases, {len(tally.failures)} failures"
+    yield str(tally)
