@@ -18,7 +18,7 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve test torture check bench lock audit sbom image clean
+.PHONY: help serve test torture fuzz check bench lock audit sbom image clean
 
 help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
 
 torture: $(VENV)/.dev ## Kill server and databases while clients write; what was lost (ARGS="--kills 5")
 	@$(RUN) -m tests.torture $(ARGS)
+
+fuzz: $(VENV)/.dev ## Send a live server what nobody would (ARGS="--cases 20000 --database sqlite")
+	@$(RUN) -m tests.fuzz $(ARGS)
 
 check: $(VENV)/.dev ## Check style, types, house rules, Dockerfile and docker-compose.yml
 	$(RUN) -m ruff check .

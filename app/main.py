@@ -93,7 +93,8 @@ ABOUT = """Who said what, where it is printed, and whether it holds.
 
 Reading needs no key unless this server says otherwise; writing does: `Authorization: Bearer otr_…`. Every
 change takes `If-Match` with the `ETag` of the version it is based on, every POST an `Idempotency-Key` if it
-may be sent twice, and every error is `application/problem+json` (their kinds: [/problems](/problems))."""
+may be sent twice, and every error is `application/problem+json` (their kinds: [/problems](/problems)). No
+string anywhere may have a NUL or a lone surrogate, and no number more than 60 digits."""
 
 
 def _house(settings: Settings) -> House:

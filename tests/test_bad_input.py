@@ -153,6 +153,32 @@ def test_a_moment_has_its_zone_and_exists(room: Newsroom, moment: Any) -> None:
     assert refused["errors"][0]["pointer"] == "/expires_at"
 
 
+def test_a_moment_of_long_ago_is_shown_as_it_was_told(room: Newsroom) -> None:
+    text = {"text": "A chronicle.", "retrieved_at": "0242-03-21T17:42:43Z"}
+    kept = ok(room.reporter.post(f"/v1/sources/{room.source()['id']}/snapshots", json=text))
+    assert kept["retrieved_at"] == "0242-03-21T17:42:43.000000Z"
+
+
+def test_an_integer_may_be_written_with_a_point(room: Newsroom) -> None:
+    path = f"/v1/claims/{room.claim()['id']}/assignment"
+    headers = {"If-Match": "*", "Content-Type": "application/json"}
+    ok(room.checker.post(path, headers=headers, content=b'{"minutes": 60.0}'))
+    problem(room.checker.post(path, headers=headers, content=b'{"minutes": 60.5}'), 422)
+
+
+def test_a_file_that_was_forgotten_is_missed(room: Newsroom) -> None:
+    with room.unchanged():
+        problem(room.reporter.post("/v1/import"), 415, "unsupported-media-type")
+        empty = room.reporter.post("/v1/import", headers={"Content-Type": "application/x-ndjson"})
+        assert ok(empty)["results"] == []
+
+
+def test_a_file_that_is_refused_unread_is_closed(room: Newsroom) -> None:
+    headers = {"Content-Type": "application/x-ndjson"}
+    for _ in range(3):  # a file that is left open is a ResourceWarning, which is an error here
+        problem(room.reporter.post("/v1/import?mode=some", content=b"{}\n" * 9, headers=headers), 422)
+
+
 # --- bodies too large --------------------------------------------------------------------------
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import jsonschema
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import TypeAdapter, ValidationError
 
+from app.base.types import Line, Prose
 from tests.contract import asking, operations, place, resolved
 from tests.newsroom import Json, Newsroom, ok
 
@@ -82,6 +84,57 @@ def undescribed(whole: Json, schema: Json, answer: Any, where: str) -> Iterator[
     if isinstance(answer, list) and "items" in schema:
         for value in answer:
             yield from undescribed(whole, schema["items"], value, where)
+
+
+def test_links_lead_from_a_record_to_what_can_be_done_with_it(room: Newsroom) -> None:
+    whole = document(room)
+    known = {operation.document["operationId"]: operation for operation in operations(room)}
+    [answer] = [r for s, r in known["state_claim"].document["responses"].items() if s == "201"]
+    assert {"get_claim", "revise_claim", "take_claim", "review_claim"} <= answer["links"].keys()
+    claim = room.claim()
+    for name in answer["links"]:
+        link = whole["components"]["links"][name]
+        operation = known[link["operationId"]]
+        taken = {each["name"] for each in operation.document["parameters"]}
+        assert {each.removeprefix("header.") for each in link["parameters"]} <= taken, name
+        assert link["parameters"]["claim_id"] == "$response.body#/id"
+        assert ("header.If-Match" in link["parameters"]) == operation.if_match, name
+        at = operation.path.replace("{claim_id}", claim["id"])
+        assert not operation.reads or room.anyone.get(at).status_code == 200, at
+    assert known["review_claim"].document["responses"]["201"]["links"].keys() == {"get_review"}
+    assert known["create_key"].document["responses"]["201"]["links"].keys() == {"get_key", "revoke_key"}
+
+
+def test_what_cannot_be_null_is_not_said_to_be(room: Newsroom) -> None:
+    for operation in operations(room):
+        for name, schema in operation.query.items():
+            assert {"type": "null"} not in schema.get("anyOf", []), f"{operation} {name}"
+    schemas = document(room)["components"]["schemas"]
+    assert "anyOf" not in schemas["ClaimPatch"]["properties"]["text"]
+    assert {"type": "null"} in schemas["ClaimPatch"]["properties"]["place"]["anyOf"]
+
+
+TAKEN = ("a", " a ", "\ta b\n", "\u2003a\u2003", "\x85a", "\x0ba", "a\x85b")
+REFUSED = ("", " ", "a\x00", "\x1fa", "a\x7f", "a\x0bb", "\u2028", "a\nb", "a\rb")
+LINES = (*TAKEN, *REFUSED, "\ufeff")
+
+
+def test_a_pattern_says_which_strings_are_taken(room: Newsroom) -> None:
+    for shape, name in (
+        ("ClaimIn", "place"),
+        ("ClaimPatch", "place"),
+        ("ClaimIn", "text"),
+        ("ClaimPatch", "text"),
+    ):
+        schema = document(room)["components"]["schemas"][shape]["properties"][name]
+        check, adapter = validator(room, schema), TypeAdapter(Line if name == "place" else Prose)
+        for line in LINES:
+            try:
+                adapter.validate_python(line)
+            except ValidationError:
+                assert not check.is_valid(line), (shape, name, line)
+            else:
+                assert check.is_valid(line), (shape, name, line)
 
 
 def test_its_page_works_without_the_internet(room: Newsroom) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +17,13 @@ from app.base.body import merge_patch, strict_json
 from app.base.errors import Malformed
 from app.base.ids import new_id, noun_of
 from app.base.page import Cursors, Question
-from app.base.times import span
+from app.base.times import instant, span
 from app.base.types import canonical_url, exact, plain
+
+Json = dict[str, Any]
+some_dates = st.dates(max_value=date(9998, 1, 1)).flatmap(
+    lambda day: st.sampled_from((day.isoformat(), day.isoformat()[:7], day.isoformat()[:4]))
+)
 
 # --- dates -------------------------------------------------------------------------------------
 
@@ -64,6 +69,16 @@ def test_whatever_is_written_is_a_span_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert found.earliest <= found.latest
+
+
+def test_an_instant_is_written_with_four_digits_of_its_year() -> None:
+    assert instant(datetime(242, 3, 21, 17, 42, tzinfo=UTC)) == "0242-03-21T17:42:00.000000Z"
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
+def test_instants_as_text_are_in_order_of_time(one: datetime, other: datetime) -> None:
+    assert (instant(one) < instant(other)) == (one < other)
+    assert datetime.fromisoformat(instant(one)) == one
 
 
 # --- numbers and units -------------------------------------------------------------------------
@@ -205,6 +220,51 @@ def test_numbers_in_json_are_exact() -> None:
     assert strict_json(b"190000000000.123456789012") == Decimal("190000000000.123456789012")
 
 
+def test_a_number_without_a_fraction_is_an_integer_however_it_is_written() -> None:
+    found = strict_json(b"[60.0, 1e3, -0.0, 1.5, 10E-1]")
+    assert found == [60, 1000, 0, Decimal("1.5"), 1]
+    assert [type(each) for each in found] == [int, int, int, Decimal, int]
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
+OBJECTS = st.dictionaries(
+    st.sampled_from("abc"),
+    st.recursive(
+        LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner)
+    ),
+)
+
+
+def without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: without_nulls(item) for key, item in value.items() if item is not None}
+
+
+@settings(deadline=None)
+@given(OBJECTS, OBJECTS)
+def test_a_merge_patch_once_is_a_merge_patch_twice(target: Json, patch: Json) -> None:
+    merged = merge_patch(target, patch)
+    assert merge_patch(merged, patch) == merged
+    assert merge_patch({}, patch) == without_nulls(patch)
+    assert merge_patch(target, {}) == target
+    for key in target.keys() - patch.keys():
+        assert merged[key] == target[key]
+    for key, item in patch.items():
+        assert (key in merged) == (item is not None)
+
+
+@settings(deadline=None)
+@given(some_dates, some_dates)
+def test_a_period_covers_both_its_ends(one: str, other: str) -> None:
+    first, last = sorted((one, other), key=lambda text: (span(text).earliest, span(text).latest))
+    with suppress(ValueError):  # a year ends after a day in it
+        found = span(f"{first}/{last}")
+        assert (found.earliest, found.latest) == (span(first).earliest, span(last).latest)
+    assert span(f"{one}~") == span(one)
+    assert span(f"{one}/..").earliest == span(one).earliest
+
+
 # --- ids and cursors ---------------------------------------------------------------------------
 
 
@@ -224,6 +284,22 @@ def test_ids_tell_their_noun_and_their_order() -> None:
 def altered(cursor: str, place: int) -> str:
     other = "A" if cursor[place] != "A" else "B"
     return cursor[:place] + other + cursor[place + 1 :]
+
+
+@given(
+    st.lists(st.integers(-(2**53), 2**53) | st.text(max_size=9) | st.dates(), min_size=1),
+    st.text(max_size=99),
+)
+def test_a_cursor_reads_as_what_it_was_made_of_and_nothing_else_is_one(keys: list[Any], other: str) -> None:
+    here = Cursors(b"secret", "/v1/claims")
+    cursor = here.make(Question(), tuple(keys))
+    told = [each.isoformat() if isinstance(each, date) else each for each in keys]
+    assert (
+        here.read(Question(cursor=cursor) if len(cursor) <= 1000 else Question.model_construct(cursor=cursor))
+        == told
+    )
+    with pytest.raises(Malformed):
+        here.read(Question(cursor=other))
 
 
 def test_a_cursor_goes_on_where_it_was_made_and_nowhere_else() -> None:

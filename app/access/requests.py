@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import IO, Annotated, Any, Generic, TypeVar, get_origin
+from weakref import finalize
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -309,6 +310,7 @@ class Upload(Write):
     def __init__(self, request: Request, by: By, role: Role | None, digest: bytes, file: IO[bytes]) -> None:
         super().__init__(request, by, role, digest)
         self.file = file
+        finalize(self, file.close)  # for a request that is refused before it comes to its block
 
     def __enter__(self) -> WriteSession:
         try:

@@ -49,11 +49,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str) -> Decimal | int:
     with suppress(InvalidOperation):  # an exponent that no Decimal can have
         number = Decimal(text)
         if len(text) <= MAX_NUMBER and abs(number.adjusted()) <= MAX_NUMBER:
-            return number
+            # `60.0` is an integer to JSON Schema, and some clients write all numbers so.
+            return int(number) if number == number.to_integral_value() else number
     raise Malformed("The body has a number that is too long to be kept exactly.")
 
 
@@ -112,15 +113,18 @@ async def received(request: Request) -> tuple[bytes, IO[bytes]]:
     """The digest of a body and the body, of which no line may be endless. Raises TooLarge."""
     digest, since_newline = hashlib.sha256(), 0
     file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
-    async for chunk in request.stream():
-        before, newline, after = chunk.rpartition(b"\n")
-        longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
-        since_newline = len(after) if newline else since_newline + len(after)
-        if max(longest, since_newline) > MAX_LINE:
-            file.close()
-            detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
-            raise TooLarge(detail, headers={"Connection": "close"})
-        digest.update(chunk)
-        file.write(chunk)
+    try:
+        async for chunk in request.stream():
+            before, newline, after = chunk.rpartition(b"\n")
+            longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
+            since_newline = len(after) if newline else since_newline + len(after)
+            if max(longest, since_newline) > MAX_LINE:
+                detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
+                raise TooLarge(detail, headers={"Connection": "close"})
+            digest.update(chunk)
+            file.write(chunk)
+    except BaseException:
+        file.close()
+        raise
     file.seek(0)
     return digest.digest(), file

@@ -1,9 +1,9 @@
 """How routes say what they answer, and the OpenAPI document made of it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, create_model
@@ -56,6 +56,15 @@ def _problems(statuses: set[int]) -> Responses:
     return found
 
 
+MOVED: Responses = {
+    308: {
+        "description": "It is part of another record now.",
+        "headers": {"Location": {"description": "Where that is.", "schema": {"type": "string"}}},
+    }
+}
+"""The answer of an address whose record was merged into another."""
+
+
 def answers(model: type[BaseModel], status: Literal[200, 201] = 200) -> Responses:
     """One record in the answer, and every problem that reading or writing it can meet."""
     described = (model.__doc__ or "").strip()
@@ -86,11 +95,13 @@ _FILE_HEADERS = {
 
 
 def partial(model: type[BaseModel], **body: Any) -> type[BaseModel]:
-    """The body of a JSON Merge Patch (RFC 7396) for `model`: any of its fields, each of which may be
-    null. What null clears, and whether it may, the patched whole decides. `body` is the example.
+    """The body of a JSON Merge Patch (RFC 7396) for `model`: any of its fields, each of which may be null
+    if the whole can be without it. `body` is the example.
     """
+    said = get_type_hints(model, include_extras=True)
     fields: dict[str, Any] = {
-        name: (field.rebuild_annotation() | None, None) for name, field in model.model_fields.items()
+        name: (said[name] if field.is_required() else said[name] | None, None)
+        for name, field in model.model_fields.items()
     }
     doc = f"Any of the fields of {model.__name__}; null clears one that can be empty."
     name = model.__name__.removesuffix("In") + "Patch"
@@ -135,7 +146,7 @@ _ETAG = {"ETag": {"description": "Names this version.", "schema": {"type": "stri
 
 
 def describe(app: FastAPI, routes: Sequence[Route], *, public_reading: bool) -> None:
-    """Completes the OpenAPI document that FastAPI makes: keys, roles, headers, the type of problems."""
+    """Completes the OpenAPI document that FastAPI makes: keys, roles, headers, links, the form of errors."""
     made, known = app.openapi, {route.operation_id: route for route in routes}
 
     def openapi() -> dict[str, Any]:
@@ -147,6 +158,7 @@ def describe(app: FastAPI, routes: Sequence[Route], *, public_reading: bool) -> 
         for path in document["paths"].values():
             for method, operation in path.items():
                 _complete(method, operation, known[operation["operationId"]], public_reading)
+        _link(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -162,6 +174,8 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
     if not free:
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the role {role}."
     parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        parameter["schema"] = _never_null(parameter["schema"])
     responses = operation["responses"]
     if method == "get":
         parameters += [_IF_NONE_MATCH, _AT_LEAST]
@@ -177,3 +191,60 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
         elif "content" in response and status >= "400":
             response["content"] = {PROBLEM: response["content"].get("application/json", {})}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter, which may be left out but has no way to be null."""
+    if {"type": "null"} not in schema.get("anyOf", []):
+        return schema
+    kinds = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**kinds[0], **rest} if len(kinds) == 1 else {**rest, "anyOf": kinds}
+
+
+def _link(document: dict[str, Any]) -> None:
+    """Leads from every answer that is a record to what can be asked of it and done to it (OpenAPI links)."""
+    paths = document["paths"]
+    links = document["components"].setdefault("links", {})
+    homes = {
+        _answered(methods["get"]): path
+        for path, methods in paths.items()
+        if "get" in methods and path.endswith("}")
+    }
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            home = homes.get(_answered(operation))
+            if method == "post" and "201" in operation["responses"]:
+                home = next((each for each in homes.values() if each.rpartition("/")[0] == path), home)
+            if home and (leads := dict(_leads(paths, home, operation["operationId"]))):
+                links |= leads
+                [made] = operation["responses"].keys() & {"200", "201"}
+                operation["responses"][made]["links"] = {
+                    name: {"$ref": f"#/components/links/{name}"} for name in leads
+                }
+
+
+def _answered(operation: dict[str, Any]) -> str:
+    """The name of the schema of an operation's answer."""
+    responses = operation["responses"]
+    content = (responses.get("200") or responses["201"])["content"].get("application/json", {})
+    return str(content.get("schema", {}).get("$ref", "")) or operation["operationId"]
+
+
+def _leads(paths: dict[str, Any], home: str, but: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    *around, own = re.findall(r"{(\w+)}", home)
+    here = {name: f"$request.path.{name}" for name in around} | {own: "$response.body#/id"}
+    for path, methods in paths.items():
+        if f"{path}/".startswith(f"{home}/") and path.count("{") == len(here):
+            for operation in methods.values():
+                taken = {each["name"] for each in operation["parameters"]}
+                tag = {"header.If-Match": "$response.header.ETag"} if "If-Match" in taken else {}
+                if operation["operationId"] != but:
+                    yield (
+                        operation["operationId"],
+                        {
+                            "operationId": operation["operationId"],
+                            "description": operation["summary"],
+                            "parameters": {**here, **tag},
+                        },
+                    )

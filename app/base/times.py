@@ -20,7 +20,8 @@ def now() -> datetime:
 
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC with a `Z`, always with microseconds so that text order is time order."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime, whose %Y has no leading zeros on some systems.
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 _HALF_A_MONTH = re.compile(r"-(X[0-9]|[0-9]X)")

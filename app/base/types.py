@@ -230,24 +230,53 @@ def _query_flag(value: object) -> bool:
     raise ValueError("is neither true nor false")
 
 
+def _said(**of_the_string: Any) -> Any:
+    """What the reference says of a string."""
+    return Field(json_schema_extra=of_the_string)
+
+
+# What `_clean` refuses, and what is stripped (Unicode's White_Space), as a pattern of JSON Schema has them.
+_NO = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f"
+_SPACE = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_WORD = f"[^{_NO}{_SPACE}]"
+
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(_clean),
     AfterValidator(_one_line),
+    _said(pattern=rf"^[{_SPACE}]*{_WORD}([^{_NO}\n\r]*{_WORD})?[{_SPACE}]*$"),
 ]
 Prose = Annotated[
-    str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S"), AfterValidator(_clean)
+    str,
+    StringConstraints(min_length=1, max_length=20_000, pattern=r"\S"),
+    AfterValidator(_clean),
+    _said(pattern=f"^[^{_NO}]*{_WORD}[^{_NO}]*$"),
 ]
-Document = Annotated[str, StringConstraints(min_length=1), AfterValidator(_clean)]
-Language = Annotated[Line, StringConstraints(max_length=35), AfterValidator(_language)]
+Document = Annotated[
+    str, StringConstraints(min_length=1), AfterValidator(_clean), _said(pattern=f"^[^{_NO}]*$")
+]
+Language = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=35),
+    AfterValidator(_clean),
+    AfterValidator(_language),
+    _said(format="language-tag", examples=["en"]),
+]
 Url = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=2000),
     AfterValidator(_clean),
     AfterValidator(_url),
+    _said(format="uri", examples=["https://example.org/a"]),
 ]
-Edtf = Annotated[Line, StringConstraints(max_length=100), AfterValidator(_edtf)]
+Edtf = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_clean),
+    AfterValidator(_edtf),
+    _said(format="edtf", examples=["2023-03-21"]),
+]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=1, max_length=100)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[
@@ -257,7 +286,7 @@ Number = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": r"^-?\d{1,38}(\.\d{1,18})?$"},
-                {"type": "number"},
+                {"type": "number", "exclusiveMinimum": -1e38, "exclusiveMaximum": 1e38},
             ],
             "description": "An exact decimal; write it as a string to keep every digit.",
         }
@@ -269,6 +298,8 @@ Moment = Annotated[
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 QueryFlag = Annotated[bool, BeforeValidator(_query_flag), WithJsonSchema({"type": "boolean"})]
+EACH_ONCE: dict[str, Any] = {"uniqueItems": True}
+"""What the reference says of a list in which nothing may be twice (`json_schema_extra`)."""
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
 
 _TRACKING = re.compile(

@@ -10,6 +10,7 @@ from pydantic import Field as Describe
 from app.base import units
 from app.base.page import Question, Words
 from app.base.types import (
+    EACH_ONCE,
     MAX_INT,
     Day,
     Edtf,
@@ -136,12 +137,12 @@ class ClaimIn(Shape):
     kind: ClaimKind = "fact"
     language: Language | None = None
     speakers: Annotated[
-        list[Annotated[SpeakerIn, BeforeValidator(_bare_ref, json_schema_input_type=str | SpeakerIn)]],
+        list[Annotated[SpeakerIn, BeforeValidator(_bare_ref, json_schema_input_type=Ref | SpeakerIn)]],
         Describe(min_length=1, max_length=50),
     ]
     relayed_by: Ref | None = None
-    about: Annotated[list[Ref], Describe(max_length=100)] = []
-    topics: Annotated[list[Slug], Describe(max_length=50)] = []
+    about: Annotated[list[Ref], Describe(max_length=100, json_schema_extra=EACH_ONCE)] = []
+    topics: Annotated[list[Slug], Describe(max_length=50, json_schema_extra=EACH_ONCE)] = []
     said: Edtf | None = None
     occasion: Line | None = None
     place: Line | None = None
@@ -217,7 +218,10 @@ class ClaimQuestion(ClaimFilters):
     sort: Literal["said", "created", "reviewed"] = "said"
     facets: Annotated[
         Dimensions,
-        Describe(description="Counts beside the list, under its filters: `facets=status,verdict`."),
+        Describe(
+            description="Counts beside the list, under its filters: `facets=status,verdict`.",
+            json_schema_extra=EACH_ONCE,
+        ),
     ] = []
 
     @property
@@ -230,7 +234,12 @@ class StatsQuestion(ClaimFilters):
     """Counts of claims by up to two dimensions; `order` is of the count."""
 
     by: Annotated[
-        Dimensions, Describe(max_length=2, description="One or two of them: `by=speaker,verdict`.")
+        Dimensions,
+        Describe(
+            max_length=2,
+            description="One or two of them: `by=speaker,verdict`.",
+            json_schema_extra=EACH_ONCE,
+        ),
     ] = ["status"]
     limit: Annotated[int, Describe(ge=1, le=1000, description="How many at most.")] = 100
 

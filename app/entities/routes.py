@@ -6,7 +6,7 @@ from fastapi import Query, Response
 
 from app.access.requests import Editing, Reading, Reporting
 from app.base.http import v1
-from app.base.openapi import IF_MATCH, answers, listed, partial
+from app.base.openapi import IF_MATCH, MOVED, answers, listed, partial
 from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
@@ -35,7 +35,7 @@ def create_entity(body: EntityIn, write: Reporting) -> Response:
         return write.answer(shown, 201, location=f"/v1/entities/{entity.id}")
 
 
-@router.get("/entities/{ref}", responses=answers(EntityOut), operation_id="get_entity")
+@router.get("/entities/{ref}", responses={**answers(EntityOut), **MOVED}, operation_id="get_entity")
 def get_entity(ref: str, read: Reading) -> Response:
     """One entity by id or slug. One that is merged into another answers 308 with where to go, and with
     its own ETag, by which the merge can be taken back.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 
 from app.access.requests import Importing
-from app.base.errors import Fault, Invalid
+from app.base.errors import Fault, Invalid, UnsupportedMediaType
 from app.base.http import v1
 from app.base.openapi import answers
 from app.exchange.importer import Result
@@ -43,6 +43,8 @@ def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Re
     media = write.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     results = Results(ask)
     with suppress(KeepNothing), write as session:
+        if not media:  # with its type, a file of no rows is a file; without, it was forgotten
+            raise UnsupportedMediaType("Send a file, as application/x-ndjson or text/csv.")
         form: Form = "csv" if media == "text/csv" else "ndjson"
         results.start(session, of_file(write.file), form, write.by, MAX_ROWS)
         rows = list(results)

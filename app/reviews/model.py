@@ -11,7 +11,20 @@ from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
 from app.base.page import Question
-from app.base.types import Exact, Id, Instant, Line, Moment, Number, Prose, Shape, Url, example, one_of
+from app.base.types import (
+    EACH_ONCE,
+    Exact,
+    Id,
+    Instant,
+    Line,
+    Moment,
+    Number,
+    Prose,
+    Shape,
+    Url,
+    example,
+    one_of,
+)
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
 from app.claims.model import Attribution, Verdict
@@ -177,7 +190,12 @@ class ReviewIn(Shape):
     reviewed_at: Moment | None = None
     evidence: Annotated[list[EvidenceIn], Describe(max_length=100)] = []
     cites: Annotated[
-        list[str], Describe(max_length=100, description="Ids of evidence that the claim has already.")
+        list[str],
+        Describe(
+            max_length=100,
+            description="Ids of evidence that the claim has already.",
+            json_schema_extra=EACH_ONCE,
+        ),
     ] = []
     corrects: Annotated[str | None, Describe(description="The id of the review it corrects.")] = None
     correction_note: Annotated[Prose | None, Describe(description="Public.")] = None

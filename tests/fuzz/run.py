@@ -1,0 +1,108 @@
+"""One run on one database: a server in a process of its own, what is sent to it, and how it stands after."""
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import httpx
+
+from app.base import schema
+from tests.fuzz.contract import PHASES, Tally, Wish, examine
+from tests.fuzz.hostile import Corpus
+from tests.served import APP, Served, environment, served
+
+SECRET = "a secret for tests, of more than 32 characters"
+ELASTIC = ("fuzzing", "stateful")
+"""The phases that send something else with another seed."""
+
+
+@dataclass
+class Target:
+    """A server under attack, with a key to it."""
+
+    server: Served
+    env: Mapping[str, str]
+    key_id: str
+    token: str
+    tally: Tally = field(default_factory=Tally)
+
+    def wish(self, seed: int, examples: int, *, key: bool = True, phases: tuple[str, ...] = PHASES) -> Wish:
+        """A wish with the key, or without."""
+        return Wish(self.token if key else None, seed, examples, phases, own=self.key_id)
+
+    def stands(self) -> None:
+        """Has `verify` look at the base, and looks for tracebacks in the server's log."""
+        done = _app(self.env, "verify")
+        if done.returncode != 0:
+            self.tally.failures.append(f"verify: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        log = self.server.log.read_text()
+        if "Traceback" in log:
+            self.tally.failures.append(f"the server's log: {log[-4000:]}")
+
+
+def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1) -> None:
+    """Sends our own corpus, or every so many of it."""
+    corpus = Corpus(client)
+    for attempt in islice(corpus.attempts(), 0, None, every):
+        try:
+            answer = corpus.send(attempt)
+        except httpx.HTTPError as fault:
+            tally.failures.append(f"{attempt}: {fault!r}")
+            continue
+        tally.answers[attempt.operation, "corpus", str(answer.status_code)] += 1
+        if found := attempt.fault(answer):
+            tally.failures.append(found)
+
+
+def _app(env: Mapping[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*APP, *command], cwd=schema.ROOT, env=dict(env), capture_output=True, text=True, check=False
+    )
+
+
+@contextmanager
+def target(url: str, log: Path) -> Iterator[Target]:
+    """A server on a fresh base with the seed in it."""
+    # Its log of accesses would fill a pipe that nobody reads.
+    env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning")
+    with served(env, log, "--migrate", "--seed") as server:
+        made = _app(env, "key", "create", "Fuzz", "--role", "admin")
+        [key_id] = re.findall(r"^key_\w+", made.stderr)
+        yield Target(server, env, key_id, made.stdout.strip())
+
+
+def attack(aim: Target, cases: int, seed: int, examples: int) -> Iterator[str]:
+    """Everything once, with the key and without it; then what is new with every seed, up to `cases`. Tells
+    how far it is.
+    """
+    for key, who in ((True, "with a key"), (False, "without")):
+        with aim.server.client(aim.token if key else None) as client:
+            sent_corpus(client, aim.tally)
+        yield f"the corpus {who}: {aim.tally}"
+        for phase in examine(aim.server.url, aim.wish(seed, examples, key=key), aim.tally):
+            yield f"{phase} {who}: {aim.tally}"
+    while aim.tally.cases < cases:
+        seed, before = seed + 1, aim.tally.cases
+        for phase in examine(aim.server.url, aim.wish(seed, examples, phases=ELASTIC), aim.tally):
+            yield f"{phase} with seed {seed}: {aim.tally}"
+        assert aim.tally.cases > before, "nothing was sent"
+    aim.stands()
+
+
+def report(tally: Tally) -> Iterator[str]:
+    """What was sent and answered, and every failure."""
+    yield from tally.lines()
+    phases, statuses = Counter[str](), Counter[str]()
+    for (_, phase, status), number in tally.answers.items():
+        phases[phase] += number
+        statuses[status] += number
+    yield "phases    " + " ".join(f"{phase}:{number}" for phase, number in phases.items())
+    yield "statuses  " + " ".join(f"{status}:{number}" for status, number in sorted(statuses.items()))
+    yield from (f"refused for what no schema tells: {n:>6}  {why}" for why, n in tally.waived.most_common())
+    yield from (f"FAILURE {failure}" for failure in tally.failures)
+    yield str(tally)
