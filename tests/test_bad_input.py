@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -212,13 +213,15 @@ HOSTILE = (
 
 
 def test_no_word_in_a_query_breaks_anything(furnished: Newsroom) -> None:
+    """Each word at one parameter in nine: the longer run of `make fuzz` has more of them."""
+    turn = count()
     with furnished.unchanged():
         for operation in operations(furnished):
             if not operation.reads:
                 continue
             at = place(furnished, operation.path)
             for word in HOSTILE:
-                for name in operation.query:
+                for name in (name for name in operation.query if next(turn) % 9 == 0):
                     answer = furnished.admin.get(asking(at, **{name: word}))
                     assert answer.status_code in (200, 400, 404, 422), f"{operation} {name}={word!r}"
                     if not answer.is_success:

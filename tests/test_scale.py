@@ -520,7 +520,7 @@ def test_a_url_may_name_several_servers() -> None:
     url = engine_url("postgresql://ann:p%40w@a:5432,[::1]:5433,c/record?sslmode=require")
     assert url.query == {
         "host": "a,::1,c",
-        "port": "5432,5433,5432",
+        "port": "5432,5433,",
         "sslmode": "require",
         "target_session_attrs": "read-write",
     }

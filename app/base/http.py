@@ -73,10 +73,11 @@ def produces(media: str) -> Callable[[E], E]:
 @runtime_checkable
 class Gate(Protocol):
     """A dependency that decides who may come in, before anything else of the request is looked at. `needs`
-    is the name of the role that it takes.
+    is the name of the role that it takes, `public` that of the setting under which a reader needs no key.
     """
 
     needs: str
+    public: str
 
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""

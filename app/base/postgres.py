@@ -46,6 +46,11 @@ class Bounded(psycopg.Connection[Any]):
                 self.pgconn.finish()  # in the middle of an answer it is of no more use
             raise
 
+    def __del__(self, *_given: Any) -> None:
+        """Ends what SQLAlchemy drops unclosed: a connection whose server died at its first question."""
+        if hasattr(self, "pgconn"):
+            self.pgconn.finish()
+
 
 class Door:
     """How the engines of one base connect, and wait for statements that may take so many `seconds`: somewhat

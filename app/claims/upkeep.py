@@ -104,7 +104,7 @@ def _facts(claim: Any, parts: Mapping[Any, Sequence[Any]], others: _Others) -> F
         "month": [month if to_the_month else ""],
         "publisher": sorted({canonical for _, canonical in publishers} or [""]),
         "said": claim.said_latest.isoformat(),
-        "speaker": sorted({others.canonical[each] for each in speakers} or [""]),
+        "speaker": sorted({others.canonical.get(each, each) for each in speakers} or [""]),
         "status": claim.status,
         "topic": sorted({*topics} or [""]),
         "verdict": [claim.verdict or ""],
