@@ -22,7 +22,7 @@ def sound(trial: Trial) -> None:
 
 
 def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(tmp_path: Path) -> None:
-    sound(kill_on_sqlite(tmp_path, 3, between=FEW))
+    sound(kill_on_sqlite(tmp_path, 2, between=FEW))
 
 
 def test_nothing_is_lost_when_the_server_or_the_database_dies_on_postgresql(tmp_path: Path) -> None:
@@ -33,9 +33,9 @@ def test_nothing_is_lost_when_the_server_or_the_database_dies_on_postgresql(tmp_
             trial.strike(1, database.restart)
             trial.strike(1, blow)
             assert server.process.poll() is None
-            trial.kill(server, 3)
+            trial.kill(server, 2)
     sound(trial)
-    assert [row(trial)[1], *row(trial)[7:11]] == ["5", "0", "0", "0", "0"]
+    assert [row(trial)[1], *row(trial)[7:11]] == ["4", "0", "0", "0", "0"]
 
 
 HARM = {
