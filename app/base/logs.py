@@ -87,5 +87,6 @@ def log_config(level: str, form: Literal["text", "json"]) -> dict[str, Any]:
         "formatters": {"line": {"()": JsonLine if form == "json" else TextLine}},
         "handlers": {"stderr": handler},
         "root": {"handlers": ["stderr"], "level": level.upper()},
-        "loggers": {"alembic": {"level": "WARNING"}},  # which tells of itself whenever the schema is looked at
+        # It tells of itself whenever the schema is looked at.
+        "loggers": {"alembic": {"level": "WARNING"}},
     }
