@@ -40,11 +40,11 @@ class Served:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30)
 
-    def wait_until_ready(self) -> None:
+    def wait_until_good(self, path: str) -> None:
         with self.client() as client:
             for _ in range(600):
                 try:
-                    if client.get("/readyz").status_code == 200:
+                    if client.get(path).status_code == 200:
                         return
                 except httpx.TransportError:
                     assert self.process.poll() is None, self.log.read_text()
@@ -54,7 +54,7 @@ class Served:
 
 @contextmanager
 def served(env: dict[str, str], log: Path, *options: str, ready: bool = True) -> Iterator[Served]:
-    """A server, by default once its base answers."""
+    """A server, once its base answers; not `ready`, once itself does."""
     with log.open("w") as file:
         process = subprocess.Popen(
             [*APP, "serve", "--port", "0", *options],
@@ -68,8 +68,7 @@ def served(env: dict[str, str], log: Path, *options: str, ready: bool = True) ->
             assert line, f"{said}{log.read_text()}"
             said += line
         server = Served(process, said, log)
-        if ready:
-            server.wait_until_ready()
+        server.wait_until_good("/readyz" if ready else "/healthz")
         yield server
     finally:
         process.kill()
