@@ -38,9 +38,8 @@ from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
-from app.operations.checks import CHECKS as CHECKS
 from app.operations.checks import faults
-from app.operations.commands import operations
+from app.operations.commands import base, operations, say
 from app.reviews.evidence import archive_text
 from app.search.store import NOUNS, is_empty
 from app.settings import Settings
@@ -69,11 +68,6 @@ cli.add_typer(key, name="key")
 cli.add_typer(source, name="source")
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Prints a line, in which whatever comes from records or files is inert."""
-    typer.echo(printable(text), err=err)
-
-
 def main() -> None:
     """Runs a command; what is refused is said in a line, with exit status 1."""
     # Rows by the thousand make the collector run in vain, which takes a third of an import's time.
@@ -92,14 +86,10 @@ def main() -> None:
 
 @contextmanager
 def _base(check: Check = unfitness) -> Iterator[tuple[Settings, Database]]:
-    settings = Settings()
-    db = Database(settings.database_url, settings.pool_size)
-    try:
+    with base() as (settings, db):
         if fault := check(db):
             raise ValueError(fault)
         yield settings, db
-    finally:
-        db.dispose()
 
 
 # --- serving -----------------------------------------------------------------------------------

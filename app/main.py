@@ -27,7 +27,7 @@ from app.base.boundary import NOTHING, SECURITY, Boundary
 from app.base.db import Database, secret_of
 from app.base.errors import Problem, Unavailable, tree
 from app.base.http import Route
-from app.base.limits import Limits
+from app.base.limits import WATCHED, Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.replicas import Replicas
@@ -184,7 +184,7 @@ class Compress(CompressMiddleware):
 
 def _is_of_operations(scope: Scope) -> bool:
     """Whether a request is of those that come every few seconds and say nothing in a trace."""
-    return scope.get("path") in {"/healthz", "/readyz", "/metrics"}
+    return scope.get("path") in WATCHED
 
 
 def unfitness(db: Database) -> str | None:

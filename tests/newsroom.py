@@ -32,7 +32,7 @@ from app.base.errors import Unavailable
 from app.changes.store import By
 from app.exchange.records import bring_in
 from app.main import create_app
-from app.operations.checks import CHECKS as CHECKS
+from app.operations.checks import faults as found_faults
 from app.settings import Settings
 
 SECRET = "a secret for tests, of more than 32 characters"
@@ -200,7 +200,7 @@ class Newsroom:
     def faults(self) -> list[str]:
         """What `verify` finds."""
         with self.db.read() as session:
-            return [fault for check in CHECKS for fault in check(session)]
+            return [*found_faults(session)]
 
     # clients
 

@@ -7,7 +7,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,13 +23,9 @@ from sqlalchemy.engine import make_url
 
 from app.base import schema
 from tests.container import Image, compose, in_order, instructions, sent
+from tests.postgres import free_port
 
 GIVEN = {"POSTGRES_PASSWORD": secrets.token_hex(24), "RECORD_SECRET": secrets.token_hex(32)}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def on_loopback(command: Sequence[str], port: int) -> list[str]:

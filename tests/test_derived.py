@@ -1,6 +1,6 @@
 """What is derived from claims: true after every write, whatever names and merges do meanwhile.
 
-That it is what it would be if it were made anew is checked after every test there is (`newsroom.CHECKS`).
+That it is what it would be if it were made anew is checked after every test there is (`Newsroom.faults`).
 """
 
 import subprocess

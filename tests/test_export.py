@@ -14,7 +14,8 @@ from app.base.errors import Conflict, Invalid, Problem
 from app.base.types import wire
 from app.changes.replay import ORDER, kinds
 from app.exchange.dump import export, restore
-from tests.newsroom import CHECKS, Bases, Newsroom, PostgresBases, SqliteBases, ok
+from app.operations.checks import faults as found_faults
+from tests.newsroom import Bases, Newsroom, PostgresBases, SqliteBases, ok
 
 NOT_OF_THE_BASE = {"documents", "stems", "forms", "postings", "reference_epoch", "idempotency"}
 
@@ -41,7 +42,7 @@ def dump(db: Database) -> dict[str, list[Any]]:
 
 def faults(db: Database) -> list[str]:
     with db.read() as session:
-        return [fault for check in CHECKS for fault in check(session)]
+        return [*found_faults(session)]
 
 
 def bring(db: Database, lines: list[bytes]) -> tuple[int, int]:

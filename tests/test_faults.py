@@ -24,7 +24,8 @@ from app.base import postgres as limits
 from app.base import schema
 from app.base.db import Database, engine_url
 from app.base.errors import Unavailable
-from tests.newsroom import CHECKS, SECRET, Bases, Json, SqliteBases, match, ok, problem
+from app.operations.checks import faults as found_faults
+from tests.newsroom import SECRET, Bases, Json, SqliteBases, match, ok, problem
 from tests.nodes import Node, node, wait_for
 from tests.served import APP, Served, environment, served
 from tests.torture.trials import token_on
@@ -62,7 +63,7 @@ def faults(url: str) -> list[str]:
     """What `verify` finds."""
     db = Database(url)
     with db.read() as session:
-        found = [fault for check in CHECKS for fault in check(session)]
+        found = [*found_faults(session)]
     db.dispose()
     return found
 

@@ -37,8 +37,9 @@ from app.base.db import Database
 from app.base.errors import Unavailable
 from app.exchange.records import bring_in
 from app.main import create_app
+from app.operations.checks import faults as found_faults
 from app.settings import Settings
-from tests.newsroom import CHECKS, SECRET, SEED, TESTS, Bases, SqliteBases
+from tests.newsroom import SECRET, SEED, TESTS, Bases, SqliteBases
 
 MODELS = SQLModel.metadata
 REVISIONS = [script.revision for script in ScriptDirectory(str(schema.ROOT / "migrations")).walk_revisions()]
@@ -111,7 +112,7 @@ def rows(url: str) -> dict[str, int]:
 def faults(url: str) -> list[str]:
     """What `verify` finds."""
     with opened(url) as db, db.read() as session:
-        return [fault for check in CHECKS for fault in check(session)]
+        return [*found_faults(session)]
 
 
 # --- migrations and models ---------------------------------------------------------------------

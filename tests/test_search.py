@@ -1,6 +1,6 @@
 """Search: the same answers in the same order on both databases, for words and names in any script.
 
-That every record is found by just the words that it has is checked after every test (`newsroom.CHECKS`).
+That every record is found by just the words that it has is checked after every test (`Newsroom.faults`).
 """
 
 import random

@@ -11,7 +11,7 @@ The block's end commits, so an answer can leave only after its commit.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -41,7 +41,7 @@ from app.base.errors import (
     Unavailable,
 )
 from app.base.http import JSON, Shortcut, respond, versions_in
-from app.base.page import Cursors, Question, page_body
+from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
 from app.changes.model import Record
@@ -132,19 +132,27 @@ class Read(_Call[ReadSession]):
         except NotAtOnce:
             return None
 
-    def asked(self, kind: type[Q]) -> Q | None:
-        """What the query asks, as the route will have it; None if that refuses it. To read a query takes
+    def page_at_once(
+        self, kind: type[Q], find: Callable[[Readable, Q, Sequence[Any] | None], Page[Any]]
+    ) -> Response:
+        """The page that a shortcut finds. Raises NotAtOnce."""
+        question = self._question(kind)
+        found = find(self.base, question, self.after(question))
+        return self.page(question, found.rows, found.last)
+
+    def _question(self, kind: type[Q]) -> Q:
+        """What the query asks, as the route will have it, which refuses it otherwise. To read a query takes
         longer than to answer it, so those of late are kept.
         """
         kept = self.house.questions.get(self._asked)
-        if kept is not None:
-            return kept if isinstance(kept, kind) else None
+        if isinstance(kept, kind):
+            return kept
         given = self.request.query_params
         lists = {n for n, field in kind.model_fields.items() if get_origin(field.annotation) is list}
         try:
             found = kind.model_validate({n: given.getlist(n) if n in lists else given[n] for n in given})
         except ValidationError:
-            return None
+            raise NotAtOnce from None
         self._keep(self.house.questions, found)
         return found
 

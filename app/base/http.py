@@ -43,14 +43,14 @@ class Call(Protocol):
         """What the shortcut answers."""
 
 
-Shortcut = Callable[[Any], Response | None]
+Shortcut = Callable[[Any], Response]
 E = TypeVar("E", bound=Callable[..., Any])
 
 
 def at_once(shortcut: Shortcut) -> Callable[[E], E]:
     """Gives a route a shortcut, which is tried once a request was let in and has no unknown parameter. It
-    takes what the gate makes of the request and answers as the route would, or with None where that would
-    take more than some microseconds; the route then goes the long way.
+    takes what the gate makes of the request and answers as the route would, or raises NotAtOnce where that
+    would take more than some microseconds; the route then goes the long way.
     """
 
     def mark(endpoint: E) -> E:

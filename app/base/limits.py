@@ -21,8 +21,10 @@ _KEPT = 50_000
 """How many clients a meter remembers, those seen last: some 10 MB."""
 _WAITING = 200
 """How many requests of one client wait for their turn; further ones are refused."""
-_FREE = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What a supervisor asks, which must not take the server for dead because others at its address ask a lot."""
+WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What a supervisor asks every few seconds: it must not take the server for dead because others at its
+address ask a lot.
+"""
 
 
 @lru_cache(_KEPT)
@@ -194,7 +196,7 @@ class Limits:
         """Lets a request in at its turn; None if no limit holds for it. Raises TooManyRequests."""
         peer = scope.get("client")
         place = network(peer[0]) if peer else None
-        if place is None or scope["path"] in _FREE:
+        if place is None or scope["path"] in WATCHED:
             return None
         sent = headers.get(b"authorization")
         authorization = None if sent is None else hash(sent.partition(b" ")[2].strip())

@@ -48,14 +48,14 @@ def _one() -> Prepared:
     return Prepared(query().where(col(Claim.id) == bindparam("id")))
 
 
-def one_at_once(db: Readable, claim_id: str) -> tuple[int, str] | None:
-    """The version of a claim and the claim as JSON, if that is to be had at once."""
-    rows = db.ask(_one(), {"id": claim_id})
+def one_at_once(base: Readable, claim_id: str) -> tuple[int, str]:
+    """The version of a claim and the claim as JSON. Raises NotAtOnce, also if there is no such claim."""
+    rows = at_once(base)(_one(), {"id": claim_id})
     if not rows:
-        return None
+        raise NotAtOnce
     _, version, body, epoch = rows[0]
-    whole = references.filled_at_once(db, [body], epoch)
-    return (version, whole[0]) if whole else None
+    [whole] = references.filled_at_once(base, [body], epoch)
+    return version, whole
 
 
 @lru_cache(MAX_PAGE)
@@ -67,8 +67,6 @@ def of_at_once(base: Readable, ids: Sequence[str]) -> dict[str, str]:
     """Some claims as JSON, by id. Raises NotAtOnce."""
     rows = at_once(base)(_some(len(ids)), {f"id{n}": key for n, key in enumerate(ids)}) if ids else ()
     whole = references.filled_at_once(base, [row[2] for row in rows], rows[0][3]) if rows else []
-    if whole is None:
-        raise NotAtOnce
     return {row[0]: body for row, body in zip(rows, whole, strict=True)}
 
 

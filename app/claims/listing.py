@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Select, Subquery, bindparam, exists, func,
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.base.db import Readable, ReadSession
+from app.base.db import Readable, ReadSession, at_once
 from app.base.page import Page
-from app.base.prepared import Prepared
+from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select, table
 from app.claims import bodies, references
 from app.claims.derived import ClaimBody, ClaimListing, ReferenceEpoch
@@ -51,20 +51,22 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     return _page(ask, rows, bodies.shown(session, rows[: ask.limit]))
 
 
-def find_at_once(db: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
-    """The same, if the question names one kind of thing at most and nothing has to be looked up for it."""
+def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
+    """The same, if the question names one kind of thing at most and nothing has to be looked up for it.
+    Raises NotAtOnce.
+    """
     if ask.sort != "said" or ask.facets or not _KNOWN_AT_ONCE.issuperset(ask.model_fields_set):
-        return None
-    epoch, names = references.names_of(db.reader).now
+        raise NotAtOnce
+    epoch, names = references.names_of(base.reader).now
     asked = names.facets.get(_named(ask), {})
     if len(asked) != 1:
-        return None
+        raise NotAtOnce
     [values] = asked.values()
-    rows = db.ask(_prepared(*_shape(ask, values, after)), _given(ask, values, after))
-    if rows is None or (rows[0][_EPOCH] if rows else references.epoch_at_once(db)) != epoch:
-        return None
-    shown = references.filled_at_once(db, [row[_BODY] for row in rows[: ask.limit]], epoch)
-    return None if shown is None else _page(ask, rows, [Fragment(body) for body in shown])
+    rows = at_once(base)(_prepared(*_shape(ask, values, after)), _given(ask, values, after))
+    if (rows[0][_EPOCH] if rows else references.epoch_at_once(base)) != epoch:
+        raise NotAtOnce
+    shown = references.filled_at_once(base, [row[_BODY] for row in rows[: ask.limit]], epoch)
+    return _page(ask, rows, [Fragment(body) for body in shown])
 
 
 _SAID, _ID, _BODY, _EPOCH = range(4)

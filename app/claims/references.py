@@ -21,8 +21,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.access.model import Key
-from app.base.db import Readable, ReadSession, WriteSession
-from app.base.prepared import Prepared
+from app.base.db import Readable, ReadSession, WriteSession, at_once
+from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select, table
 from app.changes.model import Record
 from app.changes.store import Saved, follows
@@ -55,17 +55,15 @@ def unnamed(body: str) -> dict[str, Any]:
 
 
 def _with_ids_as(name: str, body: str) -> dict[str, Any]:
-    ids = body.replace(f"{{{MARK}", f'{{"{name}":"').replace(
-        MARK, '"'
-    )  # a reference comes first in its object
-    document: dict[str, Any] = orjson.loads(ids)
+    opened = body.replace(f"{{{MARK}", f'{{"{name}":"')  # a reference comes first in its object
+    document: dict[str, Any] = orjson.loads(opened.replace(MARK, '"'))
     return document
 
 
 def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]:
     """Bodies with the names in them, as JSON."""
-    known = members(session, referred(bodies), epoch)
-    return _joined([body.split(MARK) for body in bodies], known)
+    pieces = [body.split(MARK) for body in bodies]
+    return _joined(pieces, members(session, _referred(pieces), epoch))
 
 
 def referred(bodies: Iterable[str]) -> set[str]:
@@ -82,23 +80,29 @@ def members(session: ReadSession, references: Iterable[str], epoch: str) -> Mapp
     return known
 
 
-def filled_at_once(db: Readable, bodies: Sequence[str], epoch: str) -> list[str] | None:
-    """The same, if the names are in memory, or are few to read and of this epoch still."""
-    known = names_of(db.reader).at(epoch).members
+def _referred(pieces: Iterable[list[str]]) -> set[str]:
+    return {reference for parts in pieces for reference in parts[1::2]}
+
+
+def filled_at_once(base: Readable, bodies: Sequence[str], epoch: str) -> list[str]:
+    """The same, if the names are in memory, or are few to read and of this epoch still. Raises NotAtOnce."""
+    known = names_of(base.reader).at(epoch).members
     pieces = [body.split(MARK) for body in bodies]
-    missing = {reference for parts in pieces for reference in parts[1::2] if reference not in known}
+    missing = _referred(pieces) - known.keys()
     if len(missing) > _FEW:
-        return None
+        raise NotAtOnce
     for kind, some in groupby(sorted(missing), lambda reference: reference[:3]):
         ids = list(some)
         size = next(size for size in _SIZES if size >= len(ids))
         one_of = _some_names(kind, size)
         given = {f"id{n}": ids[min(n, len(ids) - 1)] for n in range(size)}
-        for row in db.ask(one_of, given) or ():
+        for row in at_once(base)(one_of, given):
             read = SimpleNamespace(**dict(zip(one_of.names, row, strict=True)))
             if read.epoch == epoch:
                 known[read.asked] = _members(_name_queries()[kind].shown(read))
-    return _joined(pieces, known) if missing <= known.keys() else None
+    if not missing <= known.keys():
+        raise NotAtOnce
+    return _joined(pieces, known)
 
 
 _SIZES = (1, 4, 16, 64)
@@ -207,10 +211,12 @@ def _epoch() -> Prepared:
     return Prepared(select(ReferenceEpoch.token))
 
 
-def epoch_at_once(db: Readable) -> str | None:
-    """The epoch that the base is in, if the database answers at once."""
-    rows = db.ask(_epoch(), {})
-    return rows[0][0] if rows else None
+def epoch_at_once(base: Readable) -> str:
+    """The epoch that the base is in. Raises NotAtOnce."""
+    rows = at_once(base)(_epoch(), {})
+    if not rows:
+        raise NotAtOnce
+    return str(rows[0][0])
 
 
 def _begins_another(shown: frozenset[str], always: str) -> Callable[[WriteSession, Sequence[Saved]], None]:

@@ -28,19 +28,15 @@ from app.claims.shapes import (
 from app.sources.store import identity as source_identity
 
 router, of_sources, of_stats = v1("claims"), v1("sources"), v1("stats")
-_CLAIMS = listed(ClaimFound, facets=dict[str, list[FacetOut]] | None)
 ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
-def _claims_at_once(read: Read) -> Response | None:
-    ask = read.asked(ClaimQuestion)
-    found = ask and store.find_at_once(read.base, ask, read.after(ask))
-    return read.page(ask, found.rows, found.last) if ask and found else None
+def _claims_at_once(read: Read) -> Response:
+    return read.page_at_once(ClaimQuestion, store.find_at_once)
 
 
-def _claim_at_once(read: Read) -> Response | None:
-    found = bodies.one_at_once(read.base, read.request.path_params["claim_id"])
-    return read.record(*found) if found else None
+def _claim_at_once(read: Read) -> Response:
+    return read.record(*bodies.one_at_once(read.base, read.request.path_params["claim_id"]))
 
 
 @router.get(

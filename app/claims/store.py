@@ -15,6 +15,7 @@ from app.base.db import Readable, ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
+from app.base.prepared import NotAtOnce
 from app.base.sql import select
 from app.base.times import UNDATED
 from app.base.types import dated, exact
@@ -317,12 +318,12 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
 _BY_WORDS_ALONE = frozenset({"q", "limit", "cursor", "order"})
 
 
-def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
+def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
     """The same, of a question that takes little. Raises NotAtOnce."""
     if ask.q is None:
         return listing.find_at_once(base, ask, after)
     if not ask.by_relevance or not ask.model_fields_set <= _BY_WORDS_ALONE:
-        return None
+        raise NotAtOnce
     found = words.found_at_once(base, ask.q, ask, after)
     shown = [f'{each.body[:-1]},"match":{orjson.dumps(each.match).decode()}}}' for each in found.rows]
     return Page([Fragment(body) for body in shown], found.last)

@@ -87,9 +87,7 @@ FIGURE = (
     *_plain("text", claim="The claim that it stands in: the id.", claim_text="What is claimed."),
     *_plain("text", claim_mode="How the claim's words are kept."),
     *_SPEAKERS,
-    *_maybe("text", said="When it was said (EDTF)."),
-    *_maybe("day", said_earliest="The first day that `said` covers; null if undated or open."),
-    *_maybe("day", said_latest="The last day that `said` covers; null if undated or open."),
+    *_DATE,
     *_plain("text", status="The claim's status."),
     *_maybe("text", verdict="The claim's verdict; null until it is ruled on."),
     *_plain("text", attribution="Whether they said it."),
@@ -104,8 +102,7 @@ ENTITY = (
     *_maybe("text", aliases="Its other names, also of those merged into it."),
     *_maybe("text", external_ids="Its ids in other registers, such as wikidata:Q7747."),
     *_maybe("text", titles="The titles that it holds, each with the organization's name."),
-    *_plain("count", version="How many times the record was written."),
-    *_plain("instant", created_at="When it was recorded.", updated_at="When the record last changed."),
+    *_RECORD,
 )
 
 REVIEW = (

@@ -165,8 +165,8 @@ def _one_text(texts: Sequence[str]) -> str:
 
 @lru_cache(10_000)
 def _day(day: date) -> str:
-    """As JSON; null where there is none: undated, or open to that side."""
-    return "null" if day in (date.min, date.max) else f'"{day}"'
+    """As JSON, where `_known` is null."""
+    return orjson.dumps(_known(day)).decode()
 
 
 def _speakers(section: str, named: _Named) -> str:

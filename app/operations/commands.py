@@ -21,10 +21,16 @@ operations = typer.Typer()
 FORCE = typer.Option("--force", help="Replace what is there.")
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Prints a line, in which whatever comes from records or files is inert."""
+    typer.echo(printable(text), err=err)
+
+
 @contextmanager
-def _base() -> Iterator[tuple[Settings, Database]]:
+def base() -> Iterator[tuple[Settings, Database]]:
+    """The base of the settings, for one command."""
     settings = Settings()
-    db = Database(settings.database_url, pool_size=2)
+    db = Database(settings.database_url, settings.pool_size)
     try:
         yield settings, db
     finally:
@@ -37,9 +43,9 @@ def backup(
     force: Annotated[bool, FORCE] = False,
 ) -> None:
     """Writes the whole base into one file, while it is served and written to."""
-    with _base() as (settings, db):
+    with base() as (settings, db):
         seq, digest = backups.backup(db, file, force=force)
-        typer.echo(f"{seq} changes, up to {digest}, are in {file}")
+        say(f"{seq} changes, up to {digest}, are in {file}")
         _remind(settings)
 
 
@@ -49,11 +55,11 @@ def restore(
     force: Annotated[bool, FORCE] = False,
 ) -> None:
     """Puts a backup in the place of the base: all of it, or nothing if anything is wrong with it."""
-    with _base() as (settings, db):
+    with base() as (settings, db):
         seq, digest = backups.restore(db, file, faults, force=force)
-        typer.echo(f"{seq} changes, up to {digest}, are in the base")
+        say(f"{seq} changes, up to {digest}, are in the base")
         if fault := schema.staleness(db):
-            typer.echo(printable(fault), err=True)
+            say(fault, err=True)
         _remind(settings)
 
 
@@ -66,7 +72,7 @@ def doctor(
     for finding in examine(Settings()):
         found.append(finding)
         if not as_json:
-            typer.echo(printable(f"{finding.state:<7}  {finding.check:<11}  {finding.detail}"))
+            say(f"{finding.state:<7}  {finding.check:<11}  {finding.detail}")
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if any(finding.state == "fault" for finding in found):
@@ -75,4 +81,4 @@ def doctor(
 
 def _remind(settings: Settings) -> None:
     kept = "RECORD_SECRET" if settings.secret else secret_file(settings) or "RECORD_SECRET"
-    typer.echo(f"API keys count only under the secret, which is in no backup: keep {kept} too", err=True)
+    say(f"API keys count only under the secret, which is in no backup: keep {kept} too", err=True)

@@ -13,10 +13,8 @@ from app.search.model import HitOut, SearchQuestion
 router = v1("search")
 
 
-def _search_at_once(read: Read) -> Response | None:
-    ask = read.asked(SearchQuestion)
-    found = ask and store.find_at_once(read.base, ask, read.after(ask))
-    return read.page(ask, found.rows, found.last) if ask and found else None
+def _search_at_once(read: Read) -> Response:
+    return read.page_at_once(SearchQuestion, store.find_at_once)
 
 
 @router.get("/search", responses=listed(HitOut), operation_id="search")

@@ -70,7 +70,7 @@ class Finding:
     @cached_property
     def only_words(self) -> bool:
         """Whether all that is looked for are words with spaces around."""
-        return not self.prefixes and not any(map(is_run, self.words))
+        return not self.prefixes and not self.phrases and not any(map(is_run, self.words))
 
     @property
     def _sought(self) -> list[Wanted]:
@@ -123,21 +123,24 @@ def _first_of_each(reasons: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _found(finding: Finding, text: Text) -> Iterator[tuple[Wanted, How, Token]]:
-    for phrase in finding.phrases:
-        yield from ((phrase, "phrase", token) for token in _phrase(phrase, list(tokens(text.text))))
     quickly = finding.only_words and not text.name
-    for token in _tokens_of(finding, text.text) if quickly else tokens(text.text):
+    said = _tokens_of(finding, text.text) if quickly else list(tokens(text.text))
+    for phrase in finding.phrases:
+        yield from ((phrase, "phrase", token) for token in _phrase(phrase, said))
+    for token in said:
         for wanted, how in _wanted(finding, token.form, text.name):
             yield wanted, how, token
 
 
-def _tokens_of(finding: Finding, text: str) -> Iterator[Token]:
+def _tokens_of(finding: Finding, text: str) -> list[Token]:
     """The tokens of the words that are looked for: most texts have none, which is soon told."""
     if finding.words.keys().isdisjoint(map(stem_of, PIECES.findall(text))):
-        return
-    for piece in PIECES.finditer(text):
-        if stem_of(piece[0]) in finding.words:
-            yield Token(words_of(piece[0])[0].form, *piece.span())
+        return []
+    return [
+        Token(words_of(piece[0])[0].form, *piece.span())
+        for piece in PIECES.finditer(text)
+        if stem_of(piece[0]) in finding.words
+    ]
 
 
 def _wanted(finding: Finding, form: str, name: bool) -> Iterator[tuple[Wanted, How]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.base.db import Database, ReadSession
-from app.cli import CHECKS
+from app.operations.checks import faults
 from tests.torture.writers import ROWS, Book, Kind, Wish
 
 CLAIM = {"claim": 1, "body": 1, "speaker": 1, "appearance": 1, "figure": 2, "entry": 1}
@@ -43,7 +43,7 @@ def audit(url: str, book: Book) -> Findings:
     db = Database(url)
     try:
         with db.read() as session:
-            found = Findings(verify_faults=[fault for check in CHECKS for fault in check(session)])
+            found = Findings(verify_faults=[*faults(session)])
             pieces, records = _pieces(session)
     finally:
         db.dispose()
