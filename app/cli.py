@@ -29,15 +29,17 @@ from app.base.errors import Problem, Unavailable
 from app.base.logs import log_config, printable
 from app.base.problems import checked
 from app.base.protocol import MAX_HEADERS, protocol_of
+from app.changes import tree
 from app.changes.store import By, head
 from app.claims import upkeep
 from app.entities.model import EntityKind
-from app.exchange.dump import FIRST, export, restore
+from app.exchange.dump import FIRST, MAX_EXPORTED, export, restore
 from app.exchange.lines import of_file
 from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
+from app.operations import offline
 from app.operations.checks import faults
 from app.operations.commands import base, operations, say
 from app.reviews.evidence import archive_text
@@ -50,9 +52,6 @@ from app.words import index
 SEED = schema.ROOT / "seed"
 STOP_SECONDS = 8
 """What is under way when the server is told to stop is waited for so long."""
-MAX_EXPORTED = 256 * 1024 * 1024
-"""Bytes in a line of an export, which may have a source's whole text."""
-
 Check = Callable[[Database], str | None]
 
 cli = typer.Typer(
@@ -185,6 +184,8 @@ def _upgrade(url: str, revision: str = "head") -> None:
             with db.write() as session:
                 if upkeep.is_missing(session) or is_empty(session):
                     _reindex(session)
+                elif tree.is_missing(session, head(session)[0]):
+                    tree.rebuild(session, head(session)[0])
     finally:
         db.dispose()
 
@@ -200,6 +201,7 @@ def reindex() -> None:
 
 def _reindex(session: WriteSession) -> None:
     counts = {"claim": max(upkeep.rebuild(session), default=0)}
+    tree.rebuild(session, head(session)[0])
     index.clear(session)
     for noun in NOUNS:
         counts[noun.kind] = sum(noun.rebuild(session))
@@ -357,14 +359,27 @@ def archive_source(
 
 
 @cli.command()
-def verify() -> None:
-    """Walks the ledger's chain and checks the base against itself. Exit status 1 if anything is wrong."""
-    with _base() as (_, db), db.read() as session:
+def verify(
+    file: Annotated[Path | None, typer.Argument(help="An export; else the base of the settings.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint from earlier, of the same history.", exists=True)
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The public key that signed it, from /v1/log/key; else the base's own.")
+    ] = None,
+) -> None:
+    """Walks the ledger's chain and checks a base, or an export of one, against itself and a checkpoint. Exit
+    status 1 if anything is wrong.
+    """
+    with _base() if file is None else offline.opened(file) as (settings, db), db.read() as session:
+        signed = offline.signed(checkpoint, key, settings) if checkpoint else None
         found = 0
-        for fault in faults(session):
+        for fault in faults(session, signed):
             found += 1
             say(fault)
         seq, digest = head(session)
     if found:
         sys.exit(f"{found} faults in {seq} changes")
     say(f"{seq} changes, unbroken up to {digest}")
+    if signed:
+        say(f"They begin with the {signed.size} changes that the checkpoint of {signed.origin} is signed for")

@@ -30,8 +30,11 @@ from app.base.http import Route
 from app.base.limits import WATCHED, Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
+from app.changes import tree as ledger_tree
 from app.changes.replicas import Replicas
+from app.changes.routes import of_log as log_of_changes
 from app.changes.routes import router as changes
+from app.changes.store import head
 from app.claims import upkeep
 from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
@@ -67,6 +70,7 @@ ROUTERS: Sequence[APIRouter] = (
     feeds,
     files,
     changes,
+    log_of_changes,
     keys,
     measures,
 )
@@ -192,7 +196,8 @@ def unfitness(db: Database) -> str | None:
     if fault := schema.staleness(db):
         return fault
     with db.read() as session:  # a migration may have been cut off before its end
-        if upkeep.is_missing(session) or is_empty(session):
+        no_tree = ledger_tree.is_missing(session, head(session)[0])
+        if no_tree or upkeep.is_missing(session) or is_empty(session):
             return "What is derived from the base's records was not made: python -m app migrate"
     return None
 

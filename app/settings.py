@@ -29,6 +29,23 @@ class Settings(BaseSettings):
             repr=False,
         ),
     ] = None
+    log_key: Annotated[
+        str | None,
+        Field(
+            description="Signs checkpoints of the ledger and bundles: an Ed25519 key as in signed notes, "
+            "`PRIVATE+KEY+name+hash+base64`. By default it is made of the secret.",
+            repr=False,
+        ),
+    ] = None
+    log_origin: Annotated[
+        str | None,
+        Field(
+            description="What the ledger is called in its checkpoints, such as `example.org/on-the-record`; "
+            "no spaces. By default `on-the-record/` and the beginning of the public key's hash.",
+            pattern=r"^[^\s+]+$",
+            max_length=200,
+        ),
+    ] = None
     public_reading: Annotated[
         bool, Field(description="Whether reading needs no key. If off, every read needs one.")
     ] = True

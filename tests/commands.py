@@ -1,8 +1,8 @@
 """The command line, run for tests, and what someone with the database's own tools can do behind its back."""
 
+import contextlib
 import hashlib
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import inspect
 
 from app.base import schema
-from app.base.db import Database, engine_url
+from app.base.db import SQLITE, Database, engine_url
 from app.cli import main
 from tests.newsroom import SECRET
 from tests.served import environment
@@ -69,17 +69,30 @@ def tamper(url: str, *statements: str) -> None:
     """Does what someone with the database's own tools can do."""
     parsed = engine_url(url)
     if parsed.get_backend_name() == "sqlite":
-        connection = sqlite3.connect(str(parsed.database))
-        for statement in statements:
-            assert connection.execute(statement).rowcount, statement
-        connection.commit()
-        connection.close()
+        tamper_file(Path(str(parsed.database)), *statements)
         return
     address = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address) as session:
         session.execute("SET session_replication_role = replica")  # no foreign keys
+        session.execute("ALTER TABLE changes DISABLE TRIGGER USER")
         for statement in statements:
             assert session.execute(statement.encode()).rowcount, statement
+        session.execute("ALTER TABLE changes ENABLE ALWAYS TRIGGER changes_no_update")
+
+
+def tamper_file(file: Path, *statements: str) -> None:
+    """The same to a SQLite file: the ledger's triggers are there again when it is done. By the same library
+    as the server's: of two in one process, one takes the other's locks away when it closes the file.
+    """
+    guards = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'changes'"
+    with contextlib.closing(SQLITE.connect(file)) as connection, connection:
+        kept = connection.execute(guards).fetchall()
+        for name, _ in kept:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            assert connection.execute(statement).rowcount, statement
+        for _, made in kept:
+            connection.execute(made)
 
 
 def digests(url: str) -> dict[str, str]:

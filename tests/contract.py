@@ -14,7 +14,12 @@ from tests.newsroom import Json, Newsroom, match, ok, ruling
 ROLES: tuple[RoleName, ...] = get_args(RoleName)
 CALLERS: tuple[RoleName | None, ...] = (None, *ROLES)
 MORE_THAN_THERE_ARE = 200
-NEEDED = {"/v1/search": "?q=Putin", "/v1/figures/series": "?measure=bilateral+trade"}
+NEEDED = {
+    "/v1/search": "?q=Putin",
+    "/v1/figures/series": "?measure=bilateral+trade",
+    "/v1/log/inclusion": "?seq=1",
+    "/v1/log/consistency": "?first=1",
+}
 """The query without which a path is no question."""
 
 

@@ -16,6 +16,7 @@ from app.changes import store
 from app.changes.store import GENESIS, Saved, save
 from app.claims.model import Claim
 from app.entities.model import Entity
+from tests.commands import tamper
 from tests.newsroom import TESTS, Newsroom, match, ok
 
 
@@ -138,8 +139,7 @@ def test_tampering_is_found_and_named(room: Newsroom, what: str) -> None:
     assert room.faults() == []
     statement, expected = TAMPERING[what]
     room.tampered = True
-    with room.db.write() as session:
-        session.connection().execute(text(statement))
+    tamper(room.settings.database_url, statement)
     assert any(expected in fault for fault in room.faults()), room.faults()
 
 

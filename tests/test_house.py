@@ -92,10 +92,10 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids logs canonical times units sql types postgres prepared db shelf schema body http page"
-        " problems limits boundary protocol openapi",
+        "errors ids logs canonical merkle notes times units sql types postgres prepared db shelf schema body"
+        " http page problems limits boundary protocol openapi",
     ),
-    ("changes", "model store walk replay replicas"),
+    ("changes", "model tree store walk replay log replicas"),
     ("access", "model store house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("words", "text model index query plan rank explain"),
@@ -112,7 +112,7 @@ LAYOUT = (
     ("exchange", "shapes lines names importer records dump routes formats parquet columns flat render feeds"),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
-    ("operations", "metrics routes checks clients backup servers doctor commands"),
+    ("operations", "metrics routes checks clients backup servers doctor offline commands"),
     ("main", ""),
     ("cli", ""),
     ("__main__", ""),
@@ -214,6 +214,8 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
         "app/changes/replay.py",
         "_keep_entries",
     ): "entries that another base wrote, after their hashes are checked",
+    ("app/changes/tree.py", "grow"): "the tree over the ledger, which follows its entries",
+    ("app/changes/tree.py", "rebuild"): "the tree over the ledger, made anew",
     ("app/changes/replay.py", "_change"): "rows that those entries tell of",
     ("app/changes/replay.py", "supply"): "what those entries must not hold",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",

@@ -1,11 +1,10 @@
 """What was acknowledged is there, once and whole: the short form of `make torture`, and its own test."""
 
 import shutil
-import sqlite3
 import threading
-from contextlib import closing
 from pathlib import Path
 
+from tests.commands import tamper_file
 from tests.torture.__main__ import row, table
 from tests.torture.audit import audit
 from tests.torture.trials import Failover, Trial, kill_on_sqlite, primary
@@ -63,8 +62,7 @@ def test_the_audit_finds_what_is_wrong(tmp_path: Path) -> None:
     for harm, wrong in HARM.items():
         harmed = tmp_path / "harmed.db"
         shutil.copy(tmp_path / "record.db", harmed)
-        with closing(sqlite3.connect(harmed)) as connection, connection:
-            assert connection.execute(harm).rowcount > 0
+        tamper_file(harmed, harm)
         found = audit(f"sqlite:///{harmed}", trial.book)
         assert {name for name, faults in vars(found).items() if faults} == wrong, harm
     trial.book.acknowledge(trial.book.wish("claim"), "clm_that_is_nowhere")

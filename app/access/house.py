@@ -9,10 +9,12 @@ from starlette.datastructures import MutableHeaders
 
 from app.base.db import Database, Readable
 from app.base.errors import Malformed
+from app.base.notes import Signer
 from app.base.page import Question
 from app.base.prepared import Prepared
 from app.base.shelf import Shelf
 from app.base.types import MAX_INT
+from app.changes.log import signer_of
 from app.changes.replicas import Replicas
 from app.changes.store import last_seq
 from app.settings import Settings
@@ -42,6 +44,11 @@ class House:
     def shelf(self) -> Shelf:
         """Its feeds, as files."""
         return Shelf(self.settings.feed_bytes)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """What signs checkpoints of its ledger."""
+        return signer_of(self.settings, self.secret)
 
     def at(self, position: int) -> Readable:
         """What a request reads from that must see all that was written up to a position."""

@@ -222,13 +222,14 @@ def respond(
     status: int = 200,
     version: int | None = None,
     headers: Mapping[str, str] | None = None,
+    media: str = JSON,
 ) -> Response:
-    """The JSON answer, with its ETag; 304 without a body if the client has that already."""
+    """The answer, with its ETag; 304 without a body if the client has that already."""
     tag = etag_of(body, version)
     out = {"ETag": tag, **(headers or {})}
     if known_already(request, tag):
         return Response(status_code=304, headers=out)
-    return Response(body, status, out, media_type=JSON)
+    return Response(body, status, out, media_type=media)
 
 
 def known_already(request: Request, tag: str) -> bool:

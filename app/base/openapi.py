@@ -76,6 +76,12 @@ def listed(model: type[BaseModel], **more: Any) -> Responses:
     return answers(_page_of(model, tuple(more.items())))
 
 
+def text_answers(description: str) -> Responses:
+    """Plain text in the answer, and every problem that reading it can meet."""
+    whole = {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {200: whole, **_problems(_READ)}
+
+
 def file_answers(media: str, schema: Mapping[str, Any], description: str) -> Responses:
     """A file in the answer, and every problem that reading it can meet."""
     headers = {

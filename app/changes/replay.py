@@ -17,6 +17,7 @@ from app.base.sql import select
 from app.base.sql import table as table_of
 from app.changes.model import Change, Record, fresh
 from app.changes.store import GENESIS, New, Saved, entry_hash, head, insert_rows, tell
+from app.changes.tree import grow
 
 ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision")
 """The nouns so that none refers to a later one."""
@@ -162,6 +163,7 @@ def _keep_entries(session: WriteSession, entries: Sequence[Entry]) -> None:
     ]
     if rows:
         session.execute(insert(table_of(Change)), rows)
+        grow(session, rows[0]["seq"] - 1, rows[-1]["seq"])
 
 
 def supply(session: WriteSession, noun: str, record_id: str, columns: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The ledger over HTTP."""
+"""The ledger over HTTP, and the proofs that it was only ever added to."""
 
 from typing import Annotated
 
@@ -6,12 +6,15 @@ from fastapi import Query, Response
 
 from app.access.model import Role
 from app.access.requests import Reading
-from app.base.http import v1
-from app.base.openapi import listed
+from app.base.http import produces, respond, v1
+from app.base.openapi import answers, listed, text_answers
+from app.changes import log
+from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, InclusionQuestion
 from app.changes.model import ChangeOut, ChangeQuestion
 from app.changes.store import since
 
-router = v1("changes")
+router, of_log = v1("changes"), v1("log")
+TEXT = "text/plain"
 
 
 @router.get("/changes", responses=listed(ChangeOut), operation_id="list_changes")
@@ -22,3 +25,47 @@ def list_changes(ask: Annotated[ChangeQuestion, Query()], read: Reading) -> Resp
     with read as session:
         found = since(session, ask, read.after(ask), secrets=read.role == Role.admin)
         return read.page(ask, found.rows, found.last)
+
+
+@of_log.get(
+    "/log/checkpoint",
+    response_class=Response,
+    responses=text_answers("A signed note (c2sp.org/tlog-checkpoint)."),
+    operation_id="get_checkpoint",
+)
+@produces(TEXT)
+def get_checkpoint(read: Reading) -> Response:
+    """A signed checkpoint: how many changes the ledger has now, and the root of their Merkle tree. Keep it:
+    by it anyone can show later that none of them was altered, removed or moved.
+    """
+    with read as session:
+        note = log.checkpoint(session, read.house.signer)
+    return respond(read.request, note.encode(), headers=read.cache, media=TEXT)
+
+
+@of_log.get(
+    "/log/key",
+    response_class=Response,
+    responses=text_answers("`name+hash+key` (c2sp.org/signed-note)."),
+    operation_id="get_log_key",
+)
+@produces(TEXT)
+def get_log_key(read: Reading) -> Response:
+    """The public key that checkpoints and bundles are signed with. Keep it from before you need it."""
+    return respond(read.request, f"{read.house.signer.verifier}\n".encode(), headers=read.cache, media=TEXT)
+
+
+@of_log.get("/log/inclusion", responses=answers(InclusionOut), operation_id="prove_inclusion")
+def prove_inclusion(ask: Annotated[InclusionQuestion, Query()], read: Reading) -> Response:
+    """Proves that a change is in the log, and at its place."""
+    with read as session:
+        return read.answer(log.inclusion(session, read.house.signer, ask.seq, ask.size))
+
+
+@of_log.get("/log/consistency", responses=answers(ConsistencyOut), operation_id="prove_consistency")
+def prove_consistency(ask: Annotated[ConsistencyQuestion, Query()], read: Reading) -> Response:
+    """Proves that the log of today begins with that of an earlier day. A checkpoint that this server did not
+    sign is refused (422), and one that it signed for another history too (409).
+    """
+    with read as session:
+        return read.answer(log.consistency(session, read.house.signer, ask))

@@ -21,6 +21,7 @@ from app.base.sql import table as table_of
 from app.base.times import instant, now
 from app.base.types import wire
 from app.changes.model import Change, ChangeQuestion, Part, Record
+from app.changes.tree import grow
 
 GENESIS = "0" * 64
 """What the first entry has for `previous_hash`."""
@@ -176,7 +177,7 @@ def _append(
     reason: str | None,
 ) -> None:
     seq, previous = head(session)
-    asked = request_id.get()
+    before, asked = seq, request_id.get()
     rows = []
     for record, difference in zip(records, differences, strict=True):
         seq += 1
@@ -196,6 +197,7 @@ def _append(
         previous = entry_hash({**entry, "at": instant(record.updated_at), "difference": difference})
         rows.append({**entry, "difference": orjson.dumps(difference).decode(), "hash": previous})
     insert_many(session, Change, [*map(_in_order(Change), rows)])
+    grow(session, before, seq)
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:

@@ -5,10 +5,11 @@ from itertools import groupby, islice
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, func
+from sqlalchemy import Row, func, text
 from sqlmodel import col
 
 from app.base.db import ReadSession
+from app.base.notes import Checkpoint
 from app.base.sql import select
 from app.base.sql import table as table_of
 from app.base.times import instant
@@ -24,17 +25,50 @@ from app.changes.store import (
     ledger_columns,
     part_documents,
 )
+from app.changes.tree import GUARDS, Walk
+from app.changes.tree import verify as verify_tree
 
 _BATCH = 500
 
 
-def verify(session: ReadSession) -> Iterator[str]:
+def verify(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[str]:
     """Walks the whole ledger, then replays it and compares with the rows. Yields each fault found:
-    a gap, a broken link, an altered entry, a record that differs from its history or has none.
+    a gap, a broken link, an altered entry, a record that differs from its history or has none, a node of its
+    tree that is not what the entries make, and that they are not those that a checkpoint was signed for.
     """
-    yield from _verify_chain(session)
+    walk = Walk([signed.size] if signed else [])
+    yield from _verify_guard(session)
+    yield from _verify_chain(session, walk)
+    yield from verify_tree(session, walk)
+    if signed:
+        yield from _verify_checkpoint(walk, signed)
     for kind in record_kinds():
         yield from _verify_records(session, kind)
+
+
+_GUARDS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'changes'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = 'changes'::regclass AND tgenabled = 'A'",
+}
+
+
+def _verify_guard(session: ReadSession) -> Iterator[str]:
+    database = session.connection().dialect.name
+    kept = set(session.execute(text(_GUARDS[database])).scalars())
+    for missing in sorted(GUARDS[database] - kept):
+        yield f"the ledger's trigger {missing} is gone: what is in it could be changed"
+
+
+def _verify_checkpoint(walk: Walk, signed: Checkpoint) -> Iterator[str]:
+    if signed.size > walk.size:
+        yield (
+            f"the ledger ends at change {walk.size}, and the checkpoint was signed when it had {signed.size}"
+        )
+    elif walk.roots[signed.size] != signed.root:
+        yield (
+            f"the first {signed.size} changes are not those that the checkpoint was signed for: "
+            "history was rewritten, or this is a fork of it"
+        )
 
 
 def record_kinds() -> list[type[Record]]:
@@ -42,7 +76,7 @@ def record_kinds() -> list[type[Record]]:
     return sorted(Record.__subclasses__(), key=lambda kind: kind.noun)
 
 
-def _verify_chain(session: ReadSession) -> Iterator[str]:
+def _verify_chain(session: ReadSession, walk: Walk) -> Iterator[str]:
     seq, previous = 0, GENESIS
     query = entries().order_by(col(Change.seq)).execution_options(yield_per=_BATCH)
     for row in session.execute(query):
@@ -52,8 +86,10 @@ def _verify_chain(session: ReadSession) -> Iterator[str]:
             seq = row.seq
         if row.previous_hash != previous:
             yield f"change {row.seq}: does not follow from the entry before it"
-        if row.hash != _recomputed_hash(row):
+        digest = _recomputed_hash(row)
+        if row.hash != digest:
             yield f"change {row.seq}: was altered, its hash does not match"
+        walk.add(digest or GENESIS)
         previous = row.hash
 
 

@@ -27,6 +27,9 @@ from app.changes.store import entries, head
 FIRST = b'{"on_the_record":'
 """How such a file begins."""
 
+MAX_EXPORTED = 256 * 1024 * 1024
+"""Bytes in a line of it, which may have a source's whole text."""
+
 _FORM = 1
 _AT_ONCE = 500
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from app.base.db import ReadSession
+from app.base.notes import Checkpoint
 from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
 from app.claims.upkeep import verify as verify_derived
@@ -11,7 +12,6 @@ from app.search.store import verify as verify_index
 from app.sources.store import verify as verify_texts
 
 CHECKS: tuple[Callable[[ReadSession], Iterator[str]], ...] = (
-    verify_ledger,
     verify_texts,
     verify_quotes,
     verify_figures,
@@ -20,7 +20,10 @@ CHECKS: tuple[Callable[[ReadSession], Iterator[str]], ...] = (
 )
 
 
-def faults(session: ReadSession) -> Iterator[str]:
-    """Every fault in the base's records, one line each."""
+def faults(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[str]:
+    """Every fault in the base's records, one line each; and whether they are those that a checkpoint was
+    signed for.
+    """
+    yield from verify_ledger(session, signed)
     for check in CHECKS:
         yield from check(session)
