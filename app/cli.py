@@ -360,17 +360,23 @@ def archive_source(
 
 @cli.command()
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="An export; else the base of the settings.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="An export, or a claim's bundle; else the base of the settings.")
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint from earlier, of the same history.", exists=True)
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="The public key that signed it, from /v1/log/key; else the base's own.")
+        str | None,
+        typer.Option(help="The public key that has signed, from /v1/log/key; else the base's own."),
     ] = None,
 ) -> None:
     """Walks the ledger's chain and checks a base, or an export of one, against itself and a checkpoint. Exit
     status 1 if anything is wrong.
     """
+    if file is not None and offline.is_bundle(file):
+        _verify_bundle(file, key)
+        return
     with _base() if file is None else offline.opened(file) as (settings, db), db.read() as session:
         signed = offline.signed(checkpoint, key, settings) if checkpoint else None
         found = 0
@@ -383,3 +389,12 @@ def verify(
     say(f"{seq} changes, unbroken up to {digest}")
     if signed:
         say(f"They begin with the {signed.size} changes that the checkpoint of {signed.origin} is signed for")
+
+
+def _verify_bundle(file: Path, key: str | None) -> None:
+    found = offline.bundle_faults(file, key)
+    for fault in found:
+        say(fault)
+    if found:
+        sys.exit(f"{len(found)} faults in {file}")
+    say(f"{file} is whole: signed, and all that it says follows from changes that are in the log")

@@ -42,6 +42,7 @@ from app.claims.routes import router as claims
 from app.entities.routes import router as entities
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
+from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
 from app.operations.metrics import measure
@@ -59,6 +60,7 @@ VERSION = "0.1.0"
 
 ROUTERS: Sequence[APIRouter] = (
     claims,
+    bundles,
     search,
     stats,
     reviews,

@@ -69,6 +69,14 @@ class Settings(BaseSettings):
         int,
         Field(description="How much disk feeds may take, in the directory for temporary files.", ge=0),
     ] = 1024**3
+    past_bytes: Annotated[
+        int,
+        Field(
+            description="How much disk moments of the past (`as_of`) may take, in the directory for "
+            "temporary files; the one that is asked is kept in any case.",
+            ge=0,
+        ),
+    ] = 1024**3
     requests_per_address: Annotated[
         int,
         Field(

@@ -92,10 +92,10 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids logs canonical merkle notes times units sql types postgres prepared db shelf schema body"
-        " http page problems limits boundary protocol openapi",
+        "errors ids logs canonical merkle notes integrity times units sql types postgres prepared db shelf"
+        " schema body http page problems limits boundary protocol openapi",
     ),
-    ("changes", "model tree store walk replay log replicas"),
+    ("changes", "model tree store walk replay past log replicas"),
     ("access", "model store house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("words", "text model index query plan rank explain"),
@@ -109,7 +109,10 @@ LAYOUT = (
     ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence documents store routes"),
     ("search", _FEATURE),
-    ("exchange", "shapes lines names importer records dump routes formats parquet columns flat render feeds"),
+    (
+        "exchange",
+        "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds",
+    ),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor offline commands"),

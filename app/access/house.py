@@ -15,6 +15,7 @@ from app.base.prepared import Prepared
 from app.base.shelf import Shelf
 from app.base.types import MAX_INT
 from app.changes.log import signer_of
+from app.changes.past import Past, place
 from app.changes.replicas import Replicas
 from app.changes.store import last_seq
 from app.settings import Settings
@@ -46,6 +47,11 @@ class House:
         return Shelf(self.settings.feed_bytes)
 
     @cached_property
+    def past(self) -> Past:
+        """Earlier moments of its base."""
+        return Past(self.settings.past_bytes, self.settings.read_seconds)
+
+    @cached_property
     def signer(self) -> Signer:
         """What signs checkpoints of its ledger."""
         return signer_of(self.settings, self.secret)
@@ -53,6 +59,12 @@ class House:
     def at(self, position: int) -> Readable:
         """What a request reads from that must see all that was written up to a position."""
         return self.replicas.at(position) if self.replicas else self.db
+
+    def as_of(self, base: Readable, moment: str) -> Readable:
+        """What a request reads from that wants the base as it stood. Raises Invalid for no such moment."""
+        with base.read() as session:
+            seq = place(session, moment)
+        return self.past.at(base, seq)
 
     def open(self) -> None:
         """Begins to look at the standbys: until then, none is read from."""
@@ -62,6 +74,7 @@ class House:
     def close(self) -> None:
         """Lets go of every file and connection."""
         self.shelf.clear()
+        self.past.close()
         if self.replicas:
             self.replicas.close()
         self.db.dispose()

@@ -40,7 +40,7 @@ from app.base.errors import (
     Unauthorized,
     Unavailable,
 )
-from app.base.http import JSON, Shortcut, respond, versions_in
+from app.base.http import AS_OF, JSON, Shortcut, respond, versions_in
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
@@ -51,8 +51,6 @@ from app.settings import Settings
 
 ANONYMOUS = By("anonymous", "anonymous")
 _REPLAYS_KEPT = timedelta(hours=24)
-
-
 _QUESTIONS_KEPT = 10_000
 
 S = TypeVar("S", bound=ReadSession)
@@ -337,12 +335,13 @@ C = TypeVar("C", bound="Read | Write")
 
 class May(Generic[C]):
     """The gate that lets a request in by its role, and the dependency that gives it its transaction. `public`
-    is the setting by which a reader needs no key.
+    is the setting by which a reader needs no key, `then` whether it can be read as of an earlier moment.
     """
 
-    def __init__(self, role: Role, call: type[C], public: str = "public_reading") -> None:
+    def __init__(self, role: Role, call: type[C], public: str = "public_reading", then: bool = False) -> None:
         self.role = role
         self.public = public
+        self.then = then
         self.needs = role.name
         self.call = call
 
@@ -363,7 +362,9 @@ class May(Generic[C]):
                 needed=self.role.name,
             )
         request.state.caller = by, role
-        request.state.base = house.at(position)
+        request.state.base = base = house.at(position)
+        if self.then and (moment := request.query_params.get(AS_OF)) is not None:
+            request.state.base = await run_in_threadpool(house.as_of, base, moment)
 
     def retreat(self, request: Request) -> bool:
         """Whether a request that has failed may do better if it is read anew, from the primary."""
@@ -387,7 +388,8 @@ def _token(request: Request) -> str | None:
     return token.strip()
 
 
-Reading = Annotated[Read, Depends(May(Role.reader, Read))]
+Reading = Annotated[Read, Depends(May(Role.reader, Read, then=True))]
+ReadingNow = Annotated[Read, Depends(May(Role.reader, Read))]
 Measuring = Annotated[Read, Depends(May(Role.reader, Read, "public_metrics"))]
 Reporting = Annotated[Write, Depends(May(Role.reporter, Write))]
 Importing = Annotated[Upload, Depends(May(Role.reporter, Upload))]

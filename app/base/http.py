@@ -32,6 +32,9 @@ JSON, PROBLEM, MERGE_PATCH = (
 )
 
 
+AS_OF = "as_of"
+"""The parameter of a read that names the moment as of which it reads."""
+
 MOST_VALUES = 100
 """How many values a query has at most, each of which may be a name to look up."""
 
@@ -73,11 +76,13 @@ def produces(media: str) -> Callable[[E], E]:
 @runtime_checkable
 class Gate(Protocol):
     """A dependency that decides who may come in, before anything else of the request is looked at. `needs`
-    is the name of the role that it takes, `public` that of the setting under which a reader needs no key.
+    is the name of the role that it takes, `public` that of the setting under which a reader needs no key,
+    `then` whether what it lets read can be read as of an earlier moment.
     """
 
     needs: str
     public: str
+    then: bool
 
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""
@@ -118,6 +123,8 @@ class Route(APIRoute):
             if isinstance(field.field_info, QueryParam)
         } | _fields_of_query_models(self)
         gates = self.gates
+        if any(gate.then for gate in gates):
+            known.add(AS_OF)
         media = self.reads
         produced: str = getattr(self.endpoint, "produces", JSON)
         shortcut: Shortcut | None = getattr(self.endpoint, "at_once", None)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, create_model
 
 from app.base.errors import Problem, tree
-from app.base.http import PROBLEM, Route
+from app.base.http import AS_OF, PROBLEM, Route
 from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
@@ -76,9 +76,9 @@ def listed(model: type[BaseModel], **more: Any) -> Responses:
     return answers(_page_of(model, tuple(more.items())))
 
 
-def text_answers(description: str) -> Responses:
-    """Plain text in the answer, and every problem that reading it can meet."""
-    whole = {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
+def document_answers(media: str, kind: str, description: str) -> Responses:
+    """A document of another type than JSON in the answer, and every problem that reading it can meet."""
+    whole = {"description": description, "content": {media: {"schema": {"type": kind}}}}
     return {200: whole, **_problems(_READ)}
 
 
@@ -145,6 +145,14 @@ _AT_LEAST = _header(
     "What the answer to a write had under that name: this answer will have seen the write.",
     pattern="^[0-9]{1,16}$",
 )
+_AS_OF = {
+    "name": AS_OF,
+    "in": "query",
+    "required": False,
+    "description": "As the base stood then: an instant (`2026-11-24T10:00:00Z`), a day (its end, in UTC), or "
+    "the `seq` of the last change that shall count.",
+    "schema": {"type": "string", "maxLength": 40},
+}
 _POSITION = {
     "Record-Position": {"description": "What a read has to send to see this.", "schema": {"type": "string"}}
 }
@@ -184,7 +192,7 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
         parameter["schema"] = _never_null(parameter["schema"])
     responses = operation["responses"]
     if method == "get":
-        parameters += [_IF_NONE_MATCH, _AT_LEAST]
+        parameters += [_IF_NONE_MATCH, _AT_LEAST, *([_AS_OF] if route.gates[0].then else [])]
         responses["304"] = {"description": "It has not changed.", "headers": _ETAG}
         for status in _WRITE - _READ:
             responses.pop(str(status), None)

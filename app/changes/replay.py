@@ -39,10 +39,11 @@ class Replay:
     before them. `added` counts the new ones.
     """
 
-    def __init__(self, session: WriteSession) -> None:
+    def __init__(self, session: WriteSession, *, going_on: bool = False) -> None:
+        """From the first entry, or `going_on` from the last that the base has."""
         self.session = session
-        self.here, _ = head(session)
-        self.seq, self.hash = 0, GENESIS
+        self.here, last = head(session)
+        self.seq, self.hash = (self.here, last) if going_on else (0, GENESIS)
         self.added = 0
 
     def take(self, entries: Sequence[Entry]) -> None:
@@ -164,6 +165,12 @@ def _keep_entries(session: WriteSession, entries: Sequence[Entry]) -> None:
     if rows:
         session.execute(insert(table_of(Change)), rows)
         grow(session, rows[0]["seq"] - 1, rows[-1]["seq"])
+
+
+def replay_some(session: WriteSession, entries: Sequence[Entry]) -> None:
+    """Makes the rows of some records alone, whose entries the caller has checked; they are not kept."""
+    for run in _runs(entries):
+        _write(session, run)
 
 
 def supply(session: WriteSession, noun: str, record_id: str, columns: Mapping[str, Any]) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from app.access.model import Role
-from app.access.requests import Reading
+from app.access.requests import ReadingNow
 from app.base.http import produces, respond, v1
-from app.base.openapi import answers, listed, text_answers
+from app.base.openapi import answers, document_answers, listed
 from app.changes import log
 from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, InclusionQuestion
 from app.changes.model import ChangeOut, ChangeQuestion
@@ -18,7 +18,7 @@ TEXT = "text/plain"
 
 
 @router.get("/changes", responses=listed(ChangeOut), operation_id="list_changes")
-def list_changes(ask: Annotated[ChangeQuestion, Query()], read: Reading) -> Response:
+def list_changes(ask: Annotated[ChangeQuestion, Query()], read: ReadingNow) -> Response:
     """Every change since `after`, oldest first, with no gap in `seq`: keep the last `seq` that you have
     seen and ask again with it.
     """
@@ -30,11 +30,11 @@ def list_changes(ask: Annotated[ChangeQuestion, Query()], read: Reading) -> Resp
 @of_log.get(
     "/log/checkpoint",
     response_class=Response,
-    responses=text_answers("A signed note (c2sp.org/tlog-checkpoint)."),
+    responses=document_answers(TEXT, "string", "A signed note (c2sp.org/tlog-checkpoint)."),
     operation_id="get_checkpoint",
 )
 @produces(TEXT)
-def get_checkpoint(read: Reading) -> Response:
+def get_checkpoint(read: ReadingNow) -> Response:
     """A signed checkpoint: how many changes the ledger has now, and the root of their Merkle tree. Keep it:
     by it anyone can show later that none of them was altered, removed or moved.
     """
@@ -46,24 +46,24 @@ def get_checkpoint(read: Reading) -> Response:
 @of_log.get(
     "/log/key",
     response_class=Response,
-    responses=text_answers("`name+hash+key` (c2sp.org/signed-note)."),
+    responses=document_answers(TEXT, "string", "`name+hash+key` (c2sp.org/signed-note)."),
     operation_id="get_log_key",
 )
 @produces(TEXT)
-def get_log_key(read: Reading) -> Response:
+def get_log_key(read: ReadingNow) -> Response:
     """The public key that checkpoints and bundles are signed with. Keep it from before you need it."""
     return respond(read.request, f"{read.house.signer.verifier}\n".encode(), headers=read.cache, media=TEXT)
 
 
 @of_log.get("/log/inclusion", responses=answers(InclusionOut), operation_id="prove_inclusion")
-def prove_inclusion(ask: Annotated[InclusionQuestion, Query()], read: Reading) -> Response:
+def prove_inclusion(ask: Annotated[InclusionQuestion, Query()], read: ReadingNow) -> Response:
     """Proves that a change is in the log, and at its place."""
     with read as session:
         return read.answer(log.inclusion(session, read.house.signer, ask.seq, ask.size))
 
 
 @of_log.get("/log/consistency", responses=answers(ConsistencyOut), operation_id="prove_consistency")
-def prove_consistency(ask: Annotated[ConsistencyQuestion, Query()], read: Reading) -> Response:
+def prove_consistency(ask: Annotated[ConsistencyQuestion, Query()], read: ReadingNow) -> Response:
     """Proves that the log of today begins with that of an earlier day. A checkpoint that this server did not
     sign is refused (422), and one that it signed for another history too (409).
     """

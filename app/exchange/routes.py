@@ -5,18 +5,20 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Query, Response
 
-from app.access.requests import Importing
+from app.access.requests import Importing, Reading
 from app.base.errors import Fault, Invalid, UnsupportedMediaType
-from app.base.http import v1
-from app.base.openapi import answers
+from app.base.http import produces, respond, v1
+from app.base.openapi import answers, document_answers
+from app.exchange.bundle import LD, bundle
 from app.exchange.importer import Result
 from app.exchange.lines import of_file
 from app.exchange.records import Form, KeepNothing, Results
 from app.exchange.shapes import ImportOut, ImportQuestion
 
-router = v1("files")
+router, of_claims = v1("files"), v1("claims")
 
 MAX_ROWS, MAX_REFUSED_SHOWN = 50_000, 100
 
@@ -79,3 +81,19 @@ def _refused(rows: Sequence[Result]) -> Invalid:
     ]
     detail = f"{len(rows)} rows are refused, so that nothing was kept; the first is on line {rows[0].line}."
     return Invalid(detail, errors=errors, refused=len(rows), results=[_row(row) for row in shown])
+
+
+@of_claims.get(
+    "/claims/{claim_id}/bundle",
+    response_class=Response,
+    responses=document_answers(LD, "object", "A signed JSON-LD document."),
+    operation_id="get_claim_bundle",
+)
+@produces(LD)
+def get_claim_bundle(claim_id: str, read: Reading) -> Response:
+    """One claim as a signed file that proves itself: with its quotes, rulings and evidence, the changes that
+    they follow from, and the proof that these are in the log. `python -m app verify` checks it offline.
+    """
+    with read as session:
+        body = orjson.dumps(bundle(session, read.house.signer, claim_id))
+    return respond(read.request, body, headers=read.cache, media=LD)

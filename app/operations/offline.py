@@ -1,16 +1,22 @@
-"""What anyone can check without the base that it came from: an export, against a checkpoint from earlier."""
+"""What anyone can check without the base that it came from: an export, against a checkpoint from earlier, and
+the bundle of a claim.
+"""
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import orjson
 
 from app.base import schema
 from app.base.db import Database, secret_of
 from app.base.notes import Checkpoint, Verifier
 from app.changes.log import signer_of
+from app.exchange.bundle import MOST_BYTES, faults
 from app.exchange.dump import MAX_EXPORTED, restore
 from app.exchange.lines import of_file
+from app.exchange.records import KeepNothing
 from app.settings import Settings
 
 
@@ -19,14 +25,20 @@ def opened(file: Path) -> Iterator[tuple[None, Database]]:
     """An export as a base of its own, gone at the end, which has no settings. Raises Invalid for one that is
     not whole.
     """
-    with tempfile.TemporaryDirectory(prefix="record-verify-") as directory, file.open("rb") as lines:
-        url = f"sqlite:///{directory}/export.db"
+    with _empty_base() as db, file.open("rb") as lines:
+        with db.write() as session:
+            restore(session, of_file(lines, most=MAX_EXPORTED))
+        yield None, db
+
+
+@contextmanager
+def _empty_base() -> Iterator[Database]:
+    with tempfile.TemporaryDirectory(prefix="record-verify-") as directory:
+        url = f"sqlite:///{directory}/record.db"
         schema.upgrade(url)
         db = Database(url)
         try:
-            with db.write() as session:
-                restore(session, of_file(lines, most=MAX_EXPORTED))
-            yield None, db
+            yield db
         finally:
             db.dispose()
 
@@ -35,13 +47,31 @@ def signed(file: Path, key: str | None, settings: Settings | None) -> Checkpoint
     """The checkpoint in a file, which that public key has signed, or else the one of these settings. Raises
     ValueError for any other.
     """
-    if key is not None:
-        public = Verifier.read(key)
-    elif settings is not None:
-        public = signer_of(settings, secret_of(settings)).verifier
-    else:
-        raise ValueError("--key is needed: the public key of /v1/log/key, kept since it was to be trusted")
+    own = signer_of(settings, secret_of(settings)).verifier if settings and key is None else None
     try:
-        return Checkpoint.read(file.read_text(encoding="utf-8"), public)
+        return Checkpoint.read(file.read_text(encoding="utf-8"), own or _given(key))
     except ValueError as fault:
         raise ValueError(f"{file}: {fault}") from None
+
+
+def _given(key: str | None) -> Verifier:
+    if key is None:
+        raise ValueError("--key is needed: the public key of /v1/log/key, kept since it was to be trusted")
+    return Verifier.read(key)
+
+
+def is_bundle(file: Path) -> bool:
+    """Whether a file is the bundle of a claim, rather than an export."""
+    with file.open("rb") as content:
+        return content.read(40).lstrip().startswith(b'{"@context"')
+
+
+def bundle_faults(file: Path, key: str | None) -> list[str]:
+    """What is wrong with the bundle in a file. Raises ValueError for what is none, and without a key."""
+    if file.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{file} is larger than any bundle.")
+    public, content, found = _given(key), orjson.loads(file.read_bytes()), []
+    with _empty_base() as db, suppress(KeepNothing), db.write() as session:
+        found = [*faults(content, public, session)]
+        raise KeepNothing
+    return found

@@ -1,0 +1,182 @@
+"""One claim as a file that proves itself: what the base says of it, the entries of the ledger that this
+follows from, the proof that they are in the log, and a signature over all of it. It is JSON-LD that has its
+context in it.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+from sqlmodel import col
+
+from app.base import merkle
+from app.base.canonical import canonical
+from app.base.db import ReadSession, WriteSession
+from app.base.ids import noun_of
+from app.base.integrity import is_proven, proven
+from app.base.notes import Checkpoint, Signer, Verifier
+from app.base.sql import select
+from app.changes import log
+from app.changes.model import Change
+from app.changes.replay import replay_some
+from app.changes.store import document, entries, entry_hash, head
+from app.changes.tree import Tree, leaf_of
+from app.claims import store as claims
+from app.reviews import documents, evidence
+from app.reviews.model import Decision, Evidence, Review
+from app.sources import store as sources
+from app.sources.model import Snapshot
+
+LD = "application/ld+json"
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a bundle that is read."""
+
+_OWN = "urn:on-the-record:"
+CONTEXT: Mapping[str, Any] = {
+    "@vocab": "https://schema.org/",
+    **{name: {"@id": _OWN + name, "@type": "@json"} for name in ("record", "changes", "log")},
+    "proof": {"@id": "https://w3id.org/security#proof", "@type": "@json"},
+}
+"""The words are schema.org's, but for the parts that are JSON of their own."""
+
+_LEFT_OUT = ("assignee", "lease_expires_at")
+"""What is of the work on a claim, not of its standing."""
+
+
+def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any]:
+    """The bundle of a claim. Raises NotFound."""
+    said = record(session, claim_id)
+    changes = [document(row) for row in _changes(session, claim_id)]
+    size, _ = head(session)
+    tree = Tree(session)
+    proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]
+    whole = {
+        "@context": dict(CONTEXT),
+        "@type": "Claim",
+        **_described(said),
+        "record": said,
+        "changes": changes,
+        "log": {
+            "key": str(signer.verifier),
+            "checkpoint": log.checkpoint(session, signer, size),
+            "inclusion": [[b64encode(each).decode() for each in hashes] for hashes in proofs],
+        },
+    }
+    return proven(whole, signer, created=_last_at(changes))
+
+
+def _last_at(changes: Sequence[Mapping[str, Any]]) -> str:
+    return str(changes[-1]["at"])[:19] + "Z"
+
+
+def record(session: ReadSession, claim_id: str) -> dict[str, Any]:
+    """What the base says of a claim: it, its rulings, their evidence, and the sources of both. Raises
+    NotFound.
+    """
+    claim = claims.document(session, claim_id)
+    for name in _LEFT_OUT:
+        del claim["verification"][name]
+    ruled = documents.query().where(col(Review.claim_id) == claim_id).order_by(col(Review.id))
+    found = evidence.query().where(col(Evidence.claim_id) == claim_id).order_by(col(Evidence.id))
+    pieces = [evidence.document(row) for row in session.execute(found)]
+    places = [*claim["appearances"], *pieces]
+    cited = sorted({place["source"]["id"] for place in places if place["source"]})
+    read = sorted({place["snapshot"] for place in places if place["snapshot"]})
+    texts = select(Snapshot).where(col(Snapshot.id).in_(read)).order_by(col(Snapshot.id))
+    return {
+        "claim": claim,
+        "reviews": documents.of(session, session.execute(ruled).all()),
+        "evidence": pieces,
+        "sources": list(sources.by_id(session, cited).values()),
+        "snapshots": [sources.snapshot_document(each) for each in session.execute(texts).scalars()],
+    }
+
+
+def _changes(session: ReadSession, claim_id: str) -> list[Row[Any]]:
+    """The entries of a claim and of whatever its rulings, its evidence and all of these refer to."""
+    found: dict[int, Row[Any]] = {}
+    known: set[str] = set()
+    wanted = {claim_id, *_worked_on(session, claim_id)}
+    while wanted:
+        known |= wanted
+        query = entries().where(col(Change.resource_id).in_(wanted), col(Change.resource) != "key")
+        rows = session.execute(query).all()
+        found |= {row.seq: row for row in rows}
+        wanted = {each for row in rows for each in _ids(orjson.loads(row.difference))} - known
+    return [found[seq] for seq in sorted(found)]
+
+
+def _worked_on(session: ReadSession, claim_id: str) -> Iterator[str]:
+    reviews = session.execute(select(Review.id).where(col(Review.claim_id) == claim_id)).scalars().all()
+    yield from reviews
+    yield from session.execute(select(Evidence.id).where(col(Evidence.claim_id) == claim_id)).scalars()
+    yield from session.execute(select(Decision.id).where(col(Decision.review_id).in_(reviews))).scalars()
+
+
+def _ids(value: Any) -> Iterator[str]:
+    match value:
+        case str() if noun_of(value) not in (None, "key", "figure"):
+            yield value
+        case dict():
+            yield from _ids(list(value.values()))
+        case list():
+            for each in value:
+                yield from _ids(each)
+
+
+def _described(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The claim in the words of schema.org."""
+    claim = said["claim"]
+    return {
+        "identifier": claim["id"],
+        "text": claim["text"],
+        "inLanguage": claim["language"],
+        "author": [{"@type": "Thing", "name": speaker["name"]} for speaker in claim["speakers"]],
+        "dateCreated": claim["said"],
+        "appearance": [
+            {"@type": "CreativeWork", "name": place["source"]["title"], "url": place["source"]["url"]}
+            for place in claim["appearances"]
+        ],
+    }
+
+
+# --- checking ----------------------------------------------------------------------------------
+
+
+def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iterator[str]:
+    """What is wrong with a bundle, which is replayed into an empty base. Raises ValueError for a file that is
+    none.
+    """
+    if not is_proven(found, key):
+        yield f"it is not signed by {key}, or was altered since"
+        return
+    try:
+        changes, logged = found["changes"], found["log"]
+        signed = Checkpoint.read(logged["checkpoint"], key)
+        yield from _not_included(changes, logged["inclusion"], signed)
+        replay_some(empty, [_without_assignee(change) for change in changes])
+        again = record(empty, found["record"]["claim"]["id"])
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise ValueError("That is signed, but is not a bundle that this version reads.") from fault
+    for name in again:
+        if canonical(again[name]) != canonical(found["record"].get(name)):
+            yield f"record/{name} is not what the changes make of it"
+
+
+def _not_included(
+    changes: Iterable[Mapping[str, Any]], proofs: Iterable[Sequence[str]], signed: Checkpoint
+) -> Iterator[str]:
+    for change, proof in zip(changes, proofs, strict=True):
+        seq, hashes = change["seq"], [b64decode(each) for each in proof]
+        if entry_hash(change) != change["hash"]:
+            yield f"change {seq}: was altered, its hash does not match"
+        elif not merkle.includes(signed.root, signed.size, seq - 1, leaf_of(change["hash"]), hashes):
+            yield f"change {seq}: is not in the log of the checkpoint"
+
+
+def _without_assignee(change: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without whose key has taken the claim: entries of keys are not in a bundle."""
+    rest = {name: each for name, each in change["difference"].items() if name != "assignee_id"}
+    return {**change, "difference": rest}
