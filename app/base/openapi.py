@@ -151,7 +151,11 @@ _AS_OF = {
     "required": False,
     "description": "As the base stood then: an instant (`2026-11-24T10:00:00Z`), a day (its end, in UTC), or "
     "the `seq` of the last change that shall count.",
-    "schema": {"type": "string", "maxLength": 40},
+    "schema": {
+        "type": "string",
+        "pattern": r"^(\d{1,16}|\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?)$",
+        "examples": ["2026-11-24"],
+    },
 }
 _POSITION = {
     "Record-Position": {"description": "What a read has to send to see this.", "schema": {"type": "string"}}
