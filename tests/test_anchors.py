@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.claims.anchors import Selector, fold, locate, nearest_passage, same_words, surroundings
+from app.claims.anchors import Selector, locate, nearest_passage, same_words, surroundings
+from app.claims.typography import fold
 
 TEXT = (
     "Путин сказал: \u201cWe hope it\u2019ll be this year\u201d \u2014 and smiled.\n\n"

@@ -103,7 +103,7 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "anchors amounts model twins derived shapes documents references upkeep bodies words"
+        "typography passages anchors amounts model twins derived shapes documents references upkeep bodies words"
         " filters listing stats quotes store routes",
     ),
     ("figures", "model words ranges store series routes"),
