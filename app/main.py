@@ -33,7 +33,6 @@ from app.base.problems import install_problem_handlers, problem_response
 from app.changes.replicas import Replicas
 from app.changes.routes import router as changes
 from app.claims import upkeep
-from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
@@ -62,7 +61,6 @@ ROUTERS: Sequence[APIRouter] = (
     entities,
     sources,
     texts,
-    quotes,
     figures,
     feeds,
     files,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.claims.anchors import Selector, locate, nearest_passage, same_words, surroundings
+from app.claims.anchors import locate, nearest_passage, same_words, surroundings
+from app.claims.passages import Selector
 from app.claims.typography import fold
 
 TEXT = (

@@ -107,7 +107,7 @@ def save(
     parts = parts or {}
     for name in parts:
         old[name] = part_documents(session, type(record), name, [record.id]).get(record.id, [])
-        new[name] = [_part_document(part) for part in parts[name]]
+        new[name] = [_told(type(part), vars(part)) for part in parts[name]]
     difference = _difference(old, new)
     if not difference:
         return False
@@ -229,9 +229,7 @@ def _difference_of_new(new: New[Any]) -> dict[str, dict[str, Any]]:
     found = {name: {"old": None, "new": value} for name, value in columns.items() if given(value) is not None}
     for name, parts in new.parts.items():
         if parts:
-            keys = _part_columns(kind.parts[name])
-            documents = [{key: wire(row[key]) for key in keys} for row in map(vars, parts)]
-            found[name] = {"old": [], "new": documents}
+            found[name] = {"old": [], "new": [_told(kind.parts[name], row) for row in map(vars, parts)]}
     return dict(sorted(found.items()))
 
 
@@ -278,9 +276,12 @@ def _part_columns(kind: type[Part]) -> list[str]:
     return [key for key in _column_names(kind) if key not in {kind.owner, *kind.off_ledger}]
 
 
-def _part_document(part: Part | Row[Any], kind: type[Part] | None = None) -> dict[str, Any]:
-    columns = _part_columns(kind or type(part))  # type: ignore[arg-type]
-    return {key: wire(getattr(part, key)) for key in columns}
+def _told(kind: type[Part], row: Mapping[str, Any]) -> dict[str, Any]:
+    document = {key: wire(row[key]) for key in _part_columns(kind)}
+    for key in kind.where_given:
+        if document[key] is None:
+            del document[key]
+    return document
 
 
 def part_documents(
@@ -295,7 +296,7 @@ def part_documents(
     ).all()
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row._mapping[part.owner], []).append(_part_document(row, part))
+        found.setdefault(row._mapping[part.owner], []).append(_told(part, row._asdict()))
     return found
 
 

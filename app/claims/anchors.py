@@ -17,6 +17,8 @@ from app.claims.typography import Folded, Kind, fold, has_parted_words, kinds_be
 
 AnchorState = Literal["exact", "normalised", "fuzzy", "orphaned", "unchecked"]
 
+FOUND: tuple[AnchorState, ...] = ("exact", "normalised", "fuzzy")
+
 FUZZY = 90
 """From this likeness on (0 to 100, rapidfuzz's ratio) a passage passes for the quote."""
 
@@ -66,7 +68,9 @@ def _nearly(text: str, quotes: Sequence[Selector], least: float) -> list[Near | 
 def _fuzzy(text: str, near: Near | None) -> Place:
     if near is None:
         return Place("orphaned")
-    likeness = min(Decimal(f"{near.likeness:.1f}"), Decimal("99.9"))  # a long quote with a slip is not the same
+    likeness = min(
+        Decimal(f"{near.likeness:.1f}"), Decimal("99.9")
+    )  # a long quote with a slip is not the same
     return Place("fuzzy", *_folded(text).span(*near.span), (likeness / 100).normalize())
 
 

@@ -31,7 +31,7 @@ REFERENCE = "\x1f"
 
 _FIGURE = ("id", "measure", "value", "lower", "upper", "value_number", "comparator", "unit", "display",
            "kind", "is_record", "period", "condition")  # fmt: skip
-ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score")
+ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score", "last_found_in")
 _SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "approx": "≈ "}
 
 Rows = dict[str, list[Row[Any]]]

@@ -78,9 +78,9 @@ def _context(text: str, quote: Selector, span: Span) -> int:
     """How much of the expected context is around a place."""
     (start, end), before, after = span, quote.prefix or "", quote.suffix or ""
     behind, ahead = range(1, min(len(before), start) + 1), range(1, len(after) + 1)
-    return bisect_left(
-        behind, True, key=lambda n: not text.startswith(before[-n:], start - n)
-    ) + bisect_left(ahead, True, key=lambda n: not text.startswith(after[:n], end))
+    return bisect_left(behind, True, key=lambda n: not text.startswith(before[-n:], start - n)) + bisect_left(
+        ahead, True, key=lambda n: not text.startswith(after[:n], end)
+    )
 
 
 def _cuts_a_word(text: str, at: int) -> bool:
@@ -96,7 +96,7 @@ def _in_a_word(sign: str) -> bool:
 _GRAM, _STEP = 5, 2
 """Six signs in a row that are in both lead to a place."""
 
-_SEEDS, _TRIED = 5_000, 16
+_SEEDS, _TRIED = 2_000, 16
 """How many places of shared signs are looked at for a quote, and at how many the words are compared."""
 
 _EDGE, _SLIP = 64, 6
@@ -161,10 +161,11 @@ def _windows(quote: Selector, seeds: Seeds) -> list[Span]:
         left -= count
         if left <= 0:
             break
-    both = {n: votes[n] + votes[n + 1] for n in list(votes)}
-    near = (quote.start or 0) // width
-    best = sorted(both, key=lambda n: (-both[n], abs(n - near)))[:_TRIED]
-    return [(n * width, (n + 2) * width) for n in best if both[n] * 4 >= both[best[0]]]
+    both = {n: count + votes.get(n + 1, 0) for n, count in votes.items()}
+    most, near = max(both.values(), default=0), (quote.start or 0) // width
+    likely = [n for n, count in both.items() if count * 4 >= most]
+    best = sorted(likely, key=lambda n: (-both[n], abs(n - near)))[:_TRIED]
+    return [(n * width, (n + 2) * width) for n in best]
 
 
 def _edges(text: str, words: str, low: int, high: int) -> Span:

@@ -16,31 +16,30 @@ KINDS: Sequence[Kind] = get_args(Kind)
 _UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff"
 _DASHES = "-‐‑‒–—―−"
 
+_LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"}
+
 _PARTED = re.compile(rf"(?<=[^\W\d_])[-‐][{_UNSEEN}]* ?\n[ \n]*(?=[^\W\d_])")
 """A hyphen at the end of a line. Whether the word has one elsewhere cannot be told."""
 
-Rule = tuple[Kind, re.Pattern[str], str]
-
-_RULES: Sequence[Rule] = [
-    (kind, re.compile(pattern), plain)
-    for kind, pattern, plain in (
-        ("hyphenation", r"(?<=\w)\u00ad[^\S\n]*\n\s*(?=\w)", ""),
-        ("invisible", f"[{_UNSEEN}]+", ""),
-        ("spaces", r"[^\S\n ][^\S\n]*| [^\S\n]+", " "),
-        *(("ligatures", mark, letters) for mark, letters in zip("ﬀﬁﬂﬃﬄﬅﬆ", "ff fi fl ffi ffl ft st".split())),
-        ("quotes", "[‘’‚‛′‹›`´]", "'"),
-        ("quotes", "[“”„‟″«»]", '"'),
-        ("ellipsis", r"\.[ \n]?\.[ \n]?\.", "…"),
-        ("dashes", f"[{_DASHES}]{{2,}}|[{_DASHES[1:]}]", "-"),
-        ("line_breaks", r" ?\n[ \n]*", "\n"),
-        ("line_breaks", r"\n(?=[-…])|(?<=[-…])\n", ""),
-        ("line_breaks", r"\n", " "),
-        ("dashes", " (?=-)|(?<=-) ", ""),
-        ("ellipsis", " (?=…)|(?<=…) ", ""),
-    )
+_SPELLED: Sequence[tuple[Kind, str, str]] = [
+    ("hyphenation", r"(?<=\w)\u00ad[^\S\n]*\n\s*(?=\w)", ""),
+    ("invisible", f"[{_UNSEEN}]+", ""),
+    ("spaces", r"[^\S\n ][^\S\n]*| [^\S\n]+", " "),
+    *(("ligatures", mark, letters) for mark, letters in _LIGATURES.items()),
+    ("quotes", "[‘’‚‛′‹›`´]", "'"),
+    ("quotes", "[“”„‟″«»]", '"'),
+    ("ellipsis", r"\.[ \n]?\.[ \n]?\.", "…"),
+    ("dashes", f"[{_DASHES}]{{2,}}|[{_DASHES[1:]}]", "-"),
+    ("line_breaks", r" ?\n[ \n]*", "\n"),
+    ("line_breaks", r"\n(?=[-…])|(?<=[-…])\n", ""),
+    ("line_breaks", r"\n", " "),
+    ("dashes", " (?=-)|(?<=-) ", ""),
+    ("ellipsis", " (?=…)|(?<=…) ", ""),
 ]
 """In the order in which they apply. Each takes a time that grows with the text, whatever is in it."""
 
+Rule = tuple[Kind, re.Pattern[str], str]
+_RULES: Sequence[Rule] = [(kind, re.compile(pattern), plain) for kind, pattern, plain in _SPELLED]
 _JOINING: Sequence[Rule] = [("hyphenation", _PARTED, ""), *_RULES]
 
 
