@@ -11,7 +11,7 @@ from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
 from app.base.sql import Query, among, select, table
 from app.changes.model import Part, fresh
-from app.changes.store import By, save
+from app.changes.store import By, New, save_parts
 from app.claims.anchors import (
     FOUND,
     AnchorState,
@@ -204,9 +204,10 @@ def check_again(session: WriteSession, supplied: Supplied, *, by: By) -> list[Ch
         if supplied.takes(item.snapshot_id):
             item.snapshot_id = supplied.snapshot.id
     found = select(Claim).where(among(session, Claim.id, concerned)).order_by(col(Claim.id))
-    for claim in session.execute(found).scalars().all():
-        parts = {"appearances": appearances[claim.id], "anchors": anchors[claim.id]}
-        save(session, claim, by=by, action="claim.anchor", parts=parts)
+    claims = session.execute(found).scalars().all()
+    printed = [Printed(appearances[claim.id], anchors[claim.id]) for claim in claims]
+    changed = [New(claim, one.parts) for claim, one in zip(claims, printed, strict=True)]
+    save_parts(session, changed, by=by, action="claim.anchor")
     return [Checked(anchor.claim_id, None, anchor.exact, anchor.state) for anchor, _ in waiting]
 
 
