@@ -70,10 +70,10 @@ class Evidence(Record, table=True):
     end: int | None = Field(default=None, sa_type=BigInteger)
     state: str | None = Field(default=None, sa_type=Text)
     score: Decimal | None = Field(default=None, sa_type=Exact)
-    last_found_in: str | None = Field(default=None, sa_type=Id, foreign_key="snapshots.id")
     url: str | None = Field(default=None, sa_type=Text)
     stance: str = Field(sa_type=Text)
     note: str | None = Field(default=None, sa_type=Text)
+    last_found_in: str | None = Field(default=None, sa_type=Id, foreign_key="snapshots.id")
 
 
 class ReviewEvidence(Part, table=True):
