@@ -203,6 +203,28 @@ def test_a_revision_of_the_rest_keeps_where_a_quote_was_last_found(room: Newsroo
     assert changed["appearances"] == before["appearances"]
 
 
+def test_a_place_that_a_text_has_no_room_for_does_not_stand_in_the_way(room: Newsroom, page: Json) -> None:
+    printed = [
+        {"source": page["id"], "anchors": [{"exact": "Never in the text.", "start": 5000, "end": 5018}]}
+    ]
+    claim = room.claim(appearances=printed)
+    archive(room, page, FIRST)
+    before = room.fresh(claim)
+    path = f"/v1/claims/{claim['id']}"
+    changed = ok(room.reporter.patch(path, headers=match(before), json={"text": "In other words."}))
+    assert changed["appearances"] == before["appearances"]
+
+
+@pytest.mark.parametrize("place", [{"start": 10_000}, {"start": 0, "end": 10_000}])
+def test_evidence_outside_its_text_is_refused(room: Newsroom, page: Json, place: Json) -> None:
+    archive(room, page, FIRST)
+    claim = room.claim()
+    body = {"source": page["id"], "anchor": {"exact": "two years", **place}, "stance": "context"}
+    with room.unchanged():
+        refused = room.checker.post(f"/v1/claims/{claim['id']}/evidence", json=body)
+    assert problem(refused, 422)["errors"][0]["pointer"] == f"/anchor/{list(place)[-1]}"
+
+
 # --- much and long -----------------------------------------------------------------------------
 
 _SYLLABLES = "ka lo mi ter an pol re st in du gor ve sha mon el ri th cro ble nu".split()

@@ -102,12 +102,19 @@ def _anchor(
     )
     if kept is None or kept.text is None:
         return anchor
-    if segment.end is not None and segment.end > len(kept.text):
-        raise Invalid.at(f"{pointer}/end", f"is past the text's end, {len(kept.text)}")
+    must_be_inside(segment, kept.text, pointer)
     look_up(anchor, kept.text)
     if claim.mode in _QUOTING and anchor.state not in ("exact", "normalised"):
         raise _not_there(kept, segment.exact, pointer)
     return anchor
+
+
+def must_be_inside(segment: AnchorIn, text: str, pointer: str) -> None:
+    """Raises Invalid for an anchor outside its text."""
+    if segment.start is not None and segment.start >= len(text):
+        raise Invalid.at(f"{pointer}/start", f"is past the text's end, {len(text)}")
+    if segment.end is not None and segment.end > len(text):
+        raise Invalid.at(f"{pointer}/end", f"is past the text's end, {len(text)}")
 
 
 def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
@@ -221,11 +228,11 @@ def _by_claim(session: ReadSession, part: Any, claim_ids: Query) -> dict[str, li
 
 
 def keep_last_found(session: ReadSession, printed: Printed) -> None:
-    """Has the segments of a revised claim that are still orphaned keep where they were last found."""
+    """Has the segments of a revised claim that are orphaned still keep their places, and where those are."""
     names = ("exact", "start", "end", "last_found_in")
     claims = {item.claim_id for item in printed.appearances}
     columns = [*(getattr(Anchor, name) for name in names), Appearance.source_id]
-    gone = _printed(*columns).where(col(Anchor.claim_id).in_(claims), col(Anchor.last_found_in).is_not(None))
+    gone = _printed(*columns).where(col(Anchor.claim_id).in_(claims), col(Anchor.state) == "orphaned")
     known = {(row.source_id, row.exact): row for row in session.execute(gone)}
     sources = {item.position: item.source_id for item in printed.appearances}
     for anchor in printed.anchors:

@@ -371,7 +371,7 @@ def _appearance_in(appearance: dict[str, Any], anchors: list[dict[str, Any]]) ->
 
 
 def _anchor_in(anchor: dict[str, Any]) -> Sequence[str]:
-    if "last_found_in" in anchor:  # its place is one in another text
+    if anchor["state"] == "orphaned":  # its place is one in another text, if any
         return ("exact", "prefix", "suffix")
     return ("exact", "prefix", "suffix", "start", "end")
 
