@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -42,7 +43,7 @@ from app.main import create_app, unfitness
 from app.operations import offline
 from app.operations.checks import faults
 from app.operations.commands import base, operations, say
-from app.reviews.evidence import archive_text
+from app.reviews.quoted import archive_text
 from app.search.store import NOUNS, is_empty
 from app.settings import Settings
 from app.sources import store as sources
@@ -349,10 +350,14 @@ def archive_source(
         snapshot = checked(SnapshotIn, {"text": content, "text_withheld": withhold})
         if not new:
             snapshot = sources.as_recorded(session, record.id, snapshot)
-        kept, counts = archive_text(session, record, snapshot, by=By("cli", "command line"))
+        kept, checks = archive_text(session, record, snapshot, by=By("cli", "command line"))
     say(f"{kept.id} of {record.title}: {kept.length} characters, sha256 {kept.sha256}")
+    counts = Counter(each.state for each in checks)
     found = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    say(f"Segments looked up: {found or 'none, the text was at hand already'}")
+    say(f"Quotes looked up: {found or 'none, the text was at hand already'}")
+    for each in checks:
+        if each.state == "orphaned":
+            say(f"Not there: {each.evidence or each.claim}: {each.exact}")
 
 
 # --- checking ----------------------------------------------------------------------------------

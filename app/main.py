@@ -36,7 +36,6 @@ from app.changes.routes import of_log as log_of_changes
 from app.changes.routes import router as changes
 from app.changes.store import head
 from app.claims import upkeep
-from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
@@ -67,7 +66,6 @@ ROUTERS: Sequence[APIRouter] = (
     entities,
     sources,
     texts,
-    quotes,
     figures,
     feeds,
     files,

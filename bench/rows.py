@@ -55,6 +55,10 @@ def _ledger_columns(kind: type[Record]) -> list[str]:
     return [column.name for column in table(kind).columns if column.name not in bookkeeping]
 
 
+def _is_told(part: type[Part], name: str, value: Any) -> bool:
+    return name not in part.off_ledger and (value is not None or name not in part.where_given)
+
+
 def _shown(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)  # as RFC 8785 writes it
@@ -198,7 +202,7 @@ class Loader:
         for part, items in parts.items():
             self.rows[table(part)].extend({**item, part.owner: key} for item in items)
             new[names[part]] = [
-                {name: _shown(value) for name, value in item.items() if name not in part.off_ledger}
+                {name: _shown(value) for name, value in item.items() if _is_told(part, name, value)}
                 for item in items
             ]
         given = {name: {"old": None, "new": value} for name, value in new.items() if value not in (None, [])}

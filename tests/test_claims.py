@@ -149,6 +149,7 @@ def test_a_paraphrase_whose_passage_is_gone_is_kept_and_marked(room: Newsroom, a
         {"exact": "Novak", "start": -1},
         {"exact": ""},
         {"exact": "Novak", "start": 0, "end": 10_000},
+        {"exact": "Novak", "start": 10_000},
         {"exact": "Novak", "start": 4.5},
         {"exact": "Novak", "start": True},
     ],

@@ -281,7 +281,7 @@ def test_a_text_that_was_recorded_settles_every_quote(
     done = command(room.settings.database_url, "source", "archive", recorded[by], "--text", str(file))
     assert done.code == 0, done
     assert sha256(PRINTED.encode()).hexdigest() in done.out
-    assert "Segments looked up: 3 exact" in done.out
+    assert "Quotes looked up: 3 exact" in done.out
     assert states(room, recorded) == dict.fromkeys(QUOTES, "exact")
     [snapshot] = room.get(f"/v1/sources/{recorded['id']}/snapshots")["data"]
     assert (snapshot["text_at_hand"], snapshot["text_withheld"]) == (True, True)

@@ -103,11 +103,11 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "anchors amounts model twins derived shapes documents references upkeep bodies words"
-        " filters listing stats quotes store routes",
+        "typography passages anchors amounts model twins derived shapes documents references upkeep bodies"
+        " words filters listing stats quotes store routes",
     ),
     ("figures", "model words ranges store series routes"),
-    ("reviews", "model rules evidence documents store routes"),
+    ("reviews", "model rules evidence quoted documents store routes"),
     ("search", _FEATURE),
     (
         "exchange",

@@ -24,6 +24,8 @@ class Part(SQLModel):
     owner: ClassVar[str]
     off_ledger: ClassVar[frozenset[str]] = frozenset()
     """Columns that the ledger need not hold, since they follow from the others."""
+    where_given: ClassVar[frozenset[str]] = frozenset()
+    """Columns that came after the first entries: an entry tells of one only where it is not null."""
 
     @classmethod
     def untold(cls, row: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003 (for a part that has some)

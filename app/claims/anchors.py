@@ -3,31 +3,26 @@ between them, or nearly. Places count code points of the text in NFC with LF lin
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import groupby
 from typing import Literal
 
-from rapidfuzz import fuzz
+from rapidfuzz.distance import Levenshtein
+
+from app.claims.passages import CONTEXT, Near, Selector, most_alike, same
+from app.claims.typography import Folded, Kind, fold, has_parted_words, kinds_between, plain
 
 AnchorState = Literal["exact", "normalised", "fuzzy", "orphaned", "unchecked"]
 
+FOUND: tuple[AnchorState, ...] = ("exact", "normalised", "fuzzy")
+
 FUZZY = 90
-"""From this likeness on (0 to 100, rapidfuzz's partial ratio) a passage passes for the quote."""
+"""From this likeness on (0 to 100, rapidfuzz's ratio) a passage passes for the quote."""
 
-CONTEXT = 32
-"""How many code points before and after a quote tell it from the same words elsewhere."""
-
-
-@dataclass(frozen=True)
-class Selector:
-    """A quote, and what is known of its place."""
-
-    exact: str
-    prefix: str | None = None
-    suffix: str | None = None
-    start: int | None = None
+_NEAREST = 50
 
 
 @dataclass(frozen=True)
@@ -42,25 +37,68 @@ class Place:
 
 def locate(text: str, quote: Selector) -> Place:
     """The best place of a quote in a text, or an orphaned one."""
-    if spans := list(_spans(text, quote.exact)):
-        start, end = _choose(text, quote, spans)
-        return Place("exact", start, end, Decimal(1))
-    folded = fold(text)
-    if spans := [folded.span(a, b) for a, b in _spans(folded.text, fold(quote.exact).text.strip())]:
-        start, end = _choose(text, quote, spans)
-        return Place("normalised", start, end, Decimal(1))
-    near = _nearest(text, quote.exact)
-    if near is not None and near[2] >= FUZZY:
-        return Place("fuzzy", near[0], near[1], (Decimal(f"{near[2]:.1f}") / 100).normalize())
-    return Place("orphaned")
+    return locate_all(text, [quote])[0]
+
+
+def locate_all(text: str, quotes: Sequence[Selector]) -> list[Place]:
+    """The best place of each quote. Those that are found in no other way are looked for together."""
+    places = [_set_as_it_is(text, quote) or _set_otherwise(text, quote) for quote in quotes]
+    lost = [quote for quote, place in zip(quotes, places, strict=True) if place is None]
+    found = iter(_nearly(text, lost, FUZZY) if lost else [])
+    return [place or _fuzzy(text, next(found)) for place in places]
+
+
+def _set_as_it_is(text: str, quote: Selector) -> Place | None:
+    span = same(text, quote)
+    return span and Place("exact", *span, Decimal(1))
+
+
+def _set_otherwise(text: str, quote: Selector) -> Place | None:
+    for folded, joining in ((_folded(text), False), (_joined(text), True)):
+        if folded and (span := same(folded.text, _as_folded(quote, folded, joining=joining))):
+            return Place("normalised", *folded.span(*span), Decimal(1))
+    return None
+
+
+def _nearly(text: str, quotes: Sequence[Selector], least: float) -> list[Near | None]:
+    folded = _folded(text)
+    return most_alike(folded.text, [_as_folded(quote, folded) for quote in quotes], least)
+
+
+def _fuzzy(text: str, near: Near | None) -> Place:
+    if near is None:
+        return Place("orphaned")
+    likeness = min(
+        Decimal(f"{near.likeness:.1f}"), Decimal("99.9")
+    )  # a long quote with a slip is not the same
+    return Place("fuzzy", *_folded(text).span(*near.span), (likeness / 100).normalize())
+
+
+def _as_folded(quote: Selector, folded: Folded, *, joining: bool = False) -> Selector:
+    return Selector(
+        plain(quote.exact, joining=joining),
+        quote.prefix and fold(quote.prefix).text,
+        quote.suffix and fold(quote.suffix).text,
+        None if quote.start is None else folded.at(quote.start),
+    )
+
+
+@lru_cache(maxsize=1)
+def _folded(text: str) -> Folded:
+    return fold(text)
+
+
+@lru_cache(maxsize=1)
+def _joined(text: str) -> Folded | None:
+    return fold(text, joining=True) if has_parted_words(text) else None
 
 
 def nearest_passage(text: str, quote: str) -> str | None:
     """What in the text is most like a quote that is not in it, cut at word ends."""
-    near = _nearest(text, quote)
-    if near is None or near[2] < 50:
+    [near] = _nearly(text, [Selector(quote)], _NEAREST)
+    if near is None:
         return None
-    start, end, _ = near
+    start, end = _folded(text).span(*near.span)
     while start > 0 and text[start - 1].isalnum():
         start -= 1
     while end < len(text) and text[end].isalnum():
@@ -80,82 +118,35 @@ def same_words(one: str, other: str) -> bool:
     return re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())
 
 
-def _spans(text: str, quote: str) -> Iterator[tuple[int, int]]:
-    at = text.find(quote) if quote else -1
-    while at >= 0:
-        yield at, at + len(quote)
-        at = text.find(quote, at + 1)
-
-
-def _choose(text: str, quote: Selector, spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The place with the most of the expected context around it, then the one nearest to `start`."""
-
-    def fit(span: tuple[int, int]) -> tuple[int, int]:
-        start, end = span
-        before = _common(text[max(0, start - 500) : start][::-1], (quote.prefix or "")[::-1])
-        after = _common(text[end : end + 500], quote.suffix or "")
-        distance = abs(start - quote.start) if quote.start is not None else start
-        return before + after, -distance
-
-    return max(spans, key=fit)
-
-
-def _common(one: str, other: str) -> int:
-    length = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
-
-
-def _nearest(text: str, quote: str) -> tuple[int, int, float] | None:
-    folded, wanted = fold(text), fold(quote).text.strip()
-    if not wanted or not folded.text:
-        return None
-    if len(wanted) > len(folded.text):  # rapidfuzz would then look for the text in the quote
-        return 0, len(text), fuzz.ratio(wanted, folded.text)
-    found = fuzz.partial_ratio_alignment(wanted, folded.text)
-    if found is None or found.dest_end <= found.dest_start:
-        return None
-    start, end = folded.span(found.dest_start, found.dest_end)
-    return start, end, found.score
-
-
-# --- typography --------------------------------------------------------------------------------
+# --- what differs ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Folded:
-    """A text without its typography; `places[n]` is where its nth code point was."""
+class Differences:
+    """Between a quote and the passage where it was found: kinds of typography if the words are the same, else
+    the words, each run of them as (the quote's, the passage's).
+    """
 
-    text: str
-    places: Sequence[int]
-    length: int
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """The place in the original of text[start:end]."""
-        return self.places[start], self.places[end - 1] + 1
+    typography: Sequence[Kind]
+    words: Sequence[tuple[str, str]]
 
 
-_SAME = {
-    **dict.fromkeys("‘’‚‛′‹›`´", "'"),
-    **dict.fromkeys("“”„‟″«»", '"'),
-    **dict.fromkeys("‐‑‒–—―−", "-"),
-    "…": "...",
-    **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
-}
-
-
-@lru_cache(maxsize=16)
-def fold(text: str) -> Folded:
-    """Plain quotes, hyphens and dots; one space for any run of white space; no soft hyphens."""
-    out: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(text):
-        plain = " " if char.isspace() else _SAME.get(char, char)
-        if plain == " " and out and out[-1] == " ":
-            continue
-        out.extend(plain)
-        places.extend([place] * len(plain))
-    return Folded("".join(out), places, len(text))
+def differences(quote: str, passage: str) -> Differences:
+    """What differs between a quote and a passage."""
+    if quote == passage:
+        return Differences([], [])
+    if any(plain(quote, joining=both) == plain(passage, joining=both) for both in (False, True)):
+        return Differences(kinds_between(quote, passage), [])
+    ours, theirs = plain(quote).split(" "), plain(passage).split(" ")
+    steps = groupby(Levenshtein.opcodes(ours, theirs), key=lambda step: step.tag != "equal")
+    runs = [list(run) for differ, run in steps if differ]
+    return Differences(
+        [],
+        [
+            (
+                " ".join(ours[run[0].src_start : run[-1].src_end]),
+                " ".join(theirs[run[0].dest_start : run[-1].dest_end]),
+            )
+            for run in runs
+        ],
+    )

@@ -31,7 +31,7 @@ REFERENCE = "\x1f"
 
 _FIGURE = ("id", "measure", "value", "lower", "upper", "value_number", "comparator", "unit", "display",
            "kind", "is_record", "period", "condition")  # fmt: skip
-ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score")
+ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score", "last_found_in")
 _SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "approx": "≈ "}
 
 Rows = dict[str, list[Row[Any]]]
@@ -135,8 +135,8 @@ def _subjects(figure: Row[Any], about: Iterable[Row[Any]]) -> list[Any]:
 
 def anchor(row: Row[Any]) -> dict[str, Any]:
     """One segment of a quote."""
-    shown = {name: getattr(row, name) for name in ANCHOR if name != "score"}
-    return {**shown, "score": None if row.score is None else float(row.score)}
+    shown = {name: getattr(row, name) for name in ANCHOR}
+    return shown | {"score": None if row.score is None else float(row.score)}
 
 
 def figure(row: Row[Any], about: list[Any]) -> dict[str, Any]:

@@ -92,7 +92,9 @@ class Appearance(Part, table=True):
 
 
 class Anchor(Part, table=True):
-    """One segment of a quote in a source: a W3C text quote and text position selector."""
+    """One segment of a quote in a source: a W3C text quote and text position selector. If an orphaned one is
+    in an earlier snapshot, `last_found_in` names that, and the position is the one there.
+    """
 
     __tablename__ = "anchors"
     __table_args__ = (
@@ -100,6 +102,7 @@ class Anchor(Part, table=True):
         one_of("state", get_args(AnchorState)),
     )
     owner: ClassVar[str] = "claim_id"
+    where_given: ClassVar[frozenset[str]] = frozenset({"last_found_in"})
 
     claim_id: str = Field(primary_key=True, sa_type=Id)
     appearance: int = Field(primary_key=True)
@@ -111,6 +114,7 @@ class Anchor(Part, table=True):
     end: int | None = Field(default=None, sa_type=BigInteger)
     state: str = Field(sa_type=Text)
     score: Decimal | None = Field(default=None, sa_type=Exact)
+    last_found_in: str | None = Field(default=None, sa_type=Id, foreign_key="snapshots.id")
 
 
 class Figure(Part, table=True):

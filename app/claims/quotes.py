@@ -9,15 +9,23 @@ from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
-from app.base.page import Page, page
-from app.base.sql import Query, select, table
+from app.base.sql import Query, among, select, table
 from app.changes.model import Part, fresh
-from app.changes.store import By, save
-from app.claims.anchors import Selector, locate, nearest_passage, same_words, surroundings
+from app.changes.store import By, New, save_parts
+from app.claims.anchors import (
+    FOUND,
+    AnchorState,
+    Place,
+    locate,
+    locate_all,
+    nearest_passage,
+    same_words,
+    surroundings,
+)
 from app.claims.documents import ANCHOR
-from app.claims.documents import anchor as anchor_document
 from app.claims.model import Anchor, Appearance, Claim
-from app.claims.shapes import AnchorIn, AnchorQuestion, AppearanceIn, ClaimIn
+from app.claims.passages import Selector
+from app.claims.shapes import AnchorIn, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
 
 _QUOTING = ("direct_quote", "partial_quote")
@@ -29,6 +37,11 @@ class Printed:
 
     appearances: list[Appearance]
     anchors: list[Anchor]
+
+    @property
+    def parts(self) -> dict[str, Sequence[Part]]:
+        """Them, by the claim's names for its parts."""
+        return {"appearances": self.appearances, "anchors": self.anchors}
 
 
 Texts = Callable[[str, str | None], Row[Any] | None]
@@ -89,12 +102,19 @@ def _anchor(
     )
     if kept is None or kept.text is None:
         return anchor
-    if segment.end is not None and segment.end > len(kept.text):
-        raise Invalid.at(f"{pointer}/end", f"is past the text's end, {len(kept.text)}")
+    must_be_inside(segment, kept.text, pointer)
     look_up(anchor, kept.text)
     if claim.mode in _QUOTING and anchor.state not in ("exact", "normalised"):
         raise _not_there(kept, segment.exact, pointer)
     return anchor
+
+
+def must_be_inside(segment: AnchorIn, text: str, pointer: str) -> None:
+    """Raises Invalid for an anchor outside its text."""
+    if segment.start is not None and segment.start >= len(text):
+        raise Invalid.at(f"{pointer}/start", f"is past the text's end, {len(text)}")
+    if segment.end is not None and segment.end > len(text):
+        raise Invalid.at(f"{pointer}/end", f"is past the text's end, {len(text)}")
 
 
 def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
@@ -106,57 +126,122 @@ def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
 
 def look_up(quoted: Any, text: str) -> None:
     """Looks a quote up in a text and notes its place on the row (an anchor's columns: `exact`, `prefix`,
-    `suffix`, `start`, `end`, `state`, `score`).
+    `suffix`, `start`, `end`, `state`, `score`, `last_found_in`).
     """
-    place = locate(text, Selector(quoted.exact, quoted.prefix, quoted.suffix, quoted.start))
+    _settle(quoted, locate(text, _selector(quoted)), text)
+
+
+def _selector(quoted: Any) -> Selector:
+    return Selector(quoted.exact, quoted.prefix, quoted.suffix, quoted.start)
+
+
+def _settle(quoted: Any, place: Place, text: str) -> None:
     quoted.state, quoted.score = place.state, place.score
     if place.start is not None:
-        quoted.start, quoted.end = place.start, place.end
+        quoted.start, quoted.end, quoted.last_found_in = place.start, place.end, None
         prefix, suffix = surroundings(text, place)
         quoted.prefix, quoted.suffix = quoted.prefix or prefix, quoted.suffix or suffix
 
 
-def check_again(session: WriteSession, snapshot: Snapshot, *, by: By) -> dict[str, int]:
-    """Looks up every quote of a source in the text that has just come to hand, and counts the segments by
-    state. Quotes that were checked in an older text stay as they were.
+# --- when a text comes to hand -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A quote that was looked up in a text, of a claim or of a piece of evidence on one."""
+
+    claim: str
+    evidence: str | None
+    exact: str
+    state: AnchorState
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """A text that has come to hand. The newest of a source takes all of its quotes over; an older one takes
+    those that waited for it, and is noted on those that were found nowhere else.
     """
-    counts: dict[str, int] = {}
-    ids = select(Appearance.claim_id).where(
-        col(Appearance.source_id) == snapshot.source_id,
-        col(Appearance.snapshot_id).is_(None) | (col(Appearance.snapshot_id) == snapshot.id),
-    )
-    claims = session.execute(select(Claim).where(col(Claim.id).in_(ids)).order_by(col(Claim.id)))
-    for claim in claims.scalars().all():
-        for state in _check_claim(session, claim, snapshot, by=by):
-            counts[state] = counts.get(state, 0) + 1
-    return counts
+
+    snapshot: Snapshot
+    newest: bool
+
+    def takes(self, seen_in: str | None) -> bool:
+        """Whether it takes over a quote that was looked for in that snapshot before."""
+        return self.newest or seen_in in (None, self.snapshot.id)
+
+    def concerns(self, quoted: Any, seen_in: str | None) -> bool:
+        """Whether a quote is to be looked up in it."""
+        nowhere = quoted.state == "orphaned" and quoted.last_found_in is None
+        return self.takes(seen_in) or nowhere
+
+    def look_up(self, quotes: Sequence[tuple[Any, str | None]]) -> Iterator[Any]:
+        """Looks quotes up together, each with the snapshot that it was looked for in before, and yields them
+        one by one as the place is noted. One that is gone keeps the place where it was last found.
+        """
+        text = self.snapshot.text or ""
+        places = locate_all(text, [_selector(quoted) for quoted, _ in quotes])
+        for (quoted, seen_in), place in zip(quotes, places, strict=True):
+            if self.takes(seen_in):
+                if quoted.state in FOUND:
+                    self._move(quoted, place, seen_in)
+                _settle(quoted, place, text)
+            elif place.start is not None:
+                quoted.start, quoted.end, quoted.last_found_in = place.start, place.end, self.snapshot.id
+            yield quoted
+
+    def _move(self, quoted: Any, place: Place, seen_in: str | None) -> None:
+        if place.start is None:
+            quoted.last_found_in = seen_in
+        else:
+            quoted.prefix = quoted.suffix = None  # which are those of the older text
 
 
-def _check_claim(session: WriteSession, claim: Claim, snapshot: Snapshot, *, by: By) -> list[str]:
-    here, states = set(), []
-    appearances: list[Appearance] = []
-    for row in _rows(session, Appearance, claim.id):
-        appearance = Appearance(**row._mapping)
-        if appearance.source_id == snapshot.source_id:
-            here.add(appearance.position)
-            appearance.snapshot_id = snapshot.id
-        appearances.append(appearance)
-    anchors: list[Anchor] = []
-    for row in _rows(session, Anchor, claim.id):
-        anchor = Anchor(**row._mapping)
-        if anchor.appearance in here:
-            look_up(anchor, snapshot.text or "")
-            states.append(anchor.state)
-        anchors.append(anchor)
-    parts: dict[str, Sequence[Part]] = {"appearances": appearances, "anchors": anchors}
-    save(session, claim, by=by, action="claim.anchor", parts=parts)
-    return states
+def check_again(session: WriteSession, supplied: Supplied, *, by: By) -> list[Checked]:
+    """Looks up what claims quote from a source in a text of it that has just come to hand."""
+    source_id = supplied.snapshot.source_id
+    quoting = _printed(Anchor.claim_id).where(col(Appearance.source_id) == source_id)
+    appearances, anchors = (_by_claim(session, kind, quoting) for kind in (Appearance, Anchor))
+    waiting = []
+    for claim_id, segments in anchors.items():
+        here = {item.position: item for item in appearances[claim_id] if item.source_id == source_id}
+        quoted = [(each, here[each.appearance]) for each in segments if each.appearance in here]
+        waiting += [(each, item) for each, item in quoted if supplied.concerns(each, item.snapshot_id)]
+    concerned = {quoted.claim_id for quoted in supplied.look_up([(a, i.snapshot_id) for a, i in waiting])}
+    for _, item in waiting:
+        if supplied.takes(item.snapshot_id):
+            item.snapshot_id = supplied.snapshot.id
+    found = select(Claim).where(among(session, Claim.id, concerned)).order_by(col(Claim.id))
+    claims = session.execute(found).scalars().all()
+    printed = [Printed(appearances[claim.id], anchors[claim.id]) for claim in claims]
+    changed = [New(claim, one.parts) for claim, one in zip(claims, printed, strict=True)]
+    save_parts(session, changed, by=by, action="claim.anchor")
+    return [Checked(anchor.claim_id, None, anchor.exact, anchor.state) for anchor, _ in waiting]
 
 
-def _rows(session: ReadSession, part: Any, claim_id: str) -> Sequence[Row[Any]]:
+def _by_claim(session: ReadSession, part: Any, claim_ids: Query) -> dict[str, list[Any]]:
     rows = table(part)
-    query = select(*rows.columns).where(rows.c.claim_id == claim_id)
-    return session.execute(query.order_by(*rows.primary_key.columns)).all()
+    query = select(*rows.columns).where(rows.c.claim_id.in_(claim_ids)).order_by(*rows.primary_key.columns)
+    found: dict[str, list[Any]] = {}
+    for row in session.execute(query):
+        found.setdefault(row.claim_id, []).append(fresh(part, **row._mapping))
+    return found
+
+
+def keep_last_found(session: ReadSession, printed: Printed) -> None:
+    """Has the segments of a revised claim that are orphaned still keep their places, and where those are."""
+    names = ("exact", "start", "end", "last_found_in")
+    claims = {item.claim_id for item in printed.appearances}
+    columns = [*(getattr(Anchor, name) for name in names), Appearance.source_id]
+    gone = _printed(*columns).where(col(Anchor.claim_id).in_(claims), col(Anchor.state) == "orphaned")
+    known = {(row.source_id, row.exact): row for row in session.execute(gone)}
+    sources = {item.position: item.source_id for item in printed.appearances}
+    for anchor in printed.anchors:
+        old = known.get((sources[anchor.appearance], anchor.exact))
+        if old is not None and anchor.state == "orphaned":
+            anchor.start, anchor.end, anchor.last_found_in = old.start, old.end, old.last_found_in
+
+
+# --- shown and checked -------------------------------------------------------------------------
 
 
 def _printed(*columns: Any) -> Query:
@@ -168,19 +253,11 @@ def _printed(*columns: Any) -> Query:
     )
 
 
-def of_source(
-    session: ReadSession, source_id: str, ask: AnchorQuestion, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    """A page of the segments that are quoted from a source, by claim."""
-    columns = [getattr(Anchor, name) for name in (*ANCHOR, "claim_id", "position")]
-    query = _printed(*columns, Appearance.snapshot_id).where(col(Appearance.source_id) == source_id)
-    if ask.state:
-        query = query.where(col(Anchor.state).in_(ask.state))
-    found = page(session, query, [col(Anchor.claim_id), col(Anchor.position)], ask, after)
-    rows = [
-        {"claim": row.claim_id, "snapshot": row.snapshot_id, **anchor_document(row)} for row in found.rows
-    ]
-    return Page(rows, found.last)
+def of_source(source_id: str) -> Query:
+    """The query for the segments that claims quote from a source."""
+    columns = [getattr(Anchor, name) for name in ("claim_id", "position", *ANCHOR)]
+    record: Any = col(Anchor.claim_id).label("record_id")
+    return _printed(*columns, record, Appearance.snapshot_id).where(col(Appearance.source_id) == source_id)
 
 
 def verify(session: ReadSession) -> Iterator[str]:

@@ -13,21 +13,18 @@ from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
 from app.changes.store import history
-from app.claims import bodies, quotes, stats, store
+from app.claims import bodies, stats, store
 from app.claims.shapes import (
-    AnchorQuestion,
     ClaimFound,
     ClaimIn,
     ClaimOut,
     ClaimQuestion,
     CountOut,
     FacetOut,
-    QuotedOut,
     StatsQuestion,
 )
-from app.sources.store import identity as source_identity
 
-router, of_sources, of_stats = v1("claims"), v1("sources"), v1("stats")
+router, of_stats = v1("claims"), v1("stats")
 ClaimPatch = partial(ClaimIn, occasion="Talks in the Kremlin", place=None)
 
 
@@ -108,14 +105,3 @@ def count_claims(ask: Annotated[StatsQuestion, Query()], read: Reading) -> Respo
     with read as session:
         found = stats.count(session, ask, read.after(ask))
         return read.page(ask, found.rows, found.last, total=stats.total(session, ask))
-
-
-@of_sources.get(
-    "/sources/{source_id}/anchors", responses=listed(QuotedOut), operation_id="list_source_anchors"
-)
-def list_source_anchors(source_id: str, ask: Annotated[AnchorQuestion, Query()], read: Reading) -> Response:
-    """Every quote of a source and how it sits in the text: exact, normalised, fuzzy, orphaned, unchecked."""
-    with read as session:
-        source = source_identity(session, source_id)
-        found = quotes.of_source(session, source.id, ask, read.after(ask))
-        return read.page(ask, found.rows, found.last)

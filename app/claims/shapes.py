@@ -244,12 +244,6 @@ class StatsQuestion(ClaimFilters):
     limit: Annotated[int, Describe(ge=1, le=1000, description="How many at most.")] = 100
 
 
-class AnchorQuestion(Question):
-    """Filters of a source's quotes."""
-
-    state: list[AnchorState] = []
-
-
 # --- out ---------------------------------------------------------------------------------------
 
 
@@ -261,7 +255,8 @@ class SpeakerOut(EntityBrief):
 
 class AnchorOut(BaseModel):
     """One segment of the quote and how it sits in the source: `exact`; `normalised` (quotes, dashes or
-    spaces differ); `fuzzy`, with a score below 1; `orphaned`; `unchecked` (no text at hand).
+    spaces differ); `fuzzy`, with a score below 1; `orphaned`; `unchecked` (no text at hand). If an orphaned
+    one is in an earlier snapshot, `last_found_in` is that one, and the place is the one there.
     """
 
     exact: str
@@ -271,13 +266,7 @@ class AnchorOut(BaseModel):
     end: int | None
     state: AnchorState
     score: float | None
-
-
-class QuotedOut(AnchorOut):
-    """One segment that a claim quotes from a source, and the snapshot that it was looked for in."""
-
-    claim: str
-    snapshot: str | None
+    last_found_in: str | None
 
 
 class AppearanceOut(BaseModel):

@@ -32,7 +32,7 @@ from app.claims.model import (
     Figure,
     FigureAbout,
 )
-from app.claims.quotes import Texts, check
+from app.claims.quotes import Texts, check, keep_last_found
 from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
 from app.entities.store import resolve as resolve_entities
 from app.entities.words import searched
@@ -74,7 +74,7 @@ def compose(
     record = fresh(Claim, id=claim_id, **_columns(claim, entities))
     parts = {
         **_parts(claim_id, claim, entities, frozenset()),
-        **_printed(claim_id, claim, sources, texts),
+        **check(claim_id, claim, sources, texts).parts,
     }
     if claim.repeats is not None:
         _repeat(session, record, claim.repeats)
@@ -91,7 +91,9 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
     changed = {name: rows for name, rows in parts.items() if _FIELD.get(name, name) in fields}
     if _QUOTED & set(fields):  # a quote that a text has since refuted must not stand in the way of the rest
         sources = resolve_sources(session, source_refs(claim))
-        changed |= _printed(record.id, claim, sources, partial(text_of, session))
+        printed = check(record.id, claim, sources, partial(text_of, session))
+        keep_last_found(session, printed)
+        changed |= printed.parts
     if "repeats" in fields:
         _repeat(session, record, claim.repeats)
     save(session, record, by=by, action="claim.revise", parts=changed)
@@ -119,13 +121,6 @@ def _parts(
         ],
         **_figures(claim_id, claim.figures, entities, known),
     }
-
-
-def _printed(
-    claim_id: str, claim: ClaimIn, sources: Mapping[str, str], texts: Texts
-) -> dict[str, Sequence[Part]]:
-    printed = check(claim_id, claim, sources, texts)
-    return {"appearances": printed.appearances, "anchors": printed.anchors}
 
 
 def source_refs(claim: ClaimIn) -> dict[str, str]:
@@ -364,16 +359,21 @@ def as_input(session: ReadSession, record: Claim) -> dict[str, Any]:
 
 
 def _appearance_in(appearance: dict[str, Any], anchors: list[dict[str, Any]]) -> dict[str, Any]:
-    names = ("exact", "prefix", "suffix", "start", "end")
     return {
         "source": appearance["source_id"],
         "snapshot": appearance["snapshot_id"],
         "anchors": [
-            {name: anchor[name] for name in names}
+            {name: anchor[name] for name in _anchor_in(anchor)}
             for anchor in anchors
             if anchor["appearance"] == appearance["position"]
         ],
     }
+
+
+def _anchor_in(anchor: dict[str, Any]) -> Sequence[str]:
+    if anchor["state"] == "orphaned":  # its place is one in another text, if any
+        return ("exact", "prefix", "suffix")
+    return ("exact", "prefix", "suffix", "start", "end")
 
 
 def _figure_in(figure: dict[str, Any], about: list[dict[str, Any]]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from app.exchange.shapes import (
     SnapshotRecord,
     SourceRecord,
 )
-from app.reviews import evidence
+from app.reviews import evidence, quoted
 from app.sources import store as sources
 from app.sources.model import Snapshot, Source
 
@@ -262,7 +262,7 @@ class _SourceRows(_Rows):
     def archive(self) -> None:
         """Keeps the texts of sources that are written by now."""
         for source, snapshot in self.texts:
-            evidence.archive_text(self.session, source, snapshot, by=self.by)
+            quoted.archive_text(self.session, source, snapshot, by=self.by)
 
 
 class _SnapshotRows(_Rows):
@@ -276,7 +276,7 @@ class _SnapshotRows(_Rows):
         )
         before = self.session.execute(query).first()
         source = sources.row(self.session, source_id)
-        kept, _ = evidence.archive_text(self.session, source, record, by=self.by)
+        kept, _ = quoted.archive_text(self.session, source, record, by=self.by)
         unchanged = before is not None and before.version == kept.version
         return Result(0, None, "unchanged" if unchanged else "created", kept.id)
 

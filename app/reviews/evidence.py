@@ -18,12 +18,11 @@ from app.changes.model import fresh
 from app.changes.store import By, save
 from app.claims.documents import anchor
 from app.claims.model import Claim
-from app.claims.quotes import Texts, look_up
-from app.claims.quotes import check_again as check_claims_again
+from app.claims.quotes import Texts, look_up, must_be_inside
 from app.entities.model import Entity
 from app.reviews.model import Evidence, EvidenceIn
-from app.sources.model import Snapshot, SnapshotIn, Source
-from app.sources.store import archive, brief_source, brief_source_columns, join_publisher, resolve, text_of
+from app.sources.model import Source
+from app.sources.store import brief_source, brief_source_columns, join_publisher, resolve, text_of
 
 
 def gather(session: WriteSession, claim: Claim, evidence: EvidenceIn, *, by: By, at: str = "") -> Evidence:
@@ -57,32 +56,11 @@ def compose(
                 setattr(record, name, value)
             record.state = "unchecked"
             if kept is not None and kept.text is not None:
+                must_be_inside(evidence.anchor, kept.text, f"{at}/anchor")
                 look_up(record, kept.text)
             if record.state == "orphaned":
                 raise Invalid.at(f"{at}/anchor", "is not in the source's text")
     return record
-
-
-def archive_text(
-    session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By
-) -> tuple[Snapshot, dict[str, int]]:
-    """Archives a snapshot and, if its text has come to hand, looks up every quote of the source in it: those
-    of claims and those of evidence. The counts are of the claims' segments by state.
-    """
-    kept, supplied = archive(session, source, snapshot, by=by)
-    if not supplied:
-        return kept, {}
-    counts = check_claims_again(session, kept, by=by)
-    waiting = select(Evidence).where(
-        col(Evidence.source_id) == source.id,
-        col(Evidence.exact).is_not(None),
-        col(Evidence.snapshot_id).is_(None) | (col(Evidence.snapshot_id) == kept.id),
-    )
-    for record in session.execute(waiting.order_by(col(Evidence.id))).scalars().all():
-        record.snapshot_id = kept.id
-        look_up(record, kept.text or "")
-        save(session, record, by=by, action="evidence.anchor")
-    return kept, counts
 
 
 @cache

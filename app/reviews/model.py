@@ -29,8 +29,9 @@ from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
 from app.claims.model import Attribution, Verdict
 from app.claims.shapes import AnchorIn, AnchorOut
+from app.claims.typography import Kind
 from app.entities.model import EntityBrief, Ref
-from app.sources.model import SourceBrief, SourceRef
+from app.sources.model import SnapshotOut, SourceBrief, SourceRef
 
 Stance = Literal["supports", "refutes", "context"]
 Outcome = Literal["approved", "returned"]
@@ -72,6 +73,7 @@ class Evidence(Record, table=True):
     url: str | None = Field(default=None, sa_type=Text)
     stance: str = Field(sa_type=Text)
     note: str | None = Field(default=None, sa_type=Text)
+    last_found_in: str | None = Field(default=None, sa_type=Id, foreign_key="snapshots.id")
 
 
 class ReviewEvidence(Part, table=True):
@@ -247,6 +249,12 @@ class ReviewQuestion(Question):
     attribution: list[Attribution] = []
 
 
+class AnchorQuestion(Question):
+    """Filters of a source's quotes."""
+
+    state: list[AnchorState] = []
+
+
 # --- out ---------------------------------------------------------------------------------------
 
 
@@ -263,6 +271,50 @@ class EvidenceOut(BaseModel):
     note: str | None
     version: int
     created_at: datetime
+
+
+class WordsOut(BaseModel):
+    """Words of a quote, and those that the text has instead of them; either may be empty."""
+
+    quote: str
+    text: str
+
+
+class DifferenceOut(BaseModel):
+    """What differs between a quote and the text: kinds of typography, or else words."""
+
+    typography: list[Kind]
+    words: list[WordsOut]
+
+
+class QuotedOut(AnchorOut):
+    """One segment that a claim, or a piece of evidence on it, quotes from a source, and the snapshot that it
+    was looked for in. `found` is the passage as it is printed there; it and `differs` are null if there is
+    none, or no text at hand.
+    """
+
+    claim: str
+    evidence: str | None
+    snapshot: str | None
+    found: str | None
+    differs: DifferenceOut | None
+
+
+class OrphanOut(BaseModel):
+    """A quote that the text does not have, of the claim itself or of a piece of evidence on it."""
+
+    claim: str
+    evidence: str | None
+    exact: str
+
+
+class ArchivedOut(SnapshotOut):
+    """A snapshot that was just archived. If its text came to hand by that, `quotes` counts by state the
+    quotes that were looked up in it, and `orphans` has the first 200 that are not there.
+    """
+
+    quotes: dict[AnchorState, int]
+    orphans: list[OrphanOut]
 
 
 class RatingOut(BaseModel):

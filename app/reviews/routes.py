@@ -14,18 +14,21 @@ from app.base.page import Question
 from app.claims import store as claims
 from app.claims.model import Claim
 from app.claims.shapes import ClaimOut
-from app.reviews import documents, evidence, store
+from app.reviews import documents, evidence, quoted, store
 from app.reviews.model import (
+    AnchorQuestion,
+    ArchivedOut,
     AssignmentIn,
     DecisionIn,
     EvidenceIn,
     EvidenceOut,
+    QuotedOut,
     ReviewIn,
     ReviewOut,
     WithdrawalIn,
 )
 from app.sources import store as sources
-from app.sources.model import SnapshotIn, SnapshotOut
+from app.sources.model import SnapshotIn
 
 router, of_sources = v1("verification"), v1("sources")
 
@@ -195,15 +198,29 @@ def gather_evidence(claim_id: str, body: EvidenceIn, write: Checking) -> Respons
 @of_sources.post(
     "/sources/{source_id}/snapshots",
     status_code=201,
-    responses=answers(SnapshotOut, 201),
+    responses=answers(ArchivedOut, 201),
     operation_id="archive_snapshot",
 )
 def archive_snapshot(source_id: str, body: SnapshotIn, write: Reporting) -> Response:
     """Archives a text of a source, or supplies one that is here by its hash alone, and looks up every quote
-    of the source in it.
+    of the source in it, also those that were found in an older one. `quotes` counts what became of them,
+    `orphans` names those that are not there.
     """
     with write as session:
         source = sources.row(session, source_id)
-        snapshot, _ = evidence.archive_text(session, source, body, by=write.by)
+        snapshot, checked = quoted.archive_text(session, source, body, by=write.by)
         location = f"/v1/sources/{source.id}/snapshots/{snapshot.id}"
-        return write.answer(sources.snapshot_document(snapshot), 201, location=location)
+        return write.answer(quoted.archived(snapshot, checked), 201, location=location)
+
+
+@of_sources.get(
+    "/sources/{source_id}/anchors", responses=listed(QuotedOut), operation_id="list_source_anchors"
+)
+def list_source_anchors(source_id: str, ask: Annotated[AnchorQuestion, Query()], read: Reading) -> Response:
+    """Every quote of a source, of claims and of evidence, and how it sits in the text: exact, normalised,
+    fuzzy, orphaned, unchecked; the passage that it was found as, and what differs.
+    """
+    with read as session:
+        source = sources.identity(session, source_id)
+        found = quoted.find(session, source.id, ask, read.after(ask))
+        return read.page(ask, found.rows, found.last)

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -73,11 +74,18 @@ def _columns(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> dict[s
     }
 
 
+_AHEAD = timedelta(minutes=5)
+"""Clocks differ. A text from further ahead would stay the newest of its source, whatever came after it."""
+
+
 def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By) -> tuple[Snapshot, bool]:
     """Keeps a snapshot, or supplies the text of one that is here by its hash. The flag says whether a text
-    came to hand that was not there before. Raises Invalid if hash or length are not the text's.
+    came to hand that was not there before. Raises Invalid if hash or length are not the text's, or it was
+    retrieved in the future.
     """
     sha256, length = fingerprint(snapshot)
+    if snapshot.retrieved_at is not None and snapshot.retrieved_at > now() + _AHEAD:
+        raise Invalid.at("/retrieved_at", "is in the future")
     query = select(Snapshot).where(col(Snapshot.source_id) == source.id, col(Snapshot.sha256) == sha256)
     kept = session.execute(query).scalars().first()
     if kept is None:
@@ -99,6 +107,13 @@ def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: 
         kept.text_withheld = snapshot.text_withheld
     save(session, kept, by=by, action="snapshot.supply" if kept.version else "snapshot.archive")
     return kept, supplied
+
+
+def is_newest(session: ReadSession, kept: Snapshot) -> bool:
+    """Whether no text at hand of the source was retrieved later."""
+    later = tuple_(col(Snapshot.retrieved_at), col(Snapshot.id)) > (kept.retrieved_at, kept.id)
+    query = select(Snapshot.id).where(col(Snapshot.source_id) == kept.source_id, later)
+    return session.execute(query.where(col(Snapshot.text_at_hand).is_(True)).limit(1)).first() is None
 
 
 def as_recorded(session: ReadSession, source_id: str, snapshot: SnapshotIn) -> SnapshotIn:
