@@ -53,11 +53,12 @@ def merge(session: WriteSession, loser: Entity, into: str, *, reason: str | None
     """
     if loser.merged_into_id is not None:
         raise Conflict(f"{loser.slug} is merged into {loser.merged_into_id} already.")
-    winner_id = resolve(session, {"/into": into})[into]
-    if winner_id == loser.id:
+    canonical_id = resolve(session, {"/into": into})[into]
+    if canonical_id == loser.id:
         raise Conflict(f"{into} leads to {loser.slug} itself: that merge would go round in a circle.")
-    loser.merged_into_id = winner_id
-    _lead_to_canonical(session, loser, reason=reason, by=by, action="entity.merge")
+    loser.merged_into_id = identity(session, into).id  # with which it goes, should that be parted again
+    beyond = {loser.merged_into_id: canonical_id}
+    _lead_to_canonical(session, loser, beyond, reason=reason, by=by, action="entity.merge")
 
 
 def part(session: WriteSession, loser: Entity, *, by: By) -> None:
@@ -65,21 +66,29 @@ def part(session: WriteSession, loser: Entity, *, by: By) -> None:
     if loser.merged_into_id is None:
         raise Conflict(f"{loser.slug} is not merged into another entity.")
     loser.merged_into_id = None
-    _lead_to_canonical(session, loser, reason=None, by=by, action="entity.part")
+    _lead_to_canonical(session, loser, {}, reason=None, by=by, action="entity.part")
 
 
 def _lead_to_canonical(
-    session: WriteSession, moved: Entity, *, reason: str | None, by: By, action: str
+    session: WriteSession,
+    moved: Entity,
+    beyond: Mapping[str, str],
+    *,
+    reason: str | None,
+    by: By,
+    action: str,
 ) -> None:
-    """Sets `canonical_id` anew on the entity and on all whose chain of merges goes through it."""
+    """Sets `canonical_id` anew on the entity and on all whose chain of merges goes through it; `beyond` is
+    where the chain of what it is merged into ends.
+    """
     query = select(Entity).where(col(Entity.canonical_id) == moved.canonical_id)
     members = {entity.id: entity for entity in session.execute(query).scalars()}
     into = {entity.id: entity.merged_into_id for entity in members.values()}
     for entity in sorted(members.values(), key=lambda member: member is not moved):
         canonical = entity.id
-        while canonical in into and (further := into[canonical]) is not None:
+        while (further := into.get(canonical)) is not None:
             canonical = further
-        entity.canonical_id = canonical
+        entity.canonical_id = beyond.get(canonical, canonical)
         name = action if entity is moved else f"{action}.follow"
         save(session, entity, by=by, action=name, reason=reason)
 
