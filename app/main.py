@@ -41,6 +41,7 @@ from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
+from app.links.routes import router as links
 from app.operations.metrics import measure
 from app.operations.routes import router as measures
 from app.reviews.routes import of_sources as texts
@@ -59,6 +60,7 @@ ROUTERS: Sequence[APIRouter] = (
     search,
     stats,
     reviews,
+    links,
     entities,
     sources,
     texts,

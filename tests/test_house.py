@@ -104,10 +104,11 @@ LAYOUT = (
     (
         "claims",
         "anchors amounts model twins derived shapes documents references upkeep bodies words"
-        " filters listing stats quotes store routes",
+        " repeats filters listing stats quotes store routes",
     ),
     ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence documents store routes"),
+    ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     ("exchange", "shapes lines names importer records dump routes formats parquet columns flat render feeds"),
     ("compat", "google_factcheck reconcile datacommons"),

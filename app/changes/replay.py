@@ -18,7 +18,7 @@ from app.base.sql import table as table_of
 from app.changes.model import Change, Record, fresh
 from app.changes.store import GENESIS, New, Saved, entry_hash, head, insert_rows, tell
 
-ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision")
+ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision", "link")
 """The nouns so that none refers to a later one."""
 
 OFF_LEDGER = {"snapshot": "text", "key": "token_hash"}
