@@ -29,13 +29,13 @@ from app.words.query import Wanted
 from app.words.rank import best
 from app.words.text import forms, stem
 
-_WORDS, _READ, _ALIKE = 32, 10_000, 50
-"""By how many of its rarest words a claim is compared, if that many records at most have them between them;
-and how many hundredths of these another must have, by how rare they are, to be much the same.
+_WORDS, _READ, _LONG = 32, 10_000, 1_000
+"""By how many of its rarest words a claim is compared, if that many records at most have them between them,
+and how many words of it are looked at.
 """
 
-_LONG = 1_000
-"""So many words of a claim are looked at."""
+_ALIKE, _SOMEWHAT = 50, 10
+"""How many hundredths of these, by how rare they are, make another much the same, and how many count at all."""
 
 _LOOKED_AT, _FIGURES = 50, 20
 """How many claims are looked at by their words, and by each of so many figures: the newest."""
@@ -139,7 +139,8 @@ def _by_words(session: ReadSession, claim: Json) -> tuple[Finding, dict[str, int
     hits = best(ask, finding.plan, ["claim"], _LOOKED_AT + 1)
     scores = {hit.record_id: hit.score for hit in hits}
     whole = max(scores.pop(claim["id"], hits[0].score if hits else 0), 1)
-    return finding, {other: min(100 * score // whole, 100) for other, score in scores.items()}
+    shares = {other: min(100 * score // whole, 100) for other, score in scores.items()}
+    return finding, {other: share for other, share in shares.items() if share >= _SOMEWHAT}
 
 
 def _said(claim: Json) -> Iterator[str]:
