@@ -35,7 +35,7 @@ and how many words of it are looked at.
 """
 
 _ALIKE, _SOMEWHAT = 50, 10
-"""How many hundredths of these, by how rare they are, make another much the same, and how many count at all."""
+"""How many hundredths of these, by how rare they are, make another much the same, and how many count."""
 
 _LOOKED_AT, _FIGURES = 50, 20
 """How many claims are looked at by their words, and by each of so many figures: the newest."""
