@@ -45,7 +45,7 @@ def clauses(
     if ask.repeats:
         found.append(col(Claim.repeats_id).in_(_originals(session, ask.repeats)))
     if ask.repeated_after_review is not None:
-        # A day begins before any moment of it, so that what was said on the day of the ruling is not after it.
+        # A day begins before any moment of it: what was said on the day of the ruling is not after it.
         ruled = and_(col(Claim.repeats_id).is_not(None), col(Claim.reviewed_at).is_not(None))
         after = and_(ruled, col(Claim.reviewed_at) < col(Claim.said_earliest))
         found.append(after if ask.repeated_after_review else ~after)
