@@ -36,6 +36,7 @@ def create(session: WriteSession, entity: EntityIn, *, by: By) -> Entity:
 
 def revise(session: WriteSession, record: Entity, entity: EntityIn, fields: Iterable[str], *, by: By) -> None:
     """Gives the named fields of an entity their new values. Raises as create does."""
+    entity = _without_borrowed(session, record, entity)
     check_external_ids(session, entity, record.id)
     if "slug" in fields and entity.slug is None:
         raise Invalid.at("/slug", "an entity always has a slug")
@@ -45,6 +46,18 @@ def revise(session: WriteSession, record: Entity, entity: EntityIn, fields: Iter
     parts = parts_of(record.id, entity, resolve(session, organizations(entity)))
     changed = {name: parts[name] for name in parts if name in fields}
     save(session, record, by=by, action="entity.revise", parts=changed)
+
+
+def _without_borrowed(session: ReadSession, record: Entity, entity: EntityIn) -> EntityIn:
+    """What an entity shows of those that are merged into it stays theirs, though it is sent back with it."""
+    shown, own = documents.document(session, record.id), as_input(session, record)
+    kept = {
+        name: [
+            each for each in sent if each.model_dump() in own[name] or each.model_dump() not in shown[name]
+        ]
+        for name, sent in (("aliases", entity.aliases), ("external_ids", entity.external_ids))
+    }
+    return entity.model_copy(update=kept)
 
 
 def merge(session: WriteSession, loser: Entity, into: str, *, reason: str | None, by: By) -> None:
