@@ -3,9 +3,10 @@
 from itertools import combinations
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tests.newsroom import Json, Newsroom, match, ok, problem
 from tests.test_workflow import run
@@ -15,6 +16,8 @@ NAMES = ("Amber", "Birch", "Cedar", "Dunes")
 ALIASES = ("Fjord", "Grove", "Heath", "Islet")
 SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "mo", "ni", "pu", "ra")
 MANY = len(NAMES)
+PAIRS = tuple(combinations(range(MANY), 2))
+HOW = ("speakers", "about", "figures")
 RECORDS = st.integers(0, MANY - 1)
 
 
@@ -26,13 +29,9 @@ def part(room: Newsroom, loser: str) -> Json:
     return ok(room.editor.delete(f"/v1/entities/{loser}/merge", headers=ANY))
 
 
-def once(names: list[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
 class Merges(RuleBasedStateMachine):
-    """Some records of things, and claims by and about any two of them. `into` is which of them is merged into
-    which, as it was asked for.
+    """Some records of things, and claims by, about and with figures of any two of them. `into` is which of
+    them is merged into which, as it was asked for.
     """
 
     def __init__(self, room: Newsroom) -> None:
@@ -43,7 +42,7 @@ class Merges(RuleBasedStateMachine):
         self.names, self.aliases = ([f"{name}{self.run}" for name in some] for some in (NAMES, ALIASES))
         self.slugs = [name.lower() for name in self.names]
         self.entities = [self.made(n) for n in range(MANY)]
-        self.claims = [self.stated(pair) for pair in combinations(range(MANY), 2)]
+        self.claims = {(how, pair): self.stated(how, pair) for how in HOW for pair in PAIRS}
         self.into: dict[int, int] = {}
         self.moves = [0] * MANY
 
@@ -51,10 +50,11 @@ class Merges(RuleBasedStateMachine):
         alias, number = {"name": self.aliases[n]}, {"scheme": "desk", "value": f"{self.run}-{n}"}
         return self.room.entity(self.names[n], "place", aliases=[alias], external_ids=[number])
 
-    def stated(self, pair: tuple[int, int]) -> Json:
-        two = [self.slugs[n] for n in pair]
-        figure = {"measure": f"distance {self.run}", "value": 1, "unit": "m", "about": two}
-        return self.room.claim("Here it is.", speakers=two, about=two[::-1], figures=[figure])
+    def stated(self, how: str, pair: tuple[int, int]) -> Json:
+        two: Any = [self.slugs[n] for n in pair]
+        if how == "figures":
+            two = [{"measure": "distance", "value": 1, "unit": "m", "about": two}]
+        return self.room.claim("Here it is.", **{how: two})
 
     def end(self, n: int) -> int:
         """Where a record's chain of merges ends."""
@@ -62,50 +62,61 @@ class Merges(RuleBasedStateMachine):
             n = self.into[n]
         return n
 
-    @rule(loser=RECORDS, into=RECORDS)
-    def merges(self, loser: int, into: int) -> None:
-        """It is refused if the record is merged already, or if the chain would go round."""
-        path, body = f"/v1/entities/{self.slugs[loser]}/merge", {"into": self.slugs[into]}
-        answer = self.room.editor.post(path, headers=ANY, json=body)
-        if loser in self.into or self.end(into) == loser:
-            problem(answer, 409, "conflict")
+    def asks(self, method: str, n: int, **more: Any) -> httpx.Response:
+        path = f"/v1/entities/{self.slugs[n]}/merge"
+        return self.room.editor.request(method, path, headers=ANY, **more)
+
+    @rule(chosen=RECORDS, into=RECORDS)
+    def merges(self, chosen: int, into: int) -> None:
+        """It is refused if the chain would go round."""
+        free = [n for n in range(MANY) if n not in self.into]
+        loser = free[chosen % len(free)]
+        answer = self.asks("POST", loser, json={"into": self.slugs[into]})
+        if self.end(into) == loser:
+            assert "circle" in problem(answer, 409, "conflict")["detail"]
             return
         ok(answer)
         self.into[loser] = into
         self.moves[loser] += 1
         self.looks_right()
 
-    @rule(loser=RECORDS)
-    def parts(self, loser: int) -> None:
-        """It is refused if there is nothing to take back."""
-        answer = self.room.editor.delete(f"/v1/entities/{self.slugs[loser]}/merge", headers=ANY)
-        if loser not in self.into:
-            problem(answer, 409, "conflict")
-            return
-        ok(answer)
+    @precondition(lambda self: self.into)
+    @rule(chosen=RECORDS)
+    def parts(self, chosen: int) -> None:
+        """Any record that is merged, with those that are merged into it."""
+        merged = sorted(self.into)
+        loser = merged[chosen % len(merged)]
+        ok(self.asks("DELETE", loser))
         del self.into[loser]
         self.moves[loser] += 1
         self.looks_right()
+
+    @rule(n=RECORDS, into=RECORDS)
+    def what_cannot_be(self, n: int, into: int) -> None:
+        """What is merged is not merged again, and what is not is not parted."""
+        if n in self.into:
+            problem(self.asks("POST", n, json={"into": self.slugs[into]}), 409, "conflict")
+        else:
+            problem(self.asks("DELETE", n), 409, "conflict")
 
     def looks_right(self) -> None:
         """Everything is found under the record where its chain ends, and nowhere else."""
         for n in range(MANY):
             self.leads_on(n)
-        for pair, claim in zip(combinations(range(MANY), 2), self.claims, strict=True):
+        for (how, pair), claim in self.claims.items():
             shown = self.room.fresh(claim)
-            ends = once([self.slugs[self.end(n)] for n in pair])
-            assert [each["slug"] for each in shown["speakers"]] == ends
-            reversed_ends = once([self.slugs[self.end(n)] for n in pair[::-1]])
-            assert [each["slug"] for each in shown["about"]] == reversed_ends
-            assert [each["slug"] for each in shown["figures"][0]["about"]] == ends
+            named = shown["figures"][0]["about"] if how == "figures" else shown[how]
+            assert [each["slug"] for each in named] == list(
+                dict.fromkeys(self.slugs[self.end(n)] for n in pair)
+            )
             assert shown["version"] == 1, "the claim itself was not written"
 
     def leads_on(self, n: int) -> None:
         """What one record's id, slug, external id and names lead to, and the claims under it."""
-        end, ours = self.end(n), [m for m in range(MANY) if self.end(m) == self.end(n)]
+        end, ours = self.end(n), {m for m in range(MANY) if self.end(m) == self.end(n)}
         target = self.entities[end]["id"]
-        answer = self.room.anyone.get(f"/v1/entities/{self.entities[n]['id']}")
         if n != end:
+            answer = self.room.anyone.get(f"/v1/entities/{self.entities[n]['id']}")
             assert (answer.status_code, answer.headers["location"]) == (308, f"/v1/entities/{target}")
         shown = ok(self.room.anyone.get(f"/v1/entities/{self.slugs[n]}", follow_redirects=True))
         names = {shown["name"], *(alias["name"] for alias in shown["aliases"])}
@@ -118,14 +129,22 @@ class Merges(RuleBasedStateMachine):
             {"q": self.aliases[n]},
         ):
             assert [each["id"] for each in self.room.get("/v1/entities", **query)["data"]] == [target]
-        expected = {claim["id"] for pair, claim in zip(combinations(range(MANY), 2), self.claims, strict=True)
-                    if set(pair) & set(ours)}  # fmt: skip
-        for name in ("speaker", "about", "q"):
-            found = self.room.get("/v1/claims", limit=200, **{name: self.slugs[n]})["data"]
-            assert sorted(each["id"] for each in found) == sorted(expected), name
+        self.lists(n, ours)
         history = self.room.get(f"/v1/entities/{self.slugs[n]}/history", limit=200)["data"]
         assert sum(entry["action"] in ("entity.merge", "entity.part") for entry in history) == self.moves[n]
         assert history[-1]["action"] == "entity.create"
+
+    def lists(self, n: int, ours: set[int]) -> None:
+        """The claims and figures under one record are those that name it or what is one with it."""
+
+        def named(*hows: str) -> list[str]:
+            return sorted(c["id"] for (how, pair), c in self.claims.items() if how in hows and ours & {*pair})
+
+        for name, hows in (("speaker", ["speakers"]), ("about", ["about"]), ("q", ["speakers", "about"])):
+            found = self.room.get("/v1/claims", limit=200, **{name: self.slugs[n]})["data"]
+            assert sorted(each["id"] for each in found) == named(*hows), name
+        figures = self.room.get("/v1/figures", limit=200, about=self.slugs[n])["data"]
+        assert sorted(each["claim"]["id"] for each in figures) == named("figures")
 
     def teardown(self) -> None:
         """Once all is taken back everything is as it was."""
@@ -134,13 +153,13 @@ class Merges(RuleBasedStateMachine):
         for entity in self.entities:
             now = self.room.get(f"/v1/entities/{entity['id']}")
             assert {**now, "version": 0, "updated_at": 0} == {**entity, "version": 0, "updated_at": 0}
-        for claim in self.claims:
+        for claim in self.claims.values():
             assert self.room.fresh(claim) == claim
         assert self.room.faults() == []
 
 
 def test_the_api_keeps_to_the_model(room: Newsroom) -> None:
-    run(lambda: Merges(room), examples=4, steps=12)
+    run(lambda: Merges(room), examples=5, steps=15)
 
 
 @pytest.fixture
