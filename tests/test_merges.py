@@ -8,6 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from app.base import schema
+from tests.commands import Command
 from tests.newsroom import Json, Newsroom, match, ok, problem
 from tests.test_workflow import run
 
@@ -233,3 +235,20 @@ def test_what_the_other_record_brought_is_not_kept_by_sending_it_back(three: New
     assert three.get("/v1/entities/two")["aliases"] == [own]
     assert three.get("/v1/entities/two")["external_ids"] == []
     assert three.get("/v1/entities", external_id="desk:1")["data"][0]["slug"] == "one"
+
+
+def test_a_claim_of_two_merged_records_shows_one_after_the_way_up(room: Newsroom, command: Command) -> None:
+    room.entity("V. V. Putin")
+    claim = room.claim(about=["v-v-putin", "vladimir-putin"])
+    merged = {"into": "vladimir-putin"}
+    ok(room.editor.post("/v1/entities/v-v-putin/merge", json=merged, headers={"If-Match": "*"}))
+    shown = room.fresh(claim)
+    assert len(shown["about"]) == 1
+    url = room.settings.database_url
+    schema.downgrade(url, "0005")
+    with room.db.write() as session:  # as it was kept then
+        twice = "UPDATE claim_bodies SET body = replace(body, '\"about\":[', '\"about\":[{},')"
+        session.connection().exec_driver_sql(twice)
+    assert command(url, "migrate").code == 0
+    assert room.fresh(claim) == shown
+    assert room.faults() == []
