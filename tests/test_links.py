@@ -215,6 +215,16 @@ def test_claims_of_the_same_words_are_suggested_with_why(room: Newsroom) -> None
     problem(room.anyone.get("/v1/claims/clm_none/suggestions"), 404)
 
 
+def test_any_script_has_words_and_a_text_may_have_none(room: Newsroom) -> None:
+    room.claim("Trade has grown by a record.")
+    one, same = room.claim("蒙古国已经同意西伯利亚力量管道。"), room.claim("西伯利亚力量管道：蒙古国同意。")
+    assert suggested(room, one) == {same["id"]: "repeats"}
+    assert suggestions(room, room.claim("…!")) == []
+    room.claim("Trade has grown by a record.", said="2023")
+    long = room.claim(" ".join(f"word{n}" for n in range(2000)))
+    assert suggestions(room, long) == []
+
+
 def gas(value: str, **more: Any) -> list[Json]:
     figure = {"measure": "gas to China", "value": value, "unit": "bcm", "period": "2022", "about": ["russia"]}
     return [{**figure, **more}]
