@@ -44,6 +44,7 @@ from app.exchange.feeds import router as feeds
 from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
+from app.links.routes import router as links
 from app.operations.metrics import measure
 from app.operations.routes import router as measures
 from app.reviews.routes import of_sources as texts
@@ -63,6 +64,7 @@ ROUTERS: Sequence[APIRouter] = (
     search,
     stats,
     reviews,
+    links,
     entities,
     sources,
     texts,

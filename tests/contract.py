@@ -185,7 +185,7 @@ def call(
 
 
 def furnish(room: Newsroom) -> None:
-    """Adds to the seed what it has none of: rulings, claims in every standing, a merged entity, texts."""
+    """Adds to the seed what it has none of: rulings, standings, links, a merged entity, texts."""
     ruled, held, withdrawn, *proposed = (
         room.claim(f"Claim {n} of the contract.", said=f"2024-01-0{n}") for n in range(1, 6)
     )
@@ -199,6 +199,14 @@ def furnish(room: Newsroom) -> None:
     with room.with_settings(four_eyes=True) as strict:
         for claim in proposed:
             _rule(strict, strict.checker, claim)
+    for other, relation in (
+        (held, "contradicts"),
+        (held, "supports"),
+        (withdrawn, "contradicts"),
+        (withdrawn, "repeats"),
+    ):
+        link = {"other": other["id"], "relation": relation, "judgement": "unsure"}
+        ok(room.admin.post(f"/v1/claims/{ruled['id']}/links", json=link))
     for n in (1, 2):
         source = room.source(f"https://example.org/contract/{n}", f"Source {n}", published=f"202{n}")
         for text in ("A text.", "The text, corrected."):

@@ -1,4 +1,4 @@
-"""Claims: stated, looked up in their sources, revised, repeated, and found."""
+"""Claims: stated, looked up in their sources, revised, and found."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -217,61 +217,6 @@ def test_null_is_no_value_for_what_a_claim_always_has(room: Newsroom, field: str
         problem(answer, 422)
     else:  # back to what it is when nothing is said
         assert ok(answer)[field] in ([], "fact")
-
-
-# --- repeats -----------------------------------------------------------------------------------
-
-
-def test_a_repeat_carries_the_verification_of_the_first(room: Newsroom) -> None:
-    first = room.claim(said="2023-03-21")
-    early = room.claim("As I said, it is agreed.", repeats=first["id"], said="2023-03-22")
-    room.take(first)
-    room.review(first)
-    late = room.claim("Agreed, as all know.", repeats=early["id"], said="2023-04-01")
-    for claim in (early, late):
-        shown = room.fresh(claim)
-        assert shown["repeats"] == first["id"]
-        assert (shown["verification"]["status"], shown["verification"]["verdict"]) == ("reviewed", "false")
-    after = room.get("/v1/claims", repeats=first["id"], said_from="2023-03-23")["data"]
-    assert [claim["id"] for claim in after] == [late["id"]]
-
-
-def test_a_repeat_is_not_ruled_on_but_its_own_attribution_is(room: Newsroom) -> None:
-    first = room.claim()
-    repeat = room.claim("As I said.", repeats=first["id"])
-    path = f"/v1/claims/{repeat['id']}"
-    refused = problem(room.checker.post(f"{path}/assignment", headers=match(repeat)), 409, "illegal-move")
-    assert refused["repeats"] == first["id"]
-    assert [move["move"] for move in refused["legal_moves"]] == ["attribute"]
-    room.review(repeat, verdict=None, attribution="confirmed", evidence=None)
-    assert room.fresh(repeat)["verification"]["attribution"] == "confirmed"
-    assert room.fresh(first)["verification"]["attribution"] == "unconfirmed"
-
-
-def test_a_claim_that_has_repeats_may_become_one_itself(room: Newsroom) -> None:
-    oldest, first = room.claim("Agreed in 2022.", said="2022"), room.claim("Agreed.")
-    repeat = room.claim("Agreed again.", repeats=first["id"])
-    path = f"/v1/claims/{first['id']}"
-    ok(room.reporter.patch(path, headers=match(first), json={"repeats": oldest["id"]}))
-    assert room.fresh(repeat)["repeats"] == oldest["id"]
-    for wrong in (first["id"], repeat["id"]):
-        tag = match(room.fresh(oldest))
-        itself = room.reporter.patch(f"/v1/claims/{oldest['id']}", headers=tag, json={"repeats": wrong})
-        assert problem(itself, 422)["errors"][0]["pointer"] == "/repeats"
-
-
-def test_a_repeat_that_is_set_free_stands_on_its_own(room: Newsroom) -> None:
-    first = room.claim()
-    room.take(first)
-    room.review(first)
-    repeat = room.claim("As I said.", repeats=first["id"])
-    path = f"/v1/claims/{repeat['id']}"
-    free = ok(room.editor.patch(path, headers=match(repeat), json={"repeats": None}))
-    assert (free["repeats"], free["verification"]["status"], free["verification"]["verdict"]) == (
-        None,
-        "unverified",
-        None,
-    )
 
 
 # --- finding -----------------------------------------------------------------------------------

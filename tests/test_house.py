@@ -104,10 +104,11 @@ LAYOUT = (
     (
         "claims",
         "typography passages anchors amounts model twins derived shapes documents references upkeep bodies"
-        " words filters listing stats quotes store routes",
+        " words repeats filters listing stats quotes store routes",
     ),
     ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence quoted documents store routes"),
+    ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     (
         "exchange",

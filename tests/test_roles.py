@@ -91,6 +91,15 @@ class Stage:
             "stance": "refutes",
         }
 
+    def link_claims(self) -> Request:
+        other, body = self.claim()["id"], {"relation": "supports", "judgement": "positive"}
+        return f"/v1/claims/{self.claim()['id']}/links", {**body, "other": other}
+
+    def judge_link_again(self) -> Request:
+        path, body = self.link_claims()
+        link = ok(self.another.post(path, json=body))
+        return f"{path}/{link['id']}", {"judgement": "negative"}
+
     # entities and sources
 
     def create_entity(self) -> Request:

@@ -173,7 +173,7 @@ class OfRequests(Workflow):
         )
 
 
-def run(machine: Callable[[], Workflow], examples: int, steps: int) -> None:
+def run(machine: Callable[[], RuleBasedStateMachine], examples: int, steps: int) -> None:
     """The same moves in every run."""
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     made: Any = machine  # its type is told as a class, but anything that makes one will do

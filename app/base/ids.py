@@ -14,6 +14,7 @@ NOUNS = {
     "evd": "evidence",
     "rev": "review",
     "dec": "decision",
+    "lnk": "link",
     "key": "key",
 }
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)

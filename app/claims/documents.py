@@ -74,8 +74,12 @@ def _plain(row: SQLModel) -> SimpleNamespace:
     return SimpleNamespace(**vars(row))
 
 
-def document(claim: Any, parts: Mapping[type[SQLModel], Sequence[Any]]) -> dict[str, Any]:
-    """A claim, with `REFERENCE` members in place of what it refers to."""
+def document(
+    claim: Any, parts: Mapping[type[SQLModel], Sequence[Any]], canonical: Mapping[str, str]
+) -> dict[str, Any]:
+    """A claim, with `REFERENCE` members in place of what it refers to. `canonical` is where the entities lead
+    that were merged: of two records of one thing the first is shown.
+    """
     return {
         "id": claim.id,
         "text": claim.text,
@@ -84,9 +88,11 @@ def document(claim: Any, parts: Mapping[type[SQLModel], Sequence[Any]]) -> dict[
         "language": claim.language,
         "original_text": claim.original_text,
         "original_language": claim.original_language,
-        "speakers": [_reference(row.entity_id) | {"title": row.title} for row in parts[ClaimSpeaker]],
+        "speakers": [
+            _reference(row.entity_id) | {"title": row.title} for row in _once(parts[ClaimSpeaker], canonical)
+        ],
         "relayed_by": claim.relayed_by_id and _reference(claim.relayed_by_id),
-        "about": [_reference(row.entity_id) for row in parts[ClaimAbout]],
+        "about": [_reference(row.entity_id) for row in _once(parts[ClaimAbout], canonical)],
         "topics": [row.topic for row in parts[ClaimTopic]],
         "said": claim.said,
         "occasion": claim.occasion,
@@ -95,12 +101,19 @@ def document(claim: Any, parts: Mapping[type[SQLModel], Sequence[Any]]) -> dict[
         "repeats": claim.repeats_id,
         "due": wire(claim.due),
         "appearances": [_appearance(row, parts[Anchor]) for row in parts[Appearance]],
-        "figures": [figure(row, _subjects(row, parts[FigureAbout])) for row in parts[Figure]],
+        "figures": [figure(row, _subjects(row, parts[FigureAbout], canonical)) for row in parts[Figure]],
         "verification": _verification(claim),
         "version": claim.version,
         "created_at": wire(claim.created_at),
         "updated_at": wire(claim.updated_at),
     }
+
+
+def _once(rows: Iterable[Any], canonical: Mapping[str, str]) -> list[Any]:
+    first: dict[str, Any] = {}
+    for row in rows:
+        first.setdefault(canonical.get(row.entity_id, row.entity_id), row)
+    return list(first.values())
 
 
 def _reference(record_id: str) -> dict[str, Any]:
@@ -129,8 +142,9 @@ def _appearance(appearance: Row[Any], anchors: Iterable[Row[Any]]) -> dict[str, 
     }
 
 
-def _subjects(figure: Row[Any], about: Iterable[Row[Any]]) -> list[Any]:
-    return [_reference(row.entity_id) for row in about if row.figure == figure.position]
+def _subjects(figure: Row[Any], about: Iterable[Row[Any]], canonical: Mapping[str, str]) -> list[Any]:
+    here = [row for row in about if row.figure == figure.position]
+    return [_reference(row.entity_id) for row in _once(here, canonical)]
 
 
 def anchor(row: Row[Any]) -> dict[str, Any]:

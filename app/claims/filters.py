@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, and_, exists
 from sqlmodel import col
 
 from app.base.db import ReadSession, within
+from app.base.errors import Invalid
 from app.base.sql import Query, select
 from app.base.times import span
 from app.claims.derived import ClaimListing
 from app.claims.model import Claim, Figure
+from app.claims.repeats import firsts
 from app.claims.shapes import ClaimFilters
 from app.entities.store import everyone_merged
 from app.entities.words import prepare
@@ -41,7 +43,12 @@ def clauses(
     if ask.assignee:
         found.append(col(Claim.assignee_id).in_(ask.assignee))
     if ask.repeats:
-        found.append(col(Claim.repeats_id).in_(ask.repeats))
+        found.append(col(Claim.repeats_id).in_(_originals(session, ask.repeats)))
+    if ask.repeated_after_review is not None:
+        # A day begins before any moment of it: what was said on the day of the ruling is not after it.
+        ruled = and_(col(Claim.repeats_id).is_not(None), col(Claim.reviewed_at).is_not(None))
+        after = and_(ruled, col(Claim.reviewed_at) < col(Claim.said_earliest))
+        found.append(after if ask.repeated_after_review else ~after)
     if ask.due_before:
         found.append(col(Claim.due) < ask.due_before)
     if ask.has_figure is not None:
@@ -55,6 +62,15 @@ def clauses(
             found.append(col(Claim.status).in_(ask.status))
         found += listed_under(session, Claim.id, {name: getattr(ask, name) for name in FACETS})
     return found
+
+
+def _originals(session: ReadSession, claims: Sequence[str]) -> set[str]:
+    """What each of some claims repeats, or itself. Raises Invalid."""
+    found = firsts(session, claims)
+    for n, claim_id in enumerate(claims):
+        if claim_id not in found:
+            raise Invalid.at(f"repeats/{n}", f"there is no claim {claim_id}")
+    return set(found.values())
 
 
 def facets(session: ReadSession, ask: ClaimFilters) -> dict[str, list[str]]:

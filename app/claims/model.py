@@ -133,6 +133,7 @@ class Figure(Part, table=True):
         Index(None, "unit", "lowest", "highest"),
         Index(None, "unit", "highest", "lowest"),
         Index(None, "measure", "unit", "highest"),
+        Index(None, "measure", "period_earliest", "period_latest", "claim_id"),
     )
     owner: ClassVar[str] = "claim_id"
     off_ledger: ClassVar[frozenset[str]] = frozenset({"lowest", "highest"})
@@ -140,7 +141,7 @@ class Figure(Part, table=True):
     claim_id: str = Field(primary_key=True, sa_type=Id, foreign_key="claims.id")
     position: int = Field(primary_key=True)
     id: str = Field(sa_type=Id, unique=True)
-    measure: str = Field(sa_type=Text, index=True)
+    measure: str = Field(sa_type=Text)
     value: Decimal | None = Field(default=None, sa_type=Exact)
     lower: Decimal | None = Field(default=None, sa_type=Exact)
     upper: Decimal | None = Field(default=None, sa_type=Exact)

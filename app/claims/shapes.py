@@ -205,7 +205,14 @@ class ClaimFilters(Question):
     said_from: Annotated[Edtf | None, Describe(description="EDTF; dates that reach into it count.")] = None
     said_to: Edtf | None = None
     has_figure: QueryFlag | None = None
-    repeats: Annotated[list[str], Describe(description="The claims they repeat: ids.")] = []
+    repeats: Annotated[
+        list[str],
+        Describe(description="The claims they repeat: ids, of the first or of any that repeats it."),
+    ] = []
+    repeated_after_review: Annotated[
+        QueryFlag | None,
+        Describe(description="Whether they repeat another since the day on which that was last ruled on."),
+    ] = None
     assignee: Annotated[list[str], Describe(description="The key that has taken it: its id.")] = []
     due_before: Day | None = None
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from app.base import units
 from app.base.db import Readable, ReadSession, WriteSession
-from app.base.errors import Conflict, Invalid, NotFound
+from app.base.errors import Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
 from app.base.prepared import NotAtOnce
@@ -21,10 +21,9 @@ from app.base.times import UNDATED
 from app.base.types import dated, exact
 from app.changes.model import Part, fresh
 from app.changes.store import By, New, part_documents, save
-from app.claims import bodies, filters, listing, twins, upkeep, words  # noqa: F401 (they follow claims)
+from app.claims import bodies, filters, listing, repeats, twins, upkeep, words  # noqa: F401 (they follow claims)
 from app.claims.amounts import ends
 from app.claims.model import (
-    STANDING,
     Claim,
     ClaimAbout,
     ClaimSpeaker,
@@ -77,7 +76,7 @@ def compose(
         **check(claim_id, claim, sources, texts).parts,
     }
     if claim.repeats is not None:
-        _repeat(session, record, claim.repeats)
+        repeats.point(session, record, claim.repeats)
     return New(record, parts)
 
 
@@ -85,7 +84,8 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
     """Gives the named fields of a claim their new values. Raises as `state` does."""
     entities = resolve_entities(session, entity_refs(claim))
     for name, value in _columns(claim, entities).items():
-        setattr(record, name, value)
+        if name != "relayed_by_id" or "relayed_by" in fields:  # or it would follow a merge for good
+            setattr(record, name, value)
     known = select(Figure.id).where(col(Figure.claim_id) == record.id)
     parts = _parts(record.id, claim, entities, set(session.execute(known).scalars()))
     changed = {name: rows for name, rows in parts.items() if _FIELD.get(name, name) in fields}
@@ -95,10 +95,10 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
         keep_last_found(session, printed)
         changed |= printed.parts
     if "repeats" in fields:
-        _repeat(session, record, claim.repeats)
+        repeats.point(session, record, claim.repeats)
     save(session, record, by=by, action="claim.revise", parts=changed)
     if "repeats" in fields:
-        carry_standing(session, record, by=by)
+        repeats.carry(session, record, by=by)
 
 
 def _columns(claim: ClaimIn, entities: Mapping[str, str]) -> dict[str, Any]:
@@ -209,52 +209,6 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
     )
 
 
-# --- repeats -----------------------------------------------------------------------------------
-
-
-def _repeat(session: ReadSession, record: Claim, repeats: str | None) -> None:
-    """Points a claim at the first of its kind, whose verification it then carries; or frees it."""
-    if repeats is None:
-        if record.repeats_id is not None:
-            record.repeats_id = None
-            for name in STANDING:
-                setattr(record, name, "unverified" if name == "status" else None)
-        return
-    original = _original(session, record, repeats)
-    if record.repeats_id == original.id:
-        return
-    if record.repeats_id is None and record.status != "unverified":
-        raise Conflict("A claim that has been taken or reviewed cannot become a repeat of another.")
-    record.repeats_id = original.id
-    _copy_standing(original, record)
-
-
-def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:
-    target = session.get(Claim, repeats)
-    if target is None:
-        raise Invalid.at("/repeats", _unknown(repeats).detail)
-    original = session.get(Claim, target.repeats_id) if target.repeats_id else target
-    if original is None or original.id == record.id:
-        raise Invalid.at("/repeats", "would have a claim repeat itself")
-    return original
-
-
-def _copy_standing(original: Claim, repeater: Claim) -> None:
-    for name in STANDING:
-        setattr(repeater, name, getattr(original, name))
-
-
-def carry_standing(session: WriteSession, original: Claim, *, by: By) -> None:
-    """Gives the claims that repeat this one its standing; if it has become a repeat itself, they repeat what
-    it repeats.
-    """
-    query = select(Claim).where(col(Claim.repeats_id) == original.id).order_by(col(Claim.id))
-    for repeater in session.execute(query).scalars().all():
-        repeater.repeats_id = original.repeats_id or original.id
-        _copy_standing(original, repeater)
-        save(session, repeater, by=by, action="claim.carry")
-
-
 # --- finding -----------------------------------------------------------------------------------
 
 
@@ -343,19 +297,29 @@ def as_input(session: ReadSession, record: Claim) -> dict[str, Any]:
     parts = {
         name: part_documents(session, Claim, name, [record.id]).get(record.id, []) for name in Claim.parts
     }
+    speakers, about = (_once(session, parts[name]) for name in ("speakers", "about"))
     names = ("text", "mode", "kind", "language", "original_text", "original_language", "said",
              "occasion", "place", "context")  # fmt: skip
     whole = {name: getattr(record, name) for name in names}
     return whole | {
-        "speakers": [{"entity": s["entity_id"], "title": s["title"]} for s in parts["speakers"]],
+        "speakers": [{"entity": s["entity_id"], "title": s["title"]} for s in speakers],
         "relayed_by": record.relayed_by_id,
-        "about": [a["entity_id"] for a in parts["about"]],
+        "about": [a["entity_id"] for a in about],
         "topics": [t["topic"] for t in parts["topics"]],
         "repeats": record.repeats_id,
         "due": record.due.isoformat() if record.due else None,
         "appearances": [_appearance_in(a, parts["anchors"]) for a in parts["appearances"]],
         "figures": [_figure_in(f, parts["figure_about"]) for f in parts["figures"]],
     }
+
+
+def _once(session: ReadSession, named: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of two records that were merged since they were named the first, as the claim is shown."""
+    leads = resolve_entities(session, {str(n): each["entity_id"] for n, each in enumerate(named)})
+    first: dict[str, dict[str, Any]] = {}
+    for each in named:
+        first.setdefault(leads[each["entity_id"]], each)
+    return list(first.values())
 
 
 def _appearance_in(appearance: dict[str, Any], anchors: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from app.claims import documents, references
 from app.claims.amounts import ends
 from app.claims.derived import ClaimBody, ClaimListing, ClaimTally
 from app.claims.documents import Whole
-from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic, Figure
+from app.claims.model import Appearance, Claim, ClaimAbout, ClaimSpeaker, ClaimTopic, Figure, FigureAbout
 from app.claims.shapes import DIMENSIONS
 from app.entities.model import Entity
 from app.sources.model import Source
@@ -69,13 +69,17 @@ def _cells(facts: Facts) -> list[Cell]:
     return [("", "", "", ""), *((first, "", a, "") for first, a in singles), *pairs]
 
 
+_NAMING = (ClaimSpeaker, ClaimAbout, FigureAbout)
+"""The parts of a claim that name entities."""
+
+
 class _Others:
     """What the rows of some claims do not tell of whom they name."""
 
     def __init__(self, session: ReadSession, claims: Sequence[Whole]) -> None:
-        speakers = {row.entity_id for _, parts in claims for row in parts[ClaimSpeaker]}
+        entities = {row.entity_id for _, parts in claims for kind in _NAMING for row in parts[kind]}
         sources = {row.source_id for _, parts in claims for row in parts[Appearance]}
-        canonical = select(Entity.id, Entity.canonical_id).where(among(session, Entity.id, speakers))
+        canonical = select(Entity.id, Entity.canonical_id).where(among(session, Entity.id, entities))
         published = select(Source.id, Source.publisher_id, Entity.canonical_id)
         published = published.join(Entity, col(Entity.id) == col(Source.publisher_id))
         published = published.where(among(session, Source.id, sources))
@@ -125,16 +129,16 @@ def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
 
 @follows(Entity)
 def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
-    """A merge moves the counts of speakers and publishers."""
+    """A merge moves the counts of speakers and publishers, and a claim of both records shows one."""
     moved = [each.id for each in saved if _moved(each, "canonical_id")]
     if moved:
-        spoken = select(ClaimSpeaker.claim_id).where(col(ClaimSpeaker.entity_id).in_(moved))
+        named = [select(kind.claim_id).where(col(kind.entity_id).in_(moved)) for kind in _NAMING]
         printed = (
             select(Appearance.claim_id)
             .join(Source, col(Source.id) == col(Appearance.source_id))
             .where(col(Source.publisher_id).in_(moved))
         )
-        _keep_all(session, union(spoken, printed))
+        _keep_all(session, union(*named, printed))
 
 
 @follows(Source)
@@ -178,7 +182,7 @@ def _write(session: WriteSession, derived: Sequence[Derived], old: Mapping[str, 
 
 def _derived(session: ReadSession, claims: Sequence[Whole]) -> list[Derived]:
     others = _Others(session, claims)
-    return [Derived(documents.document(*claim), _facts(*claim, others)) for claim in claims]
+    return [Derived(documents.document(*claim, others.canonical), _facts(*claim, others)) for claim in claims]
 
 
 _LATEST = "app.claims.upkeep"

@@ -36,6 +36,7 @@ def create(session: WriteSession, entity: EntityIn, *, by: By) -> Entity:
 
 def revise(session: WriteSession, record: Entity, entity: EntityIn, fields: Iterable[str], *, by: By) -> None:
     """Gives the named fields of an entity their new values. Raises as create does."""
+    entity = _without_borrowed(session, record, entity)
     check_external_ids(session, entity, record.id)
     if "slug" in fields and entity.slug is None:
         raise Invalid.at("/slug", "an entity always has a slug")
@@ -47,17 +48,30 @@ def revise(session: WriteSession, record: Entity, entity: EntityIn, fields: Iter
     save(session, record, by=by, action="entity.revise", parts=changed)
 
 
+def _without_borrowed(session: ReadSession, record: Entity, entity: EntityIn) -> EntityIn:
+    """What an entity shows of those that are merged into it stays theirs, though it is sent back with it."""
+    shown, own = documents.document(session, record.id), as_input(session, record)
+    kept = {
+        name: [
+            each for each in sent if each.model_dump() in own[name] or each.model_dump() not in shown[name]
+        ]
+        for name, sent in (("aliases", entity.aliases), ("external_ids", entity.external_ids))
+    }
+    return entity.model_copy(update=kept)
+
+
 def merge(session: WriteSession, loser: Entity, into: str, *, reason: str | None, by: By) -> None:
     """Makes one entity a redirect to another. Raises Conflict if it is one already or if the redirects
     would go round in a circle.
     """
     if loser.merged_into_id is not None:
         raise Conflict(f"{loser.slug} is merged into {loser.merged_into_id} already.")
-    winner_id = resolve(session, {"/into": into})[into]
-    if winner_id == loser.id:
+    canonical_id = resolve(session, {"/into": into})[into]
+    if canonical_id == loser.id:
         raise Conflict(f"{into} leads to {loser.slug} itself: that merge would go round in a circle.")
-    loser.merged_into_id = winner_id
-    _lead_to_canonical(session, loser, reason=reason, by=by, action="entity.merge")
+    loser.merged_into_id = identity(session, into).id  # with which it goes, should that be parted again
+    beyond = {loser.merged_into_id: canonical_id}
+    _lead_to_canonical(session, loser, beyond, reason=reason, by=by, action="entity.merge")
 
 
 def part(session: WriteSession, loser: Entity, *, by: By) -> None:
@@ -65,21 +79,29 @@ def part(session: WriteSession, loser: Entity, *, by: By) -> None:
     if loser.merged_into_id is None:
         raise Conflict(f"{loser.slug} is not merged into another entity.")
     loser.merged_into_id = None
-    _lead_to_canonical(session, loser, reason=None, by=by, action="entity.part")
+    _lead_to_canonical(session, loser, {}, reason=None, by=by, action="entity.part")
 
 
 def _lead_to_canonical(
-    session: WriteSession, moved: Entity, *, reason: str | None, by: By, action: str
+    session: WriteSession,
+    moved: Entity,
+    beyond: Mapping[str, str],
+    *,
+    reason: str | None,
+    by: By,
+    action: str,
 ) -> None:
-    """Sets `canonical_id` anew on the entity and on all whose chain of merges goes through it."""
+    """Sets `canonical_id` anew on the entity and on all whose chain of merges goes through it; `beyond` is
+    where the chain of what it is merged into ends.
+    """
     query = select(Entity).where(col(Entity.canonical_id) == moved.canonical_id)
     members = {entity.id: entity for entity in session.execute(query).scalars()}
     into = {entity.id: entity.merged_into_id for entity in members.values()}
     for entity in sorted(members.values(), key=lambda member: member is not moved):
         canonical = entity.id
-        while canonical in into and (further := into[canonical]) is not None:
+        while (further := into.get(canonical)) is not None:
             canonical = further
-        entity.canonical_id = canonical
+        entity.canonical_id = beyond.get(canonical, canonical)
         name = action if entity is moved else f"{action}.follow"
         save(session, entity, by=by, action=name, reason=reason)
 

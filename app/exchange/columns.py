@@ -126,3 +126,15 @@ REVIEW = (
     *_maybe("instant", decided_at="When that was decided."),
     *_plain("instant", created_at="When it was recorded."),
 )
+
+LINK = (
+    *_plain("text", id="The link's id.", claim="The claim: its id.", claim_text="What is claimed."),
+    *_plain("text", relation="What it is to the other: contradicts, supports or repeats."),
+    *_plain("text", other="The other claim: its id.", other_text="What is claimed there."),
+    *_plain("text", judgement="Whether it is that: positive, negative or unsure."),
+    *_maybe("text", note="Why."),
+    *_plain("text", judged_by="Who judged: a key.", judged_by_name="Its name."),
+    *_plain("instant", judged_at="When that was judged."),
+    *_plain("count", version="How many times it was judged."),
+    *_plain("instant", created_at="When it was first judged."),
+)

@@ -32,6 +32,8 @@ from app.exchange import columns
 from app.exchange.formats import Batches, Columns, Rows
 from app.figures import store as figures
 from app.figures.model import FigureQuestion
+from app.links import store as links
+from app.links.model import Link, LinkFilters
 from app.reviews import documents as reviews
 from app.reviews.model import Review, ReviewQuestion
 from app.words.rank import matching
@@ -299,9 +301,28 @@ def _address(evidence: _Json) -> str | None:
     return found
 
 
+def _links(session: ReadSession, ask: LinkFilters) -> Batches:
+    query = links.query().where(*links.clauses(ask))
+    for rows in _streamed(session, query, col(Link.id), ask):
+        yield _rows(columns.LINK, map(_link, links.documents(session, rows)))
+
+
+_JUDGED = itemgetter("judged_at", "version", "created_at")
+
+
+def _link(link: _Json) -> _Values:
+    claim, other, judge = link["claim"], link["other"], link["judged_by"]
+    return (
+        *(link["id"], claim["id"], claim["text"], link["relation"], other["id"], other["text"]),
+        *(link["judgement"], link["note"], judge["id"], judge["name"]),
+        *_JUDGED(link),
+    )
+
+
 FEEDS = (
     Feed("claims", "Filters of the feed of claims.", ClaimFilters, columns.CLAIM, _claims),
     Feed("entities", "Filters of the feed of entities.", EntityQuestion, columns.ENTITY, _entities),
     Feed("figures", "Filters of the feed of figures.", FigureQuestion, columns.FIGURE, _figures),
     Feed("reviews", "Filters of the feed of reviews.", ReviewQuestion, columns.REVIEW, _reviews),
+    Feed("links", "Filters of the feed of links.", LinkFilters, columns.LINK, _links),
 )

@@ -47,7 +47,7 @@ def series(session: ReadSession, ask: SeriesQuestion) -> dict[str, Any]:
     by_id = {row.id: row for row in points}
     lines: dict[Any, list[dict[str, Any]]] = {}
     for figure in documents:
-        lines.setdefault(_line_of(figure), []).append(figure)
+        lines.setdefault(line_of(figure), []).append(figure)
     return {
         "measure": ask.measure,
         "lines": [_line(figures, by_id, units.into) for _, figures in sorted(lines.items())],
@@ -89,7 +89,7 @@ def _known(session: ReadSession, measure: str) -> None:
 # --- lines -------------------------------------------------------------------------------------
 
 
-def _line_of(figure: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+def line_of(figure: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     """Figures of other subjects, or of what they cannot be converted into, are another line."""
     return tuple(sorted({subject["id"] for subject in figure["about"]})), UNITS[figure["unit"]].kind
 
@@ -116,7 +116,7 @@ def _line(figures: Sequence[dict[str, Any]], rows: _Rows, into: Into | None) -> 
         "disagreements": [
             {
                 "period": first.period,
-                "question": _question(first),
+                "question": question_of(first),
                 "figures": sorted({row.id for pair in pairs for row in pair}),
             }
             for first, pairs in found
@@ -132,9 +132,14 @@ def _commonest(codes: Iterable[str]) -> Into:
 # --- disagreements -----------------------------------------------------------------------------
 
 
-def _question(figure: Row[Any]) -> str:
+def question_of(figure: Row[Any]) -> str:
     """What a figure answers: how much it was, or how much it will be by a promise, a forecast and so on."""
     return "actual" if figure.kind in ("reported", "estimated") else str(figure.kind)
+
+
+def disagree(one: Row[Any], other: Row[Any]) -> bool:
+    """Whether what two figures of one line state has no number in common."""
+    return bool(one.lowest > other.highest or other.lowest > one.highest)
 
 
 def _disagreements(
@@ -143,15 +148,11 @@ def _disagreements(
     """The pairs that disagree, by period and question, each time with the first figure of them all."""
 
     def what(row: Row[Any]) -> Any:
-        return row.period_earliest, row.period_latest, _question(row)
+        return row.period_earliest, row.period_latest, question_of(row)
 
     compared = [row for row in rows if row.period and not row.repeats_id and row.status != "withdrawn"]
     for _, together in groupby(sorted(compared, key=what), key=what):
         same = list(together)
-        pairs = [
-            (one, other)
-            for one, other in combinations(same, 2)
-            if one.lowest > other.highest or other.lowest > one.highest
-        ]
+        pairs = [(one, other) for one, other in combinations(same, 2) if disagree(one, other)]
         if pairs:
             yield same[0], pairs

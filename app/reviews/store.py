@@ -15,8 +15,8 @@ from app.base.ids import new_id
 from app.base.sql import select
 from app.base.times import now
 from app.changes.store import By, save
+from app.claims import repeats
 from app.claims.model import Claim
-from app.claims.store import carry_standing
 from app.entities.store import resolve as resolve_entities
 from app.reviews import evidence as gathered
 from app.reviews.model import (
@@ -213,7 +213,7 @@ def _check(session: ReadSession, move: Move, claim: Claim, who: Checker) -> None
 
 def _save(session: WriteSession, claim: Claim, who: Checker, action: str, reason: str | None = None) -> None:
     save(session, claim, by=who.by, action=action, reason=reason)
-    carry_standing(session, claim, by=who.by)
+    repeats.carry(session, claim, by=who.by)
 
 
 # --- standing ----------------------------------------------------------------------------------

@@ -46,7 +46,10 @@ def compose(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> Source:
 def revise(session: WriteSession, record: Source, source: SourceIn, *, by: By) -> None:
     """Gives a source new values. Raises as create does."""
     canonical = _free_address(session, source, record.id)
-    for name, value in _columns(source, canonical, resolve_entities(session, _publisher(source))).items():
+    ids = resolve_entities(session, _publisher(source))
+    if source.publisher is not None and source.publisher == record.publisher_id:
+        ids = {source.publisher: source.publisher}  # or it would follow a merge for good
+    for name, value in _columns(source, canonical, ids).items():
         if getattr(record, name) != value:
             setattr(record, name, value)
     save(session, record, by=by, action="source.revise")
