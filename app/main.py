@@ -32,7 +32,7 @@ from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.changes.replicas import Replicas
 from app.changes.routes import router as changes
-from app.claims import upkeep
+from app.claims import reads, upkeep
 from app.claims.routes import of_sources as quotes
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
@@ -111,7 +111,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_refuse_unfit, house.db)
         house.open()
+        keeper = reads.Keeper(house.db, house.reads)
         yield
+        keeper.close()
         house.close()
 
     app = FastAPIOffline(

@@ -92,7 +92,7 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids logs canonical times units sql types postgres prepared db shelf schema body http page"
+        "errors ids logs tally canonical times units sql types postgres prepared db shelf schema body http page"
         " problems limits boundary protocol openapi",
     ),
     ("changes", "model store walk replay replicas"),
@@ -103,11 +103,11 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "anchors amounts model twins derived shapes documents references upkeep bodies words"
-        " filters listing stats quotes store routes",
+        "anchors amounts model standing twins derived shapes documents references ranks upkeep bodies words"
+        " filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
-    ("reviews", "model rules evidence documents store routes"),
+    ("reviews", "model rules evidence documents store corrections queues routes"),
     ("search", _FEATURE),
     ("exchange", "shapes lines names importer records dump routes formats parquet columns flat render feeds"),
     ("compat", "google_factcheck reconcile datacommons"),
@@ -223,6 +223,9 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_put_in_order"): "the order of figures, which is off the ledger",
     ("app/claims/upkeep.py", "rebuild"): "what is derived from claims, made anew",
+    ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
+    ("app/claims/ranks.py", "put_right"): "how often claims are repeated, made anew",
+    ("app/claims/ranks.py", ""): "how often claims are repeated and read",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",
     ("app/words/index.py", "_write_forms"): "the index, which follows records",
     ("app/words/index.py", "_write"): "the index, which follows records",

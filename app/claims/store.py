@@ -34,6 +34,7 @@ from app.claims.model import (
 )
 from app.claims.quotes import Texts, check
 from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
+from app.claims.standing import carry_correction
 from app.entities.store import resolve as resolve_entities
 from app.entities.words import searched
 from app.sources.store import resolve as resolve_sources
@@ -221,7 +222,7 @@ def _repeat(session: ReadSession, record: Claim, repeats: str | None) -> None:
     """Points a claim at the first of its kind, whose verification it then carries; or frees it."""
     if repeats is None:
         if record.repeats_id is not None:
-            record.repeats_id = None
+            record.repeats_id = record.correction = None
             for name in STANDING:
                 setattr(record, name, "unverified" if name == "status" else None)
         return
@@ -230,7 +231,7 @@ def _repeat(session: ReadSession, record: Claim, repeats: str | None) -> None:
         return
     if record.repeats_id is None and record.status != "unverified":
         raise Conflict("A claim that has been taken or reviewed cannot become a repeat of another.")
-    record.repeats_id = original.id
+    record.repeats_id, record.correction = original.id, None
     _copy_standing(original, record)
 
 
@@ -247,6 +248,7 @@ def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:
 def _copy_standing(original: Claim, repeater: Claim) -> None:
     for name in STANDING:
         setattr(repeater, name, getattr(original, name))
+    carry_correction(original, repeater)
 
 
 def carry_standing(session: WriteSession, original: Claim, *, by: By) -> None:
@@ -309,6 +311,8 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     listed = listing.find(session, ask, after)
     if listed is not None:
         return listed
+    if ask.sort in ("repeats", "reads"):
+        return listing.ranked(session, ask, after)
     found: Page[Row[Any]] = page(
         session, filters.filtered(session, bodies.query(), ask), _keys(ask), ask, after
     )
@@ -330,14 +334,10 @@ def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None
 
 
 def _keys(ask: ClaimQuestion) -> list[Any]:
-    match ask.sort:
-        case "said":
-            return [col(Claim.said_latest), col(Claim.id)]
-        case "created":
-            return [col(Claim.id)]
-        case "reviewed":
-            # Never null: what was not reviewed stands by when it was stated.
-            return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
+    if ask.sort == "created":
+        return [col(Claim.id)]
+    # Never null: what was not reviewed stands by when it was stated.
+    return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
 
 
 # --- revising ----------------------------------------------------------------------------------
