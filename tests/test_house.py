@@ -92,8 +92,8 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids logs tally canonical times units sql types postgres prepared db shelf schema body http page"
-        " problems limits boundary protocol openapi",
+        "errors ids logs tally canonical times units sql types postgres prepared db shelf schema body http"
+        " page problems limits boundary protocol openapi",
     ),
     ("changes", "model store walk replay replicas"),
     ("access", "model store house requests routes"),
@@ -103,8 +103,8 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "anchors amounts model standing twins derived shapes documents references ranks upkeep bodies words"
-        " filters listing stats quotes store reads routes",
+        "anchors amounts model standing twins derived shapes documents references ranks upkeep"
+        " bodies words filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
     ("reviews", "model rules evidence documents store corrections queues routes"),

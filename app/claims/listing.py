@@ -35,8 +35,10 @@ _ENOUGH = 1000
 
 
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
-    """A page of claims as JSON; None if the question wants another order."""
-    if ask.sort != "said":
+    """A page of claims as JSON; None if the question wants another order, or has few answers that an index
+    finds.
+    """
+    if ask.sort != "said" or ask.come_due:
         return None
     asked = facets(session, ask) or EVERYTHING
     leading = _rarest(session, asked)

@@ -233,6 +233,6 @@ class Claim(Record, table=True):
 
 STANDING = ("status", "verdict", "agreement", "assignee_id", "lease_expires_at", "reviewed_at",
             "public_note", "proposer_id")  # fmt: skip
-"""What a claim that repeats another carries of that one's verification, besides its latest correction. Whether
-its own speaker said it (`attribution`) stays its own.
+"""What a claim that repeats another carries of that one's verification, besides its latest correction.
+Whether its own speaker said it (`attribution`) stays its own.
 """

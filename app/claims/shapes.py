@@ -221,7 +221,7 @@ class ClaimFilters(Question):
     ] = None
     come_due: Annotated[
         Day | None,
-        Describe(description="Predictions and promises due by this day, not ruled on since they were."),
+        Describe(description="Predictions and promises due by this day, and not ruled on or taken since."),
     ] = None
 
 
@@ -381,8 +381,8 @@ class ClaimOut(BaseModel):
 
 
 class ClaimFound(ClaimOut):
-    """A claim in a list; `match` if the list was searched and is in the order of relevance, `rank` if it is in
-    the order of repeats or reads.
+    """A claim in a list; `match` if the list was searched and is in the order of relevance, `rank` if it is
+    in the order of repeats or reads.
     """
 
     match: MatchOut | None = None

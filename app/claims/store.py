@@ -334,10 +334,14 @@ def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None
 
 
 def _keys(ask: ClaimQuestion) -> list[Any]:
-    if ask.sort == "created":
-        return [col(Claim.id)]
-    # Never null: what was not reviewed stands by when it was stated.
-    return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
+    match ask.sort:
+        case "created":
+            return [col(Claim.id)]
+        case "reviewed":
+            # Never null: what was not reviewed stands by when it was stated.
+            return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
+        case _:
+            return [col(Claim.said_latest), col(Claim.id)]
 
 
 # --- revising ----------------------------------------------------------------------------------
