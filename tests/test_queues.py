@@ -1,8 +1,6 @@
 """The queues of fact-checkers: what is in them, in which order, and how repeats and reads are counted."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -96,14 +94,16 @@ def test_what_was_proposed_and_sent_back_waits_for_nobody_until_it_is_proposed_a
     claim = room.claim()
     with room.with_settings(four_eyes=True) as careful:
         proposer = careful.another("editor", "The proposer")
+
+        def waits() -> None:
+            assert held(careful.editor)["second_eyes"] == [claim["text"]]
+            assert held(proposer)["second_eyes"] == []
+
         for _ in range(2):
             if careful.fresh(claim)["verification"]["status"] == "unverified":
                 careful.take(claim, proposer)
             careful.review(claim, proposer)
-            assert (held(careful.editor)["second_eyes"], held(proposer)["second_eyes"]) == (
-                [claim["text"]],
-                [],
-            )
+            waits()
             ok(careful.editor.post(f"/v1/claims/{claim['id']}/return", headers={"If-Match": "*"}))
             assert held(careful.editor)["second_eyes"] == []
         careful.review(claim, proposer)
@@ -111,7 +111,7 @@ def test_what_was_proposed_and_sent_back_waits_for_nobody_until_it_is_proposed_a
         ok(careful.editor.post(path, headers={"If-Match": "*"}, json={"note": "Stated twice."}))
         assert held(careful.editor)["second_eyes"] == []
         ok(careful.editor.delete(path, headers={"If-Match": "*"}))
-        assert (held(careful.editor)["second_eyes"], held(proposer)["second_eyes"]) == ([claim["text"]], [])
+        waits()
 
 
 @pytest.mark.parametrize(
@@ -296,13 +296,7 @@ def test_what_could_not_be_kept_stays_counted(room: Newsroom, fault: Exception) 
     claim = room.claim()
     room.app.state.house.reads.take()
     read(room, claim, 2)
-
-    @contextmanager
-    def away(_self: Database) -> Iterator[None]:
-        raise fault
-        yield
-
-    with patch.object(Database, "write", away):
+    with patch.object(Database, "write", side_effect=fault):
         reads.keep(room.db, room.app.state.house.reads)
     read(room, claim)
     assert kept(room) == {claim["id"]: 3}

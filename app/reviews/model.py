@@ -177,12 +177,10 @@ class ReviewIn(Shape):
     model_config = example(
         {
             "verdict": "mostly_false",
-            "attribution": "confirmed",
-            "summary": "He said it, but no contract has been signed.",
-            "evidence": [
-                {"source": "https://example.org/transcript", "stance": "context"},
-                {"url": "https://example.org/gas-exports", "stance": "refutes"},
-            ],
+            "attribution": "altered",
+            "actual_words": "The parameters are all but finalized.",
+            "summary": "He said that it was close, and no contract has been signed.",
+            "evidence": [{"url": "https://example.org/gas-exports", "stance": "refutes"}],
         }
     )
 
