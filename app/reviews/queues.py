@@ -17,7 +17,6 @@ from app.claims.filters import clauses
 from app.claims.model import Claim
 from app.claims.shapes import ClaimFilters
 
-EXPIRES_WITHIN = timedelta(hours=1)
 MOST = 10_000
 """As far as a queue is counted."""
 
@@ -64,8 +63,10 @@ def _queues(key_id: str, at: datetime) -> Iterator[tuple[str, str, Asked, Asked]
     yield "mine", "Taken by you.", mine, {}
     second = {"status": "pending_approval", "not_proposed_by": key_id, **own}
     yield "second_eyes", "Ruled on by another, and waiting for a second pair of eyes.", second, {}
-    soon = {"status": "in_review", "lease_expires_before": instant(at + EXPIRES_WITHIN), **own}
-    yield "expiring", "Taken, with a lease that has expired or will within the hour.", soon, {}
+    # Whole hours, so that an answer stays the same for as long as nothing happens.
+    end = at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+    soon = {"status": "in_review", "lease_expires_before": instant(end), **own}
+    yield "expiring", "Taken, with a lease that has expired or will before the next hour ends.", soon, {}
     due = {"come_due": at.date().isoformat(), **own}
     yield "come_due", "Predictions and promises that have come due and were not ruled on since.", due, {}
 
