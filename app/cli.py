@@ -40,8 +40,6 @@ from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
-from app.operations import offline
-from app.operations.checks import faults
 from app.operations.commands import base, operations, say
 from app.reviews.quoted import archive_text
 from app.search.store import NOUNS, is_empty
@@ -358,48 +356,3 @@ def archive_source(
     for each in checks:
         if each.state == "orphaned":
             say(f"Not there: {each.evidence or each.claim}: {each.exact}")
-
-
-# --- checking ----------------------------------------------------------------------------------
-
-
-@cli.command()
-def verify(
-    file: Annotated[
-        Path | None, typer.Argument(help="An export, or a claim's bundle; else the base of the settings.")
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint from earlier, of the same history.", exists=True)
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(help="The public key that has signed, from /v1/log/key; else the base's own."),
-    ] = None,
-) -> None:
-    """Walks the ledger's chain and checks a base, or an export of one, against itself and a checkpoint. Exit
-    status 1 if anything is wrong.
-    """
-    if file is not None and offline.is_bundle(file):
-        _verify_bundle(file, key)
-        return
-    with _base() if file is None else offline.opened(file) as (settings, db), db.read() as session:
-        signed = offline.signed(checkpoint, key, settings) if checkpoint else None
-        found = 0
-        for fault in faults(session, signed):
-            found += 1
-            say(fault)
-        seq, digest = head(session)
-    if found:
-        sys.exit(f"{found} faults in {seq} changes")
-    say(f"{seq} changes, unbroken up to {digest}")
-    if signed:
-        say(f"They begin with the {signed.size} changes that the checkpoint of {signed.origin} is signed for")
-
-
-def _verify_bundle(file: Path, key: str | None) -> None:
-    found = offline.bundle_faults(file, key)
-    for fault in found:
-        say(fault)
-    if found:
-        sys.exit(f"{len(found)} faults in {file}")
-    say(f"{file} is whole: signed, and all that it says follows from changes that are in the log")

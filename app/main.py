@@ -35,7 +35,7 @@ from app.changes.replicas import Replicas
 from app.changes.routes import of_log as log_of_changes
 from app.changes.routes import router as changes
 from app.changes.store import head
-from app.claims import upkeep
+from app.claims import reads, upkeep
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.entities.routes import router as entities
@@ -117,7 +117,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_refuse_unfit, house.db)
         house.open()
+        keeper = reads.Keeper(house.db, house.reads)
         yield
+        keeper.close()
         house.close()
 
     app = FastAPIOffline(

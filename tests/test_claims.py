@@ -64,10 +64,12 @@ def test_show_all_that_was_stated(room: Newsroom) -> None:
         "verdict": None,
         "attribution": "unconfirmed",
         "agreement": None,
+        "attribution_agreement": None,
         "assignee": None,
         "lease_expires_at": None,
         "reviewed_at": None,
         "note": None,
+        "correction": None,
     }
     assert room.fresh(claim) == claim
     assert room.get("/v1/claims", speaker="xi-jinping")["data"] == [claim]

@@ -61,7 +61,7 @@ def test_a_merge_shows_the_winner_and_parting_shows_the_loser_again(room: Newsro
     assert name_of_speaker(room) == "Vladimir Putin"
 
 
-@pytest.mark.parametrize("table", ["claim_bodies", "claim_listing", "claim_tallies"])
+@pytest.mark.parametrize("table", ["claim_bodies", "claim_listing", "claim_tallies", "claim_ranks"])
 def test_what_is_lost_of_it_is_noticed_and_made_anew(seeded: Newsroom, table: str) -> None:
     with seeded.db.write() as session:
         session.execute(text(f"DELETE FROM {table}"))
@@ -87,5 +87,5 @@ def test_follows_wherever_claims_are_written_from() -> None:
         "print(*sorted({f.__module__ for f in c._followers[s.Claim]}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=schema.ROOT)
-    followers = "app.claims.twins app.claims.upkeep app.claims.words"
+    followers = "app.claims.ranks app.claims.twins app.claims.upkeep app.claims.words"
     assert (done.stdout.strip(), done.stderr) == (followers, "")

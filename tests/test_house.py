@@ -92,8 +92,8 @@ LAYOUT = (
     ("settings", ""),
     (
         "base",
-        "errors ids logs canonical merkle notes integrity times units sql types postgres prepared db shelf"
-        " schema body http page problems limits boundary protocol openapi",
+        "errors ids logs tally canonical merkle notes integrity times units sql types postgres prepared db"
+        " shelf schema body http page problems limits boundary protocol openapi",
     ),
     ("changes", "model tree store walk replay past log replicas"),
     ("access", "model store house requests routes"),
@@ -103,11 +103,11 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "typography passages anchors amounts model twins derived shapes documents references upkeep bodies"
-        " words repeats filters listing stats quotes store routes",
+        "typography passages anchors amounts model standing twins derived shapes documents references ranks"
+        " upkeep bodies words repeats filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
-    ("reviews", "model rules evidence quoted documents store routes"),
+    ("reviews", "model rules evidence quoted documents store corrections queues routes"),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     (
@@ -229,6 +229,9 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_put_in_order"): "the order of figures, which is off the ledger",
     ("app/claims/upkeep.py", "rebuild"): "what is derived from claims, made anew",
+    ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
+    ("app/claims/ranks.py", "put_right"): "how often claims are repeated, made anew",
+    ("app/claims/ranks.py", ""): "how often claims are repeated and read",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",
     ("app/words/index.py", "_write_forms"): "the index, which follows records",
     ("app/words/index.py", "_write"): "the index, which follows records",

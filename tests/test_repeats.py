@@ -36,7 +36,8 @@ def test_a_repeat_is_not_ruled_on_but_its_own_attribution_is(room: Newsroom) -> 
     refused = problem(room.checker.post(f"{path}/assignment", headers=match(repeat)), 409, "illegal-move")
     assert refused["repeats"] == first["id"]
     assert [move["move"] for move in refused["legal_moves"]] == ["attribute"]
-    room.review(repeat, verdict=None, attribution="confirmed", evidence=None)
+    heard = {"source": room.source(kind="speech")["id"], "stance": "supports"}
+    room.review(repeat, verdict=None, attribution="confirmed", evidence=[heard])
     assert room.fresh(repeat)["verification"]["attribution"] == "confirmed"
     assert room.fresh(first)["verification"]["attribution"] == "unconfirmed"
 

@@ -77,11 +77,11 @@ def test_every_other_move_is_refused_and_names_the_legal_ones() -> None:
     assert tried > 200
 
 
-def test_a_repeat_has_no_moves_but_attribution() -> None:
+def test_of_a_repeat_the_attribution_alone_is_ruled_on() -> None:
     for status, who in EXPECTED:
         repeat = standing(status, who, repeats="clm_first")
         moves = {rule.move for rule in legal_moves(repeat, "me", Role.admin, NOW)}
-        assert moves == ({"attribute"} if status != "withdrawn" else set())
+        assert moves == ({"attribute", "correct"} if status != "withdrawn" else set())
         with pytest.raises(IllegalMove) as refused:
             check("withdraw", repeat, "me", Role.admin, NOW)
         assert refused.value.extra["repeats"] == "clm_first"

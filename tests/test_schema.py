@@ -227,13 +227,18 @@ def test_integers_that_clients_choose_have_eight_bytes(bases: Bases) -> None:
 # --- down and up -------------------------------------------------------------------------------
 
 
+DERIVED = "claim_bodies"
+"""A step that changes what is derived from claims takes this away, and `migrate` makes all of it anew."""
+
+
 def test_goes_down_step_by_step_and_up_again(bases: Bases) -> None:
     with bases.fresh(seeded=True) as url:
         before, kept = portrait(url), rows(url)
         for revision in [*REVISIONS[1:], "base"]:
             schema.downgrade(url, revision)
             left = rows(url)
-            assert left.items() <= kept.items(), "a step back has lost rows of a table that stays"
+            stays = {name: count for name, count in left.items() if name != DERIVED}
+            assert stays.items() <= kept.items(), "a step back has lost rows of a table that stays"
         assert left == {}
         assert _objects(url) == {"alembic_version", "alembic_version_pkc"}
         schema.upgrade(url)

@@ -35,6 +35,12 @@ def let_lease_expire(room: Newsroom, claim: Json) -> None:
         save(session, record, by=TESTS, action="claim.wait")
 
 
+def heard(room: Newsroom, kind: str = "transcript") -> Json:
+    """A piece of evidence that has the words themselves."""
+    source = room.source(f"https://example.org/{kind}", f"The {kind}", kind=kind)
+    return {"source": source["id"], "stance": "context"}
+
+
 def legal(refused: Json) -> list[str]:
     return [each["move"] for each in refused["legal_moves"]]
 
@@ -163,14 +169,14 @@ def test_opinions_are_recorded_not_rated(room: Newsroom, kind: str) -> None:
     path = f"/v1/claims/{claim['id']}/reviews"
     refused = problem(room.checker.post(path, headers=match(taken), json=ruling()), 422)
     assert refused["errors"][0]["pointer"] == "/verdict"
-    room.review(claim, verdict=None, attribution="confirmed")
+    room.review(claim, verdict=None, attribution="confirmed", evidence=[heard(room)])
     assert standing(room, claim)["attribution"] == "confirmed"
 
 
 def test_whether_they_said_it_and_whether_it_is_true_are_two_questions(room: Newsroom) -> None:
     claim = room.claim()
     room.take(claim)
-    room.review(claim, verdict="true", attribution="altered")
+    room.review(claim, verdict="true", attribution="altered", actual_words="It is all but agreed.")
     both = standing(room, claim)
     assert (both["verdict"], both["attribution"]) == ("true", "altered")
     room.take(claim)
@@ -340,7 +346,7 @@ def test_a_withdrawn_claim_stays_readable_with_its_note(room: Newsroom) -> None:
     refused = problem(move(room, room.editor, "POST", claim, "assignment"), 409)
     assert legal(refused) == ["reinstate"]
     back = ok(move(room, room.editor, "DELETE", claim, "withdrawal"))
-    assert back["verification"] == claim["verification"]
+    assert {**back["verification"], "correction": None} == claim["verification"]
 
 
 # --- afterwards --------------------------------------------------------------------------------

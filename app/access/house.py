@@ -13,6 +13,7 @@ from app.base.notes import Signer
 from app.base.page import Question
 from app.base.prepared import Prepared
 from app.base.shelf import Shelf
+from app.base.tally import Tally
 from app.base.types import MAX_INT
 from app.changes.log import signer_of
 from app.changes.past import Past, place
@@ -40,6 +41,9 @@ class House:
     """What queries of late were read as."""
     tags: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """The ETags of late answers, each with the hash of the ledger's last entry when it was read."""
+
+    reads: Tally = field(default_factory=Tally)
+    """How often claims were read, since that was last kept."""
 
     @cached_property
     def shelf(self) -> Shelf:

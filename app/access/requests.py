@@ -391,6 +391,7 @@ def _token(request: Request) -> str | None:
 Reading = Annotated[Read, Depends(May(Role.reader, Read, then=True))]
 ReadingNow = Annotated[Read, Depends(May(Role.reader, Read))]
 Measuring = Annotated[Read, Depends(May(Role.reader, Read, "public_metrics"))]
+Surveying = Annotated[Read, Depends(May(Role.checker, Read))]
 Reporting = Annotated[Write, Depends(May(Role.reporter, Write))]
 Importing = Annotated[Upload, Depends(May(Role.reporter, Upload))]
 Checking = Annotated[Write, Depends(May(Role.checker, Write))]

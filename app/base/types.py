@@ -95,6 +95,19 @@ class TextList(TypeDecorator[Sequence[str]]):
         return None if value is None else list(orjson.loads(value))
 
 
+class Json(TypeDecorator[Mapping[str, Any]]):
+    """A small object that is never searched by its members, as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
+        return None if value is None else dict(orjson.loads(value))
+
+
 def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
     """The CHECK that keeps a column to its list of words; named after the column."""
     words = ", ".join(f"'{value}'" for value in values)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 from pydantic import Field as Describe
-from sqlalchemy import BigInteger, Index, Text, inspect
+from sqlalchemy import BigInteger, Index, Text, inspect, text
 from sqlmodel import Field, SQLModel
 
 from app.base.page import Question
@@ -83,11 +83,18 @@ def _blank(kind: type[SQLModel]) -> tuple[Callable[[], Any], dict[str, Any], dic
     return inspect(kind).class_manager.new_instance, fixed, made
 
 
+CORRECTIONS = "action IN ('claim.correct', 'claim.withdraw', 'claim.reinstate')"
+"""Which entries are told of as corrections. A query has to say it in these words to go by their index."""
+
+
 class Change(SQLModel, table=True):
     """One write to one record: who, when, why and what differs. Never changed, never removed."""
 
     __tablename__ = "changes"
-    __table_args__ = (Index(None, "resource", "resource_id", "seq"),)
+    __table_args__ = (
+        Index(None, "resource", "resource_id", "seq"),
+        Index(None, "seq", sqlite_where=text(CORRECTIONS), postgresql_where=text(CORRECTIONS)),
+    )
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     at: datetime = Field(sa_type=Instant)

@@ -2,7 +2,7 @@
 transaction of what it is derived from (`upkeep.py`), and made anew by `python -m app reindex`.
 """
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field, SQLModel
 
 from app.base.types import Id
@@ -47,6 +47,23 @@ class ClaimTally(SQLModel, table=True):
     a: str = Field(primary_key=True, sa_type=Id)
     b: str = Field(primary_key=True, sa_type=Id)
     claims: int = Field(sa_type=BigInteger)
+
+
+class ClaimRank(SQLModel, table=True):
+    """How many claims repeat a claim and how often it was read, in order within each status. `reads` follows
+    from nothing: it is counted off the ledger, and kept when all else is made anew.
+    """
+
+    __tablename__ = "claim_ranks"
+    __table_args__ = (
+        Index(None, "status", "repeats", "claim_id"),
+        Index(None, "status", "reads", "claim_id"),
+    )
+
+    claim_id: str = Field(primary_key=True, sa_type=Id, foreign_key="claims.id")
+    status: str = Field(sa_type=Id)
+    repeats: int = Field(sa_type=BigInteger)
+    reads: int = Field(sa_type=BigInteger)
 
 
 class ReferenceEpoch(SQLModel, table=True):

@@ -126,10 +126,12 @@ def _verification(claim: Row[Any]) -> dict[str, Any]:
         "verdict": claim.verdict,
         "attribution": claim.attribution,
         "agreement": claim.agreement,
+        "attribution_agreement": claim.attribution_agreement,
         "assignee": claim.assignee_id and _reference(claim.assignee_id),
         "lease_expires_at": wire(claim.lease_expires_at),
         "reviewed_at": wire(claim.reviewed_at),
         "note": claim.public_note,
+        "correction": claim.correction,
     }
 
 

@@ -40,8 +40,6 @@ def clauses(
         for name in ("verdict", "attribution", "mode", "kind")
         if (wanted := getattr(ask, name))
     ]
-    if ask.assignee:
-        found.append(col(Claim.assignee_id).in_(ask.assignee))
     if ask.repeats:
         found.append(col(Claim.repeats_id).in_(_originals(session, ask.repeats)))
     if ask.repeated_after_review is not None:
@@ -51,6 +49,7 @@ def clauses(
         found.append(after if ask.repeated_after_review else ~after)
     if ask.due_before:
         found.append(col(Claim.due) < ask.due_before)
+    found += _of_the_desk(ask)
     if ask.has_figure is not None:
         figure = exists().where(col(Figure.claim_id) == col(Claim.id))
         found.append(figure if ask.has_figure else ~figure)
@@ -71,6 +70,31 @@ def _originals(session: ReadSession, claims: Sequence[str]) -> set[str]:
         if claim_id not in found:
             raise Invalid.at(f"repeats/{n}", f"there is no claim {claim_id}")
     return set(found.values())
+
+
+def _of_the_desk(ask: ClaimFilters) -> Clauses:
+    """The filters that the queues of fact-checkers are made of."""
+    found: Clauses = []
+    if ask.assignee:
+        found.append(col(Claim.assignee_id).in_(ask.assignee))
+    if ask.is_repeat is not None:
+        found.append(col(Claim.repeats_id).is_not(None) if ask.is_repeat else col(Claim.repeats_id).is_(None))
+    if ask.not_proposed_by:
+        found.append(col(Claim.status) == "pending_approval")
+        found.append(col(Claim.proposer_id).is_distinct_from(ask.not_proposed_by))
+    if ask.lease_expires_before:
+        found.append(col(Claim.status) == "in_review")
+        found.append(col(Claim.lease_expires_at) < ask.lease_expires_before)
+    if ask.come_due:
+        found += [
+            col(Claim.kind).in_(("prediction", "promise")),
+            col(Claim.due) <= ask.come_due,
+            # NOT IN, or SQLite would look for the standings, which nearly all claims have, by an index.
+            col(Claim.status).not_in(("in_review", "pending_approval", "withdrawn")),
+            # SQLite has both as text, of which a moment on a day sorts behind the day; PostgreSQL reads UTC.
+            col(Claim.reviewed_at).is_(None) | (col(Claim.reviewed_at) < col(Claim.due)),
+        ]
+    return found
 
 
 def facets(session: ReadSession, ask: ClaimFilters) -> dict[str, list[str]]:

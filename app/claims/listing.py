@@ -1,5 +1,5 @@
 """Pages of claims in the order of when they were said: all of them, or those of a speaker, subject, topic,
-source or publisher.
+source or publisher; and in the order of how often they were repeated or read.
 
 `claim_listing` has each of them in order within each status, so a page is the first rows of a few ranges,
 merged: it costs the same for a speaker of three claims and of three hundred thousand, and at any depth.
@@ -19,7 +19,7 @@ from app.base.page import Page
 from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select, table
 from app.claims import bodies, references
-from app.claims.derived import ClaimBody, ClaimListing, ReferenceEpoch
+from app.claims.derived import ClaimBody, ClaimListing, ClaimRank, ReferenceEpoch
 from app.claims.filters import FACETS, Clauses, clauses, facets
 from app.claims.model import Claim
 from app.claims.shapes import STATUSES, ClaimQuestion
@@ -35,8 +35,10 @@ _ENOUGH = 1000
 
 
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
-    """A page of claims as JSON; None if the question wants another order, or the few that repeat some."""
-    if ask.sort != "said" or ask.repeats or ask.repeated_after_review:
+    """A page of claims as JSON; None if the question wants another order, or has few answers that an index
+    finds.
+    """
+    if ask.sort != "said" or ask.come_due or ask.repeats or ask.repeated_after_review:
         return None
     asked = facets(session, ask) or EVERYTHING
     leading = _rarest(session, asked)
@@ -67,6 +69,41 @@ def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None
         raise NotAtOnce
     shown = references.filled_at_once(base, [row[_BODY] for row in rows[: ask.limit]], epoch)
     return _page(ask, rows, [Fragment(body) for body in shown])
+
+
+def ranked(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
+    """A page of claims in the order of how many repeat them, or how often they were read: the first rows of a
+    range for each status, merged.
+    """
+    ranks, down = table(ClaimRank).c, ask.order == "desc"
+    query = select(ranks[ask.sort].label("rank"), ranks.claim_id, ranks.repeats, ranks.reads)
+    if rest := clauses(session, ask.model_copy(update={"status": []})):
+        query = query.join(Claim, col(Claim.id) == ranks.claim_id).where(*rest)
+    if after is not None:
+        here, there = tuple_(ranks[ask.sort], ranks.claim_id), tuple(after)
+        query = query.where(here < there if down else here > there)
+    keys = _along(ask, ranks[ask.sort], ranks.claim_id)
+    ranges = [
+        query.where(ranks.status == status).order_by(*keys).limit(ask.limit + 1).subquery()
+        for status in ask.status or STATUSES
+    ]
+    merged = union_all(*(select(*each.c) for each in ranges)).subquery()
+    first = select(*merged.c).order_by(*_along(ask, merged.c.rank, merged.c.claim_id))
+    page = first.limit(ask.limit + 1).subquery()
+    whole = bodies.query().add_columns(page.c.rank, page.c.repeats, page.c.reads)
+    whole = whole.join(page, page.c.claim_id == col(Claim.id))
+    rows = session.execute(whole.order_by(*_along(ask, page.c.rank, page.c.claim_id))).all()
+    shown = rows[: ask.limit]
+    data = [*map(_with_rank, bodies.filled(session, shown), shown)]
+    return Page(data, (shown[-1].rank, shown[-1].id) if len(rows) > ask.limit else None)
+
+
+def _along(ask: ClaimQuestion, *keys: Any) -> list[Any]:
+    return [key.desc() if ask.order == "desc" else key.asc() for key in keys]
+
+
+def _with_rank(body: str, row: Any) -> Fragment:
+    return Fragment(f'{body[:-1]},"rank":{{"repeats":{row.repeats},"reads":{row.reads}}}}}')
 
 
 _SAID, _ID, _BODY, _EPOCH = range(4)

@@ -13,6 +13,7 @@ from app.base.types import (
     Exact,
     Id,
     Instant,
+    Json,
     one_of,
 )
 from app.changes.model import Part, Record
@@ -40,6 +41,7 @@ Verdict = Literal[
 ]
 Attribution = Literal["unconfirmed", "confirmed", "altered", "misattributed"]
 Agreement = Literal["single", "unanimous", "split"]
+CorrectionKind = Literal["correction", "withdrawal", "reinstatement"]
 
 
 # --- tables ------------------------------------------------------------------------------------
@@ -189,6 +191,7 @@ class Claim(Record, table=True):
         one_of("verdict", get_args(Verdict)),
         one_of("attribution", get_args(Attribution)),
         one_of("agreement", get_args(Agreement)),
+        one_of("attribution_agreement", get_args(Agreement)),
         CheckConstraint("repeats_id <> id", name="repeats_another"),
         Index(None, "said_latest", "id"),
         Index(None, "status", "said_latest", "id"),
@@ -228,10 +231,13 @@ class Claim(Record, table=True):
     lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
     reviewed_at: datetime | None = Field(default=None, sa_type=Instant)
     public_note: str | None = Field(default=None, sa_type=Text)
+    attribution_agreement: str | None = Field(default=None, sa_type=Text)
+    proposer_id: str | None = Field(default=None, sa_type=Id, foreign_key="keys.id")
+    correction: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 STANDING = ("status", "verdict", "agreement", "assignee_id", "lease_expires_at", "reviewed_at",
-            "public_note")  # fmt: skip
-"""What a claim that repeats another carries of that one's verification. Whether its own speaker said
-it (`attribution`) stays its own.
+            "public_note", "proposer_id")  # fmt: skip
+"""What a claim that repeats another carries of that one's verification, besides its latest correction.
+Whether its own speaker said it (`attribution`) stays its own.
 """

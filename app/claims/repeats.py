@@ -9,6 +9,7 @@ from app.base.errors import Conflict, Invalid
 from app.base.sql import among, select
 from app.changes.store import By, save
 from app.claims.model import STANDING, Claim
+from app.claims.standing import carry_correction
 
 
 def firsts(session: ReadSession, claims: Iterable[str]) -> dict[str, str]:
@@ -23,7 +24,7 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
     """
     if repeats is None:
         if record.repeats_id is not None:
-            record.repeats_id = None
+            record.repeats_id = record.correction = None
             for name in STANDING:
                 setattr(record, name, "unverified" if name == "status" else None)
         return
@@ -34,7 +35,7 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
         raise Invalid.at("/repeats", f"leads to {original.id}, which is withdrawn")
     if record.repeats_id is None and record.status != "unverified":
         raise Conflict("A claim that has been taken or reviewed cannot become a repeat of another.")
-    record.repeats_id = original.id
+    record.repeats_id, record.correction = original.id, None
     _copy_standing(original, record)
 
 
@@ -51,6 +52,7 @@ def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:
 def _copy_standing(original: Claim, repeater: Claim) -> None:
     for name in STANDING:
         setattr(repeater, name, getattr(original, name))
+    carry_correction(original, repeater)
 
 
 def carry(session: WriteSession, original: Claim, *, by: By) -> None:

@@ -33,7 +33,15 @@ def _claims_at_once(read: Read) -> Response:
 
 
 def _claim_at_once(read: Read) -> Response:
-    return read.record(*bodies.one_at_once(read.base, read.request.path_params["claim_id"]))
+    claim_id = read.request.path_params["claim_id"]
+    return _noted(read, claim_id, read.record(*bodies.one_at_once(read.base, claim_id)))
+
+
+def _noted(read: Read, claim_id: str, answer: Response) -> Response:
+    """Counts a whole answer, not one that says what the client has still holds, as a reading of the claim."""
+    if answer.status_code == 200 and not read.request.scope.get("head"):
+        read.house.reads.add(claim_id)
+    return answer
 
 
 @router.get(
@@ -66,7 +74,7 @@ def state_claim(body: ClaimIn, write: Reporting) -> Response:
 def get_claim(claim_id: str, read: Reading) -> Response:
     """One claim with its speakers, sources, quotes, figures and standing."""
     with read as session:
-        return read.record(*store.body(session, claim_id))
+        return _noted(read, claim_id, read.record(*store.body(session, claim_id)))
 
 
 @router.patch(

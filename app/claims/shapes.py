@@ -17,6 +17,7 @@ from app.base.types import (
     Flag,
     Language,
     Line,
+    Moment,
     Number,
     Prose,
     QueryFlag,
@@ -26,7 +27,8 @@ from app.base.types import (
     example,
 )
 from app.claims.anchors import AnchorState
-from app.claims.model import Agreement, Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
+from app.claims.model import Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
+from app.claims.standing import RankOut, VerificationOut
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
 from app.words.explain import MatchOut
@@ -215,14 +217,28 @@ class ClaimFilters(Question):
     ] = None
     assignee: Annotated[list[str], Describe(description="The key that has taken it: its id.")] = []
     due_before: Day | None = None
+    is_repeat: Annotated[
+        QueryFlag | None, Describe(description="Whether they carry another claim's verification.")
+    ] = None
+    not_proposed_by: Annotated[
+        str | None, Describe(description="A key's id: waiting rulings that it may be the one to approve.")
+    ] = None
+    lease_expires_before: Annotated[
+        Moment | None, Describe(description="Taken, until before this moment.")
+    ] = None
+    come_due: Annotated[
+        Day | None,
+        Describe(description="Predictions and promises due by this day, and not ruled on or taken since."),
+    ] = None
 
 
 class ClaimQuestion(ClaimFilters):
-    """The list of claims, and its order: without `sort`, the best match of `q` first, or what was said last.
-    With `sort`, `q` is a filter: a claim must have all its words.
+    """The list of claims, and its order: without `sort`, the best match of `q` first, or what was said last;
+    `repeats` is by how many claims repeat it, `reads` by how often it was read. With `sort`, `q` is a filter:
+    a claim must have all its words.
     """
 
-    sort: Literal["said", "created", "reviewed"] = "said"
+    sort: Literal["said", "created", "reviewed", "repeats", "reads"] = "said"
     facets: Annotated[
         Dimensions,
         Describe(
@@ -303,28 +319,6 @@ class FigureOut(BaseModel):
     condition: str | None
 
 
-class AssigneeOut(BaseModel):
-    """The key that has taken the claim."""
-
-    id: str
-    name: str
-
-
-class VerificationOut(BaseModel):
-    """The claim's standing: `attribution`, did they say it; `verdict`, is it true. `note` is the public
-    note of the last correction or withdrawal.
-    """
-
-    status: Status
-    verdict: Verdict | None
-    attribution: Attribution
-    agreement: Agreement | None
-    assignee: AssigneeOut | None
-    lease_expires_at: datetime | None
-    reviewed_at: datetime | None
-    note: str | None
-
-
 class CountOut(BaseModel):
     """How many claims have these values: a member for each dimension asked for, null where a claim has none.
     `speaker` and `publisher` are ids, with `…_slug` and `…_name` beside them; `month` is such as `2023-03`,
@@ -383,6 +377,9 @@ class ClaimOut(BaseModel):
 
 
 class ClaimFound(ClaimOut):
-    """A claim in a list; `match` if the list was searched and is in the order of relevance."""
+    """A claim in a list; `match` if the list was searched and is in the order of relevance, `rank` if it is
+    in the order of repeats or reads.
+    """
 
     match: MatchOut | None = None
+    rank: RankOut | None = None

@@ -258,6 +258,8 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     listed = listing.find(session, ask, after)
     if listed is not None:
         return listed
+    if ask.sort in ("repeats", "reads"):
+        return listing.ranked(session, ask, after)
     found: Page[Row[Any]] = page(
         session, filters.filtered(session, bodies.query(), ask), _keys(ask), ask, after
     )
@@ -280,13 +282,13 @@ def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None
 
 def _keys(ask: ClaimQuestion) -> list[Any]:
     match ask.sort:
-        case "said":
-            return [col(Claim.said_latest), col(Claim.id)]
         case "created":
             return [col(Claim.id)]
         case "reviewed":
             # Never null: what was not reviewed stands by when it was stated.
             return [func.coalesce(col(Claim.reviewed_at), col(Claim.created_at)), col(Claim.id)]
+        case _:
+            return [col(Claim.said_latest), col(Claim.id)]
 
 
 # --- revising ----------------------------------------------------------------------------------

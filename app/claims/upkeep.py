@@ -15,7 +15,7 @@ from app.base.db import ReadSession, WriteSession
 from app.base.sql import among, insert_many, many, select, table
 from app.base.times import UNDATED
 from app.changes.store import Saved, all_new, follows
-from app.claims import documents, references
+from app.claims import documents, ranks, references
 from app.claims.amounts import ends
 from app.claims.derived import ClaimBody, ClaimListing, ClaimTally
 from app.claims.documents import Whole
@@ -242,6 +242,7 @@ def rebuild(session: WriteSession) -> Iterator[int]:
     done = 0
     for ids in _ALL(session):
         _put_in_order(session, ids)
+        ranks.put_right(session, ids)
         keep(session, ids)
         done += len(ids)
         yield done
@@ -279,6 +280,7 @@ def verify(session: ReadSession) -> Iterator[str]:
                 yield f"claim {derived.claim_id}: what is derived from it is out of date"
             listings |= _listings(derived.claim_id, derived.facts)
             cells.update(_cells(derived.facts))
+        yield from ranks.verify(session, ids)
     if listings != set(map(tuple, _all(session, ClaimListing))):
         yield "the listing of claims is out of date"
     kept_cells = {tuple(row[:4]): row[4] for row in _all(session, ClaimTally) if row[4]}

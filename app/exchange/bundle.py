@@ -41,6 +41,9 @@ CONTEXT: Mapping[str, Any] = {
 }
 """The words are schema.org's, but for the parts that are JSON of their own."""
 
+_KEYS = frozenset({"assignee_id", "proposer_id"})
+"""The columns of a claim that name keys."""
+
 _LEFT_OUT = ("assignee", "lease_expires_at")
 """What is of the work on a claim, not of its standing."""
 
@@ -156,7 +159,7 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         changes, logged = found["changes"], found["log"]
         signed = Checkpoint.read(logged["checkpoint"], key)
         yield from _not_included(changes, logged["inclusion"], signed)
-        replay_some(empty, [_without_assignee(change) for change in changes])
+        replay_some(empty, [_without_keys(change) for change in changes])
         again = record(empty, found["record"]["claim"]["id"])
     except (KeyError, TypeError, AttributeError) as fault:
         raise ValueError("That is signed, but is not a bundle that this version reads.") from fault
@@ -176,7 +179,7 @@ def _not_included(
             yield f"change {seq}: is not in the log of the checkpoint"
 
 
-def _without_assignee(change: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry without whose key has taken the claim: entries of keys are not in a bundle."""
-    rest = {name: each for name, each in change["difference"].items() if name != "assignee_id"}
+def _without_keys(change: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without whose keys work on the claim: entries of keys are not in a bundle."""
+    rest = {name: each for name, each in change["difference"].items() if name not in _KEYS}
     return {**change, "difference": rest}

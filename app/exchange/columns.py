@@ -51,14 +51,23 @@ _PRINTED = (
     *_plain("count", sources="How many sources print it."),
 )
 _NUMBERS = _plain("count", figures="How many figures it has.")
+_CORRECTION = (
+    *_maybe("text", correction="What it met with last: correction, withdrawal or reinstatement."),
+    *_maybe("instant", corrected_at="When."),
+    *_maybe("text", correction_note="Why, for everyone to read."),
+    *_maybe("text", was_status="Its status before.", was_verdict="Its verdict before."),
+    *_maybe("text", was_attribution="Its attribution before."),
+)
 _STANDING = (
     *_plain("text", status="unverified, in_review, pending_approval, reviewed or withdrawn."),
     *_maybe("text", verdict="Whether it is true; null until it is ruled on."),
     *_plain("text", attribution="Whether they said it."),
-    *_maybe("text", agreement="Whether reviews agree: single, unanimous or split."),
+    *_maybe("text", agreement="Whether desks agree on the verdict: single, unanimous or split."),
+    *_maybe("text", attribution_agreement="Whether they agree on the attribution."),
     *_maybe("text", assignee="The key that has taken it: its id."),
     *_maybe("instant", reviewed_at="When it was last ruled on."),
-    *_maybe("text", note="The public note of the last correction or withdrawal."),
+    *_maybe("text", note="The public note of the last correction or withdrawal that holds."),
+    *_CORRECTION,
 )
 _RECORD = (
     *_plain("count", version="How many times the record was written."),
@@ -91,6 +100,8 @@ FIGURE = (
     *_plain("text", status="The claim's status."),
     *_maybe("text", verdict="The claim's verdict; null until it is ruled on."),
     *_plain("text", attribution="Whether they said it."),
+    *_maybe("text", correction="What the claim met with last: correction, withdrawal or reinstatement."),
+    *_maybe("instant", corrected_at="When."),
     *_plain("instant", updated_at="When the claim last changed."),
 )
 
@@ -111,6 +122,10 @@ REVIEW = (
     *_maybe("text", publisher="The desk's id, if not this one.", publisher_name="Its name."),
     *_plain("text", reviewer="Who ruled: a key.", reviewer_name="Its name."),
     *_maybe("text", verdict="Whether the claim is true.", attribution="Whether they said it."),
+    *_maybe("text", actual_words="What was said, if it was altered."),
+    *_maybe(
+        "text", actual_speaker="Who said it, if misattributed: the id.", actual_speaker_name="Their name."
+    ),
     *_maybe("text", label="The desk's own wording."),
     *_maybe("exact", rating="The rating, on the desk's own scale or that of the verdict."),
     *_maybe("number", rating_number="The rating as the nearest double."),

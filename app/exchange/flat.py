@@ -197,7 +197,23 @@ def _standing(section: str) -> str:
     shown = unnamed(f"{{{section[1:]}}}")["verification"]
     del shown["lease_expires_at"]
     shown["assignee"] = shown["assignee"] and shown["assignee"]["id"]
+    shown |= _correction(shown["correction"])
     return f",{orjson.dumps(shown)[1:-1].decode()}"
+
+
+_NOTHING: _Json = {}
+
+
+def _correction(met: _Json | None) -> _Json:
+    """What a claim met with last, in columns."""
+    met = met or _NOTHING
+    was = met.get("was", _NOTHING)
+    return {
+        "correction": met.get("kind"),
+        "corrected_at": met.get("at"),
+        "correction_note": met.get("note"),
+        **{f"was_{name}": was.get(name) for name in ("status", "verdict", "attribution")},
+    }
 
 
 # --- the others ------------------------------------------------------------------------------------
@@ -230,6 +246,7 @@ _VERDICT = itemgetter("status", "verdict", "attribution")
 
 def _figure(row: Row[Any], claim: _Json) -> _Values:
     [figure] = [figure for figure in claim["figures"] if figure["id"] == row.figure_id]
+    corrected = claim["verification"]["correction"] or _NOTHING
     return (
         *(figure["id"], figure["measure"]),
         _joined([each["name"] for each in figure["about"]]),
@@ -240,6 +257,7 @@ def _figure(row: Row[Any], claim: _Json) -> _Values:
         _joined([each["name"] for each in claim["speakers"]]),
         *(claim["said"], _known(row.said_earliest), _known(row.said_latest)),
         *_VERDICT(claim["verification"]),
+        *(corrected.get("kind"), corrected.get("at")),
         claim["updated_at"],
     )
 
@@ -274,17 +292,14 @@ def _reviews(session: ReadSession, ask: ReviewQuestion) -> Batches:
         yield _rows(columns.REVIEW, map(_review, reviews.of(session, rows)))
 
 
-_NOTHING: _Json = {}
-_RULING = itemgetter("verdict", "attribution", "label")
-
-
 def _review(review: _Json) -> _Values:
     desk, rating = review["publisher"] or _NOTHING, review["rating"] or _NOTHING
-    decided = review["decision"] or _NOTHING
+    decided, speaker = review["decision"] or _NOTHING, review["actual_speaker"] or _NOTHING
     return (
         *(review["id"], review["claim"], review["state"], desk.get("id"), desk.get("name")),
         *(review["reviewer"]["id"], review["reviewer"]["name"]),
-        *_RULING(review),
+        *(review["verdict"], review["attribution"]),
+        *(review["actual_words"], speaker.get("id"), speaker.get("name"), review["label"]),
         *(rating.get("value"), float(rating["value"]) if rating else None),
         *(rating.get("best"), rating.get("worst")),
         *(review["summary"], review["explanation"], review["url"]),

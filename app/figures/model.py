@@ -9,7 +9,8 @@ from app.base.page import Question, Words
 from app.base.types import Edtf, QueryFlag
 from app.base.units import LONGEST_AMOUNT, Dimension
 from app.claims.model import FigureKind, Mode, Status
-from app.claims.shapes import FigureOut, SpeakerOut, VerificationOut
+from app.claims.shapes import FigureOut, SpeakerOut
+from app.claims.standing import VerificationOut
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceRef
 from app.words.explain import MatchOut

@@ -11,7 +11,7 @@ from sqlmodel import Field
 from app.base.page import Question
 from app.base.types import Id, Prose, Shape, example, one_of
 from app.changes.model import Record
-from app.claims.shapes import VerificationOut
+from app.claims.standing import VerificationOut
 from app.figures.model import FigureClaim
 
 Relation = Literal["contradicts", "supports", "repeats"]

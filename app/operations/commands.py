@@ -1,5 +1,6 @@
 """The commands of whoever runs a base: they work on one whose schema is older, too."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ import typer
 from app.base import schema
 from app.base.db import Database, secret_file
 from app.base.logs import printable
+from app.changes.store import head
 from app.operations import backup as backups
+from app.operations import offline
 from app.operations.checks import faults
 from app.operations.doctor import examine
 from app.settings import Settings
@@ -77,6 +80,56 @@ def doctor(
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if any(finding.state == "fault" for finding in found):
         raise typer.Exit(1)
+
+
+@operations.command()
+def verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="An export, or a claim's bundle; else the base of the settings.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint from earlier, of the same history.", exists=True)
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The public key that has signed, from /v1/log/key; else the base's own."),
+    ] = None,
+) -> None:
+    """Walks the ledger's chain and checks a base, or an export of one, against itself and a checkpoint. Exit
+    status 1 if anything is wrong.
+    """
+    if file is not None and offline.is_bundle(file):
+        _verify_bundle(file, key)
+        return
+    with _current_base() if file is None else offline.opened(file) as (settings, db), db.read() as session:
+        signed = offline.signed(checkpoint, key, settings) if checkpoint else None
+        found = 0
+        for fault in faults(session, signed):
+            found += 1
+            say(fault)
+        seq, digest = head(session)
+    if found:
+        sys.exit(f"{found} faults in {seq} changes")
+    say(f"{seq} changes, unbroken up to {digest}")
+    if signed:
+        say(f"They begin with the {signed.size} changes that the checkpoint of {signed.origin} is signed for")
+
+
+def _verify_bundle(file: Path, key: str | None) -> None:
+    found = offline.bundle_faults(file, key)
+    for fault in found:
+        say(fault)
+    if found:
+        sys.exit(f"{len(found)} faults in {file}")
+    say(f"{file} is whole: signed, and all that it says follows from changes that are in the log")
+
+
+@contextmanager
+def _current_base() -> Iterator[tuple[Settings, Database]]:
+    with base() as (settings, db):
+        if fault := schema.staleness(db):
+            raise ValueError(fault)
+        yield settings, db
 
 
 def _remind(settings: Settings) -> None:

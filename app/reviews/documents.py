@@ -59,6 +59,7 @@ def clauses(session: ReadSession, ask: ReviewQuestion) -> list[ColumnElement[boo
 def query() -> Query:
     """Reviews with what came after them, to which a list adds its filters."""
     written, desk, later = aliased(Entity), aliased(Entity), aliased(Review)
+    named, actual = aliased(Entity), aliased(Entity)
     decided = aliased(Decision)
     replaced = (
         select(later.id)
@@ -73,6 +74,7 @@ def query() -> Query:
         select(
             *table(Review).columns,
             *brief_columns(desk, "desk"),
+            *brief_columns(actual, "actual"),
             replaced.label("replaced"),
             col(Decision.outcome),
             col(Decision.note),
@@ -83,6 +85,8 @@ def query() -> Query:
         .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
         .outerjoin(written, col(written.id) == col(Review.publisher_id))
         .outerjoin(desk, col(desk.id) == col(written.canonical_id))
+        .outerjoin(named, col(named.id) == col(Review.actual_speaker_id))
+        .outerjoin(actual, col(actual.id) == col(named.canonical_id))
     )
 
 
@@ -98,6 +102,8 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
             "reviewer": {"id": review.reviewer_id, "name": review.reviewer_name},
             "verdict": review.verdict,
             "attribution": review.attribution,
+            "actual_words": review.actual_words,
+            "actual_speaker": brief(review, "actual"),
             "label": review.label,
             "rating": _rating(review),
             "summary": review.summary,

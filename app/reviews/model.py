@@ -115,6 +115,8 @@ class Review(Record, table=True):
     corrects_id: str | None = Field(default=None, sa_type=Id, foreign_key="reviews.id")
     correction_note: str | None = Field(default=None, sa_type=Text)
     needs_approval: bool
+    actual_words: str | None = Field(default=None, sa_type=Text)
+    actual_speaker_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
 
 
 class Decision(Record, table=True):
@@ -170,19 +172,24 @@ class RatingIn(Shape):
 
 
 class ReviewIn(Shape):
-    """A ruling: a verdict (is it true), an attribution (did they say it), or both, with the reason."""
+    """A ruling: a verdict (is it true), an attribution (did they say it), or both, with the reason. It rests
+    on evidence; that they said it is confirmed by a primary source.
+    """
 
     model_config = example(
         {
             "verdict": "mostly_false",
-            "attribution": "confirmed",
-            "summary": "He said it, but no contract has been signed.",
+            "attribution": "altered",
+            "actual_words": "The parameters are all but finalized.",
+            "summary": "He said that it was close, and no contract has been signed.",
             "evidence": [{"url": "https://example.org/gas-exports", "stance": "refutes"}],
         }
     )
 
     verdict: Verdict | None = None
     attribution: Attribution | None = None
+    actual_words: Annotated[Prose | None, Describe(description="What was said, if it was altered.")] = None
+    actual_speaker: Annotated[Ref | None, Describe(description="Who said it, if misattributed.")] = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
     explanation: Prose | None = None
     publisher: Annotated[Ref | None, Describe(description="The desk, if not this one.")] = None
@@ -353,6 +360,8 @@ class ReviewOut(BaseModel):
     reviewer: ReviewerOut
     verdict: Verdict | None
     attribution: Attribution | None
+    actual_words: str | None
+    actual_speaker: EntityBrief | None
     label: str | None
     rating: RatingOut | None
     summary: str

@@ -6,15 +6,17 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from app.access.model import Role
-from app.access.requests import Checking, Editing, Reading, Reporting, Write
+from app.access.requests import Checking, Editing, Reading, Reporting, Surveying, Write
 from app.base.db import WriteSession
 from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed
 from app.base.page import Question
+from app.base.times import now
 from app.claims import store as claims
 from app.claims.model import Claim
 from app.claims.shapes import ClaimOut
-from app.reviews import documents, evidence, quoted, store
+from app.reviews import corrections, documents, evidence, queues, quoted, store
+from app.reviews.corrections import CorrectionFound, CorrectionQuestion
 from app.reviews.model import (
     AnchorQuestion,
     ArchivedOut,
@@ -27,6 +29,7 @@ from app.reviews.model import (
     ReviewOut,
     WithdrawalIn,
 )
+from app.reviews.queues import QueuesOut
 from app.sources import store as sources
 from app.sources.model import SnapshotIn
 
@@ -169,6 +172,21 @@ def reinstate_claim(claim_id: str, write: Editing) -> Response:
         claim = _expected(session, write, claim_id)
         store.reinstate(session, claim, who=_checker(write))
         return write.answer(claims.document(session, claim.id))
+
+
+@router.get("/corrections", responses=listed(CorrectionFound), operation_id="list_corrections")
+def list_corrections(ask: Annotated[CorrectionQuestion, Query()], read: Reading) -> Response:
+    """What was corrected, withdrawn or reinstated, newest first: what changed, why, when and by whom."""
+    with read as session:
+        found = corrections.find(session, ask, read.after(ask))
+        return read.page(ask, found.rows, found.last)
+
+
+@router.get("/queues", responses=answers(QueuesOut), operation_id="list_queues")
+def list_queues(read: Surveying) -> Response:
+    """What waits for fact-checkers, and for the caller: how many claims, and where they are listed."""
+    with read as session:
+        return read.answer({"data": queues.of(session, read.by.id, now())})
 
 
 @router.get("/claims/{claim_id}/evidence", responses=listed(EvidenceOut), operation_id="list_evidence")

@@ -1,12 +1,17 @@
-"""The legal moves of a claim's verification, and who may make them. Every other move is refused."""
+"""The legal moves of a claim's verification, and who may make them: every other move is refused. And what a
+ruling on whether they said it has to rest on.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from app.access.model import Role
-from app.base.errors import Forbidden, IllegalMove
+from app.base.errors import Forbidden, IllegalMove, Invalid
 from app.claims.model import Status
+from app.reviews.model import ReviewIn
+from app.sources.model import SourceKind
 
 Move = Literal[
     "take", "release", "review", "approve", "return", "correct", "withdraw", "reinstate", "attribute"
@@ -53,6 +58,8 @@ RULES: tuple[Rule, ...] = (
 REPEAT_RULES: tuple[Rule, ...] = (
     Rule("attribute", _OPEN, Role.checker, "anyone",
          "POST /v1/claims/{id}/reviews with attribution and no verdict"),
+    Rule("correct", _OPEN, Role.editor, "anyone",
+         "POST /v1/claims/{id}/reviews with corrects, correction_note, attribution and no verdict"),
 )  # fmt: skip
 """A claim that repeats another carries that one's verification; only whether its own speaker said it is
 checked on itself.
@@ -100,6 +107,53 @@ def check(move: Move, standing: Standing, by: str, role: Role, at: datetime) -> 
         ],
         **original,
     )
+
+
+# --- did they say it ---------------------------------------------------------------------------
+
+PRIMARY: tuple[SourceKind, ...] = ("transcript", "statement", "speech", "interview", "press_conference",
+                                   "broadcast", "social_post")  # fmt: skip
+"""The kinds of sources that carry the speaker's own words."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What the rules need to know of a piece of evidence: the kind of its source, if it has one, and how its
+    passage sits in the text of that.
+    """
+
+    kind: str | None
+    state: str | None
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it shows the words themselves: by its kind, or word for word in the source's text."""
+        return self.kind in PRIMARY or self.state in ("exact", "normalised")
+
+
+def check_attribution(ruling: ReviewIn, evidence: Sequence[Piece]) -> None:
+    """Holds what a ruling says of the attribution to the evidence that it rests on. Raises Invalid."""
+    said = ruling.attribution
+    if said != "altered" and ruling.actual_words is not None:
+        raise Invalid.at("/actual_words", "goes with the attribution altered alone")
+    if said != "misattributed" and ruling.actual_speaker is not None:
+        raise Invalid.at("/actual_speaker", "goes with the attribution misattributed alone")
+    if said in (None, "unconfirmed"):
+        return
+    if not evidence:
+        raise Invalid.at("/evidence", f"is missing: {said} needs a piece of evidence, here or in cites")
+    if said == "altered" and ruling.actual_words is None:
+        raise Invalid.at("/actual_words", "is missing: what was said, where it was altered")
+    if said == "confirmed" and not any(piece.is_primary for piece in evidence):
+        kinds = ", ".join(PRIMARY).replace("_", " ")
+        detail = (
+            f"has no primary source, which confirmed needs: a source of one of the kinds {kinds}, or a"
+            " passage that was found word for word in its source's text"
+        )
+        raise Invalid.at("/evidence", detail)
+
+
+# --- how the table is read ----------------------------------------------------------------------
 
 
 def _fits(who: Who, standing: Standing, by: str, role: Role, at: datetime) -> bool:

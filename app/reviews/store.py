@@ -16,7 +16,9 @@ from app.base.sql import select
 from app.base.times import now
 from app.changes.store import By, save
 from app.claims import repeats
-from app.claims.model import Claim
+from app.claims.model import Claim, ClaimSpeaker
+from app.claims.standing import correct, stood
+from app.entities.store import everyone_merged
 from app.entities.store import resolve as resolve_entities
 from app.reviews import evidence as gathered
 from app.reviews.model import (
@@ -28,7 +30,8 @@ from app.reviews.model import (
     ReviewEvidence,
     ReviewIn,
 )
-from app.reviews.rules import Move, Standing, check
+from app.reviews.rules import Move, Piece, Standing, check, check_attribution
+from app.sources.model import Source
 
 
 @dataclass(frozen=True)
@@ -73,33 +76,44 @@ def release(session: WriteSession, claim: Claim, *, who: Checker) -> None:
 
 def review(session: WriteSession, claim: Claim, ruling: ReviewIn, *, four_eyes: bool, who: Checker) -> Review:
     """Rules on a claim, or corrects a ruling. Under four eyes the ruling waits for approval."""
-    move: Move = (
-        "correct" if ruling.corrects else "attribute" if _only_attributes(claim, ruling) else "review"
-    )
+    move = _move(claim, ruling)
     _check(session, move, claim, who)
     if ruling.verdict is not None and claim.kind in ("opinion", "position"):
         raise Invalid.at("/verdict", f"is not given to {claim.kind}s: they are recorded, not rated")
     record = _record(session, claim, ruling, who.by, needs_approval=four_eyes)
-    if four_eyes and claim.repeats_id is None:
-        claim.status, claim.assignee_id, claim.lease_expires_at = "pending_approval", None, None
+    action, was = f"claim.{move}", stood(claim)
+    if record.needs_approval:
+        _wait(claim, record.reviewer_id)
+        action = "claim.propose"
     else:
         _settle(session, claim)
-    _save(session, claim, who, f"claim.{move}", reason=ruling.correction_note or ruling.summary)
+        if record.corrects_id is not None:
+            correct(claim, "correction", was, record.correction_note, record.id)
+    _save(session, claim, who, action, reason=ruling.correction_note or ruling.summary)
     return record
 
 
-def _only_attributes(claim: Claim, ruling: ReviewIn) -> bool:
-    return claim.repeats_id is not None and ruling.verdict is None
+def _move(claim: Claim, ruling: ReviewIn) -> Move:
+    if claim.repeats_id is not None and ruling.verdict is not None:
+        return "review"  # which a repeat has not
+    if ruling.corrects is not None:
+        return "correct"
+    return "review" if claim.repeats_id is None else "attribute"
+
+
+def _wait(claim: Claim, proposer: str) -> None:
+    claim.status, claim.proposer_id = "pending_approval", proposer
+    claim.assignee_id = claim.lease_expires_at = None
 
 
 def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, needs_approval: bool) -> Review:
     corrected = _corrected(session, claim, ruling)
-    publishers = {"/publisher": ruling.publisher} if ruling.publisher else {}
-    desks = resolve_entities(session, publishers)
+    named = {"/publisher": ruling.publisher, "/actual_speaker": ruling.actual_speaker}
+    entities = resolve_entities(session, {at: ref for at, ref in named.items() if ref})
     record = Review(
         id=new_id("rev"),
         claim_id=claim.id,
-        publisher_id=desks[ruling.publisher] if ruling.publisher else None,
+        publisher_id=entities[ruling.publisher] if ruling.publisher else None,
         reviewer_id=by.id,
         reviewer_name=by.name,
         verdict=ruling.verdict,
@@ -115,8 +129,12 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
         corrects_id=corrected.id if corrected else None,
         correction_note=ruling.correction_note,
         needs_approval=needs_approval and claim.repeats_id is None,
+        actual_words=ruling.actual_words,
+        actual_speaker_id=entities[ruling.actual_speaker] if ruling.actual_speaker else None,
     )
+    _check_actual_speaker(session, claim, ruling)
     cited = _cited(session, claim, ruling, by)
+    check_attribution(ruling, _pieces(session, cited))
     links = [
         ReviewEvidence(review_id=record.id, position=n, evidence_id=evidence_id)
         for n, evidence_id in enumerate(cited)
@@ -133,6 +151,9 @@ def _corrected(session: ReadSession, claim: Claim, ruling: ReviewIn) -> Review |
         raise Invalid.at("/corrects", "is not a review of this claim")
     if corrected.id not in {review.id for review in _standing_reviews(session, claim.id)}:
         raise Invalid.at("/corrects", "does not stand: it was corrected, returned or never approved")
+    for name in ("verdict", "attribution"):
+        if getattr(corrected, name) is not None and getattr(ruling, name) is None:
+            raise Invalid.at(f"/{name}", "is missing: the ruling that is replaced, as a whole, has one")
     return corrected
 
 
@@ -147,6 +168,21 @@ def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By) -> lis
         for n, item in enumerate(ruling.evidence)
     ]
     return [*ruling.cites, *fresh]
+
+
+def _pieces(session: ReadSession, cited: Sequence[str]) -> list[Piece]:
+    query = select(Source.kind, Evidence.state).select_from(Evidence)
+    query = query.outerjoin(Source, col(Source.id) == col(Evidence.source_id))
+    return [Piece(*row) for row in session.execute(query.where(col(Evidence.id).in_(cited)))]
+
+
+def _check_actual_speaker(session: ReadSession, claim: Claim, ruling: ReviewIn) -> None:
+    if ruling.actual_speaker is None:
+        return
+    same = everyone_merged(session, "actual_speaker", [ruling.actual_speaker])
+    speakers = select(ClaimSpeaker.entity_id).where(col(ClaimSpeaker.claim_id) == claim.id)
+    if session.execute(speakers.where(col(ClaimSpeaker.entity_id).in_(same))).first():
+        raise Invalid.at("/actual_speaker", "is whom the claim has as its speaker")
 
 
 def decide(
@@ -172,18 +208,25 @@ def decide(
         decided_by_name=who.by.name,
     )
     save(session, decision, by=who.by, action=f"review.{outcome}", reason=note)
+    was = stood(claim) | {"status": "reviewed"}
     _settle(session, claim)
     if outcome == "returned":
         claim.status, claim.assignee_id = "in_review", proposal.reviewer_id
         claim.lease_expires_at = now() + lease
-    _save(session, claim, who, "claim.approve" if outcome == "approved" else "claim.return", note)
+        _save(session, claim, who, "claim.return", note)
+    elif proposal.corrects_id is not None:
+        correct(claim, "correction", was, proposal.correction_note, proposal.id)
+        _save(session, claim, who, "claim.correct", proposal.correction_note)
+    else:
+        _save(session, claim, who, "claim.approve", note)
 
 
 def withdraw(session: WriteSession, claim: Claim, note: str, *, who: Checker) -> None:
     """Withdraws the claim, with a public note. It stays readable."""
     _check(session, "withdraw", claim, who)
-    claim.status, claim.assignee_id, claim.lease_expires_at = "withdrawn", None, None
-    claim.public_note = note
+    correct(claim, "withdrawal", stood(claim), note)
+    claim.status, claim.public_note = "withdrawn", note
+    claim.assignee_id = claim.lease_expires_at = claim.proposer_id = None
     _save(session, claim, who, "claim.withdraw", note)
 
 
@@ -192,9 +235,10 @@ def reinstate(session: WriteSession, claim: Claim, *, who: Checker) -> None:
     them.
     """
     _check(session, "reinstate", claim, who)
+    correct(claim, "reinstatement", stood(claim), None)
     _settle(session, claim)
-    if _proposal(session, claim.id) is not None:
-        claim.status = "pending_approval"
+    if proposal := _proposal(session, claim.id):
+        _wait(claim, proposal.reviewer_id)
     _save(session, claim, who, "claim.reinstate")
 
 
@@ -224,8 +268,10 @@ def _settle(session: ReadSession, claim: Claim) -> None:
     is the verdict, and who differs shows in the agreement.
     """
     standing = _standing_reviews(session, claim.id)
-    attributions = [review.attribution for review in standing if review.attribution]
-    claim.attribution = attributions[-1] if attributions else "unconfirmed"
+    attributed = [review for review in standing if review.attribution]
+    said = {review.publisher_id: review.attribution for review in attributed}
+    claim.attribution = attributed[-1].attribution if attributed else "unconfirmed"
+    claim.attribution_agreement = _agreement(list(said.values()))
     if claim.repeats_id is not None:
         return
     ruled = [review for review in standing if review.verdict]
@@ -236,13 +282,13 @@ def _settle(session: ReadSession, claim: Claim) -> None:
     notes = [review.correction_note for review in standing if review.correction_note]
     claim.public_note = notes[-1] if notes else None
     claim.status = "reviewed" if standing else "unverified"
-    claim.assignee_id, claim.lease_expires_at = None, None
+    claim.assignee_id = claim.lease_expires_at = claim.proposer_id = None
 
 
-def _agreement(verdicts: Sequence[str | None]) -> str | None:
-    if len(verdicts) < 2:
-        return "single" if verdicts else None
-    return "unanimous" if len(set(verdicts)) == 1 else "split"
+def _agreement(words: Sequence[str]) -> str | None:
+    if len(words) < 2:
+        return "single" if words else None
+    return "unanimous" if len(set(words)) == 1 else "split"
 
 
 def _standing_reviews(session: ReadSession, claim_id: str) -> list[Row[Any]]:
@@ -272,7 +318,7 @@ def _standing_reviews(session: ReadSession, claim_id: str) -> list[Row[Any]]:
 def _proposal(session: ReadSession, claim_id: str) -> Row[Any] | None:
     """The ruling that waits for approval."""
     query = (
-        select(Review.id, Review.reviewer_id)
+        select(Review.id, Review.reviewer_id, Review.corrects_id, Review.correction_note)
         .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
         .where(
             col(Review.claim_id) == claim_id,
