@@ -10,12 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.base import merkle
-from app.base.db import Database
+from app.base.db import Database, WriteSession
 from app.base.notes import Checkpoint, Signer, Verifier, read_proof
-from app.changes.store import head
+from app.changes.store import New, head, save_all
 from app.changes.tree import WIDTH, Tree
-from app.entities.model import EntityIn
-from app.entities.store import create
+from app.entities.model import Entity, EntityIn
+from app.entities.rows import compose
 from tests.commands import Command, tamper
 from tests.newsroom import SECRET, TESTS, Bases, Newsroom, ok, problem
 
@@ -25,8 +25,12 @@ MANY = 2 * WIDTH + 40
 def fill(room: Newsroom, count: int, name: str = "concept") -> None:
     """Adds so many changes."""
     with room.db.write() as session:
-        for n in range(count):
-            create(session, EntityIn(kind="concept", name=name, slug=f"{name}-{n}"), by=TESTS)
+        news = [new(session, f"{name}-{n}") for n in range(count)]
+        save_all(session, news, by=TESTS, action="entity.create")
+
+
+def new(session: WriteSession, slug: str) -> New[Entity]:
+    return compose(session, EntityIn(kind="concept", name="A concept", slug=slug), {}, (), free=True)
 
 
 @pytest.fixture

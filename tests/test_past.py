@@ -87,7 +87,10 @@ def test_every_read_as_of_a_moment_is_what_was_answered_then(seeded: Newsroom) -
     )
     taken = room.take(claim)
     first = room.review(taken, verdict="false", summary="Not so.")
+    judged = {"other": quote["id"], "relation": "contradicts", "judgement": "unsure"}
+    link = ok(room.checker.post(f"/v1/claims/{claim['id']}/links", json=judged))
     ids = {
+        "link_id": link["id"],
         "claim_id": claim["id"],
         "review_id": first["id"],
         "ref": "vladimir-putin",

@@ -350,22 +350,6 @@ def test_figures_that_were_there_before_stand_in_order_too(bases: Bases) -> None
     assert ("305998-1", "4") in {(low, high) for _, low, high in before}, "at least 98 billion m3"
 
 
-def test_claims_that_were_there_before_tell_where_their_quotes_were_last_found(bases: Bases) -> None:
-    bodies = "SELECT claim_id, body FROM claim_bodies ORDER BY claim_id"
-    with bases.fresh(seeded=True) as url:
-        with connected(url) as connection:
-            before = connection.exec_driver_sql(bodies).all()
-        schema.downgrade(url, "0005")
-        with connected(url) as connection:
-            older = connection.exec_driver_sql(bodies).all()
-        schema.upgrade(url)
-        with connected(url) as connection:
-            assert connection.exec_driver_sql(bodies).all() == before
-        assert faults(url) == []
-    assert all('"last_found_in":null' in body for _, body in before)
-    assert not any("last_found_in" in body for _, body in older)
-
-
 # --- a stale schema ----------------------------------------------------------------------------
 
 
