@@ -6,6 +6,7 @@ are asked over HTTP, on a real socket, by a real client. Each worker has one ser
 application of the test that is running. Nothing is mocked.
 """
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.commands import Command, in_this_process
 from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
 from tests.postgres import has_clients, installations, running_postgres
+
+gc.set_threshold(50_000, 20, 50)  # as the commands have it: the collector runs in vain
 
 
 @pytest.fixture(scope="session")

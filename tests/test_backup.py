@@ -59,7 +59,7 @@ def written_to(server: Served, token: str) -> Iterator[Callable[[int], None]]:
                 with written:
                     count += 1
                     written.notify_all()
-                stop.wait(0.02)
+                stop.wait(0.2)
 
     def wait(more: int) -> None:
         with written:

