@@ -1,23 +1,29 @@
 """The Merkle log over the ledger: what its proofs prove to someone who has only them, and what is refused."""
 
+import contextlib
 import re
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Boolean, text
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
 
 from app.base import merkle
-from app.base.db import Database, WriteSession
+from app.base.db import SQLITE, Database, WriteSession
 from app.base.notes import Checkpoint, Signer, Verifier, read_proof
-from app.changes.store import New, head, save_all
+from app.base.sql import table
+from app.changes.store import BOOKKEEPING, New, head, ledger_columns, save_all
 from app.changes.tree import WIDTH, Tree
+from app.changes.walk import record_kinds, verify
 from app.entities.model import Entity, EntityIn
 from app.entities.rows import compose
 from tests.commands import Command, tamper
-from tests.newsroom import SECRET, TESTS, Bases, Newsroom, ok, problem
+from tests.contract import furnish
+from tests.newsroom import SECRET, TESTS, Bases, Newsroom, Server, SqliteBases, match, ok, problem
 
 MANY = 2 * WIDTH + 40
 
@@ -281,3 +287,59 @@ def test_the_kept_nodes_are_those_of_a_tree_made_anew(long: Newsroom) -> None:
         leaves = [merkle.leaf(bytes.fromhex(each)) for each in entries(long)]
     for n, root in roots.items():
         assert root == merkle.root(n, lambda level, i: merkle.fold(leaves[i << level : (i + 1) << level]))
+
+
+# --- every column ------------------------------------------------------------------------------
+
+
+def told_columns() -> Iterator[tuple[str, str]]:
+    """The columns, by table, that the ledger tells of."""
+    for kind in record_kinds():
+        yield from ((table(kind).name, name) for name in (*ledger_columns(kind), *BOOKKEEPING))
+        for part in kind.parts.values():
+            yield from ((table(part).name, c.name) for c in table(part).c if c.name not in part.off_ledger)
+
+
+def test_no_column_that_the_ledger_tells_of_is_changed_unseen(
+    sqlite_bases: SqliteBases, server: Server
+) -> None:
+    """In every table, in every column, one row gets another value: each time something is found."""
+    with sqlite_bases.fresh(seeded=True) as url, Newsroom(server, url) as room:
+        furnish(room)
+        waits = room.get("/v1/claims", status="pending_approval")["data"][0]
+        ok(room.editor.post(f"/v1/claims/{waits['id']}/approval", headers=match(waits)))
+        room.tampered = True
+        unseen, empty = [], set()
+        file = Path(str(room.db.url.database))
+        for name, column in told_columns():
+            with contextlib.closing(SQLITE.connect(file)) as connection:
+                row = connection.execute(f'SELECT rowid, "{column}" FROM {name} LIMIT 1').fetchone()
+                if row is None:
+                    empty.add(name)
+                    continue
+                boolean = isinstance(SQLModel.metadata.tables[name].c[column].type, Boolean)
+                changed = 1 - row[1] if boolean else other(row[1])
+                connection.execute("PRAGMA ignore_check_constraints = ON")
+                change = f'UPDATE {name} SET "{column}" = ? WHERE rowid = ?'
+                connection.execute(change, (changed, row[0]))
+                connection.commit()
+                with room.db.read() as session:
+                    if next(verify(session), None) is None:
+                        unseen.append(f"{name}.{column}")
+                connection.execute(change, (row[1], row[0]))
+                connection.commit()
+        assert (unseen, empty) == ([], set())
+        assert room.faults() == []
+
+
+def other(value: Any) -> Any:
+    """Another value of the same kind."""
+    match value:
+        case int() | float():
+            return value + 1000  # of a position, where no other is
+        case str() if value[:1].isdigit() and value[-1:] == "Z":
+            return value.replace("Z", "1Z") if "." not in value else re.sub(r"\d\dZ$", "01Z", value)
+        case str() if value[:1].isdigit():
+            return value[:-1] + ("1" if value[-1:] != "1" else "2")
+        case _:
+            return f"{value or ''}x"

@@ -30,6 +30,9 @@ from app.changes.tree import verify as verify_tree
 
 _BATCH = 500
 
+UNREADABLE = (ValueError, TypeError, ArithmeticError)
+"""What reading a row raises that holds what no such column can, which SQLite lets it."""
+
 
 def verify(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[str]:
     """Walks the whole ledger, then replays it and compares with the rows. Yields each fault found:
@@ -78,8 +81,10 @@ def record_kinds() -> list[type[Record]]:
 
 def _verify_chain(session: ReadSession, walk: Walk) -> Iterator[str]:
     seq, previous = 0, GENESIS
-    query = entries().order_by(col(Change.seq)).execution_options(yield_per=_BATCH)
-    for row in session.execute(query):
+    for row in _entries(session):
+        if row is None:
+            yield f"change {seq + 1}, or one soon after: holds what no such column can; the walk ends here"
+            return
         seq += 1
         if row.seq != seq:
             yield f"change {row.seq}: {seq} was expected, so entries are missing or out of order"
@@ -91,6 +96,15 @@ def _verify_chain(session: ReadSession, walk: Walk) -> Iterator[str]:
             yield f"change {row.seq}: was altered, its hash does not match"
         walk.add(digest or GENESIS)
         previous = row.hash
+
+
+def _entries(session: ReadSession) -> Iterator[Row[Any] | None]:
+    """All entries; None for one that cannot be read, and then no more."""
+    query = entries().order_by(col(Change.seq)).execution_options(yield_per=_BATCH)
+    try:
+        yield from session.execute(query)
+    except UNREADABLE:
+        yield None
 
 
 def _recomputed_hash(row: Row[Any]) -> str | None:
@@ -114,13 +128,27 @@ def _verify_records(session: ReadSession, kind: type[Record]) -> Iterator[str]:
         for record_id, changes in groupby(session.execute(query), lambda row: row.resource_id)
     )
     while some := list(islice(replayed, _BATCH)):
-        kept = _documents(session, kind, [record_id for record_id, _ in some])
-        for record_id, expected in some:
-            seen += 1
-            yield from _compare(kind.noun, record_id, expected, kept.get(record_id))
+        seen += len(some)
+        yield from _compare_all(session, kind, some)
     rows = session.execute(select(func.count()).select_from(table)).scalar_one()
     if rows > seen:
         yield f"{kind.noun}: {rows - seen} rows have no history"
+
+
+def _compare_all(
+    session: ReadSession, kind: type[Record], some: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Iterator[str]:
+    try:
+        kept = _documents(session, kind, [record_id for record_id, _ in some])
+    except UNREADABLE:
+        if len(some) == 1:
+            yield f"{kind.noun} {some[0][0]}: a row holds what no such column can"
+        else:  # which of them it is shows one by one
+            for each in some:
+                yield from _compare_all(session, kind, [each])
+        return
+    for record_id, expected in some:
+        yield from _compare(kind.noun, record_id, expected, kept.get(record_id))
 
 
 def _replay(changes: Sequence[Row[Any]]) -> dict[str, Any]:
