@@ -14,7 +14,6 @@ from app.base.http import Route
 from app.changes.store import head
 from tests.newsroom import Newsroom, match, ok, problem
 
-SKIPPED = {"/metrics"}
 QUERIES = {
     "/v1/claims": ["", "limit=3", "sort=created&limit=4", "sort=reviewed", "q=pipeline",
                    "facets=status,verdict", "speaker=vladimir-putin", "status=reviewed",
@@ -35,6 +34,8 @@ def addresses(room: Newsroom, ids: dict[str, str]) -> Iterator[str]:
         if not isinstance(route, Route) or "GET" not in (route.methods or ()):
             continue
         if not any(gate.then for gate in route.gates):
+            continue
+        if route.path.endswith(".parquet"):  # is made of the lines of .ndjson, by a process of its own
             continue
         names = re.findall(r"{(\w+)}", route.path)
         if names and not set(names) <= ids.keys():
@@ -71,10 +72,10 @@ class Diary:
         self.days.append((seq, datetime.now(UTC).isoformat().replace("+00:00", "Z"), said))
 
     def compare(self) -> None:
-        for seq, at, said in self.days:
-            for path, then in said.items():
-                for moment in (seq, at):
-                    assert answered(self.room.anyone.get(as_of(path, moment))) == then, (path, moment)
+        for day, (seq, at, said) in enumerate(self.days):
+            for n, (path, then) in enumerate(said.items()):
+                moment = seq if (day + n) % 2 else at  # each address is asked in either way, on some day
+                assert answered(self.room.anyone.get(as_of(path, moment))) == then, (path, moment)
 
 
 def test_every_read_as_of_a_moment_is_what_was_answered_then(seeded: Newsroom) -> None:
