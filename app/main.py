@@ -98,8 +98,6 @@ EXPOSED = (
 )
 """The headers of an answer that pages of other sites may read."""
 
-READS = ("GET", "HEAD")
-
 ABOUT = """Who said what, where it is printed, and whether it holds.
 
 Reading needs no key unless this server says otherwise; writing does: `Authorization: Bearer otr_…`. Every
@@ -151,10 +149,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
-        allow_methods=READS,
-        forms=[RECONCILE],
         allow_headers=["Authorization", "If-None-Match", "If-Range", "Range", POSITION],
         expose_headers=EXPOSED,
+        forms=[RECONCILE],
     )
     app.add_middleware(Compress)
     measure(app, VERSION)
@@ -182,10 +179,21 @@ class Cors(CORSMiddleware):
     itself, before the boundary, has the same headers.
     """
 
-    def __init__(self, app: ASGIApp, forms: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(app, **options)
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allow_origins: Sequence[str],
+        allow_headers: Sequence[str],
+        expose_headers: Sequence[str],
+        forms: Sequence[str],
+    ) -> None:
+        reads = ("GET", "HEAD")
+        super().__init__(app, allow_origins, reads, allow_headers, expose_headers=expose_headers)
         self.forms = forms
-        self.of_forms = CORSMiddleware(app, **options | {"allow_methods": (*READS, "POST")})
+        self.of_forms = CORSMiddleware(
+            app, allow_origins, (*reads, "POST"), allow_headers, expose_headers=expose_headers
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer, as pages of other sites may have it."""

@@ -19,7 +19,7 @@ from sqlmodel import col
 from app.base.db import ReadSession
 from app.base.ids import noun_of
 from app.base.sql import among, select
-from app.compat.matching import name, without_titles
+from app.compat.matching import LONGEST, name, without_titles
 from app.compat.properties import bare, canonical
 from app.entities import documents
 from app.entities.model import Entity, EntityExternalId
@@ -106,7 +106,8 @@ class _Terms:
     """What the index is asked for on behalf of one query."""
 
     def __init__(self, sought: Sought) -> None:
-        texts = [text for text in (sought.text, without_titles(sought.text)) if text]
+        text = sought.text[:LONGEST]
+        texts = [each for each in (text, without_titles(text)) if each]
         words = dict.fromkeys(form for text in texts for form in forms(text)[:_LONGEST])
         self.wholes: list[str] = []
         self.words: dict[str, list[str]] = {}

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import OSA
 
-from app.words.text import TOKEN, forms, latin, spelling, tokens
+from app.words.text import TOKEN, forms, is_run, latin, spelling, tokens
 
 How = Literal["exact", "alias", "reordered", "transliterated", "initials", "typo", "part", "similar"]
 
@@ -22,6 +22,9 @@ CERTAIN: frozenset[How] = frozenset({"exact", "alias", "reordered", "translitera
 _ALIKE, _PART, _TYPO, _ANY_INITIALS = 92, (60, 20), 79, 80
 _SHORTEST_WITH_TYPO = 5
 _LONGEST = 16
+
+LONGEST = 300
+"""So many characters of a text are looked at as a name."""
 
 _TITLES = """
     mr, mrs, ms, miss, dr, prof, professor, sir, dame, lord, lady, hon, his excellency, her
@@ -71,7 +74,7 @@ class Fit(NamedTuple):
     numbers_differ: bool = False
 
 
-@lru_cache(50_000)
+@lru_cache(20_000)
 def name(text: str) -> Name:
     """A text as a name, of its first words."""
     words = _without_article([*_words(text)][:_LONGEST])
@@ -98,7 +101,7 @@ def _is_initial(word: str) -> bool:
     return len(word) == 1 and word.lower() != word.upper()
 
 
-@lru_cache(50_000)
+@lru_cache(20_000)
 def without_titles(text: str, held: tuple[str, ...] = ()) -> str | None:
     """A name without the titles before and after it, `held` among them; None if it has none, or no more."""
     words = list(tokens(text))
@@ -191,11 +194,13 @@ def _abbreviates(asked: Name, own: Name) -> bool:
             rest.remove(key)
     letters = [key for key, initial in zip(asked.keys, asked.initials, strict=True) if initial]
     pairs = list(zip(letters, rest, strict=False))
-    return bool(pairs) and all(key.startswith(letter) for letter, key in pairs)
+    return bool(pairs) and all(letter and key.startswith(letter) for letter, key in pairs)
 
 
 def _part(asked: Name, own: Name) -> float:
-    """What it is worth that one name is a part of the other."""
+    """What it is worth that one name is a part of the other. A character of Chinese is no name."""
+    if is_run(asked.forms[0]) != is_run(own.forms[0]):
+        return 0
     fewer, more = sorted((set(asked.keys), set(own.keys)), key=len)
     base, most = _PART
     return base + most * len(fewer) / len(more) if fewer < more else 0

@@ -59,9 +59,9 @@ def known(session: ReadSession) -> dict[str, Property]:
     schemes = session.execute(select(EntityExternalId.scheme).distinct()).scalars()
     others = {
         scheme: Property(scheme, scheme, f"Its id in the register {scheme}.", True, False)
-        for scheme in sorted(schemes)
+        for scheme in sorted({*schemes} - OWN.keys())
     }
-    return {**others, **OWN}
+    return {**OWN, **others}
 
 
 def check(pointers: Mapping[str, str], there: Mapping[str, Any], what: str) -> None:

@@ -109,7 +109,7 @@ def _query(key: str, value: Any) -> QueryIn:
         errors: list[Fault] = [
             {"pointer": place + each["pointer"], "detail": each["detail"]} for each in fault.errors
         ]
-        raise Invalid(f"{place}: {fault.detail}", errors=errors) from None
+        raise Invalid(f"{errors[0]['pointer']}: {errors[0]['detail']}", errors=errors) from None
 
 
 def _answer(read: Read, document: Mapping[str, Any]) -> Response:

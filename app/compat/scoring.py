@@ -11,7 +11,7 @@ from app.base.db import ReadSession
 from app.base.errors import pointer
 from app.base.types import Shape, plain
 from app.compat.candidates import Found, Sought, candidates
-from app.compat.matching import CERTAIN, Fit, best_fit
+from app.compat.matching import CERTAIN, LONGEST, Fit, best_fit
 from app.compat.properties import (
     OWN,
     SOURCE,
@@ -229,7 +229,7 @@ def _scored(query: QueryIn, record: Mapping[str, Any], identified: bool) -> _Sco
     asked = {each.pid: each.texts for each in query.properties if each.texts}
     names = [name_of(record), *(alias["name"] for alias in record.get("aliases", ()))]
     held = tuple(each["title"] for each in record.get("affiliations", ()))
-    fit = best_fit(query.text, names, held, person=kind == "person") if query.text else None
+    fit = best_fit(query.text[:LONGEST], names, held, person=kind == "person") if query.text else None
     if identified and is_id(query.text, record):
         fit = None
     return _Scored(

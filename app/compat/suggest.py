@@ -26,7 +26,14 @@ def entities(session: ReadSession, prefix: str, types: Sequence[str], cursor: in
     own = [*resolved(session, [prefix.strip()]).values(), *_named(session, prefix), *_titled(session, prefix)]
     records = read(session, set(own))
     found = [records[key] for key in dict.fromkeys(own) if not types or type_of(records[key]) in types]
+    found.sort(key=lambda record: not _is_called(prefix, record))
     return [_suggestion(record) for record in found[cursor : cursor + PAGE]]
+
+
+def _is_called(prefix: str, record: Mapping[str, Any]) -> bool:
+    """Whether a name begins so, and not just a word in it."""
+    names = [name_of(record), *(alias["name"] for alias in record.get("aliases", ()))]
+    return record["id"] == prefix.strip() or _begins(prefix, names)
 
 
 def _suggestion(record: Mapping[str, Any]) -> dict[str, Any]:
