@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field, StrictStr
+from pydantic import BaseModel, Field, StrictStr
 from starlette.concurrency import run_in_threadpool
 
 from app.access.requests import Read, Reading
@@ -163,7 +163,7 @@ def _suggests(root: str, kind: str) -> dict[str, str]:
 # --- suggesting --------------------------------------------------------------------------------
 
 
-class SuggestQuestion(Shape):
+class SuggestQuestion(BaseModel):
     """What was typed, and how many suggestions to leave out. The rest is what OpenRefine's box may send since
     it asked Freebase; it changes nothing.
     """

@@ -26,9 +26,9 @@ from app.compat.properties import (
     type_of,
 )
 
-MATCHES, CLEAR, SHOWN = 85, 10, 30
-"""A candidate with `MATCHES` points or more matches if no other comes within `CLEAR`; with less than `SHOWN`
-it is none."""
+MATCHES, CLEAR, CLEAR_OF_A_TYPO, SHOWN = 85, 10, 15, 30
+"""A candidate with `MATCHES` points or more matches if no other comes within `CLEAR`, or, where a letter is
+wrong, `CLEAR_OF_A_TYPO`; with less than `SHOWN` it is none."""
 
 _OF_PROPERTIES, _OF_ANOTHER_TYPE, _BY_ID, _NO_OTHER_NAME = 0.25, 20, 95, 60
 _USUAL, _MOST = 10, 100
@@ -220,8 +220,10 @@ def _result(query: QueryIn, found: Found, place: int) -> list[dict[str, Any]]:
 
 def _stands_out(scored: Sequence[_Scored]) -> bool:
     best, *others = scored
-    clear = not others or best.score - others[0].score >= CLEAR
-    return best.certain and best.score >= MATCHES and clear
+    mistyped = best.fit is not None and best.fit.how == "typo"
+    clear = CLEAR_OF_A_TYPO if mistyped else CLEAR
+    alone = not others or best.score - others[0].score >= clear
+    return best.certain and best.score >= MATCHES and alone
 
 
 def _scored(query: QueryIn, record: Mapping[str, Any], identified: bool) -> _Scored:
