@@ -13,6 +13,9 @@ import pytest
 from reconciler import reconcile
 from text_unidecode import unidecode
 
+from app.access.requests import May, Read
+from app.base.db import ReadSession
+from app.base.errors import Unavailable
 from app.compat.reconcile import BATCH
 from tests.newsroom import Json, Newsroom, match, ok, problem
 from tests.served import environment, served
@@ -429,6 +432,32 @@ def test_without_public_reading_it_takes_a_key_and_says_so(seeded: Newsroom) -> 
         manifest = ok(private.reader.get(AT))
         jsonschema.validate(manifest, MANIFEST)
         assert manifest["authentication"]["in"] == "header"
+
+
+def test_a_form_is_still_there_when_a_standby_fails_and_the_primary_is_asked(
+    seeded: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = [True]
+    enter = Read.__enter__
+
+    def away_at_first(read: Read) -> ReadSession:
+        if fails:
+            fails.clear()
+            raise Unavailable("The standby is away.")
+        return enter(read)
+
+    monkeypatch.setattr(Read, "__enter__", away_at_first)
+    monkeypatch.setattr(May, "retreat", lambda *_: True)
+    assert one(seeded, "V. Putin")[0]["match"]
+    assert not fails
+
+
+def test_a_name_is_matched_as_of_an_earlier_moment(room: Newsroom) -> None:
+    before = room.state()
+    room.entity("The Hague", "place")
+    data = {"queries": json.dumps({"q0": {"query": "The Hague"}})}
+    assert ok(room.anyone.post(AT, data=data))["q0"]["result"]
+    assert ok(room.anyone.post(f"{AT}?as_of={before}", data=data))["q0"]["result"] == []
 
 
 # --- what cannot be asked ----------------------------------------------------------------------

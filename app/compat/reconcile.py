@@ -55,8 +55,16 @@ def manifest_or_answer(read: Reading, queries: str | None = None, extend: str | 
 @router.post("", operation_id="reconcile", openapi_extra={"requestBody": {"content": {FORM: {}}}})
 async def reconcile(read: Reading, queries: str | None = None, extend: str | None = None) -> Response:
     """Candidates for `queries`, or values of properties for `extend`, as fields of a form."""
-    given = {"queries": queries, "extend": extend, **_form(await read.request.body())}
+    given = {"queries": queries, "extend": extend, **_form(await _body(read.request))}
     return await run_in_threadpool(_asked, read, given)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, which comes once: a request that is read anew, from the primary, has it from before."""
+    if not hasattr(request.state, "body"):
+        request.state.body = await request.body()
+    body: bytes = request.state.body
+    return body
 
 
 def _form(body: bytes) -> dict[str, str]:
