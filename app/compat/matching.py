@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import OSA
 
-from app.words.text import TOKEN, forms, is_run, latin, spelling, tokens
+from app.words.text import TOKEN, Token, forms, is_run, latin, spelling, tokens
 
 How = Literal["exact", "alias", "reordered", "transliterated", "initials", "typo", "part", "similar"]
 
@@ -27,20 +27,20 @@ LONGEST = 300
 """So many characters of a text are looked at as a name."""
 
 _TITLES = """
-    mr, mrs, ms, miss, dr, prof, professor, sir, dame, lord, lady, hon, his excellency, her
-    excellency, comrade, president, vice president, deputy president, premier, prime minister,
-    deputy prime minister, minister, foreign minister, defence minister, defense minister,
-    finance minister, interior minister, chancellor, senator, sen, representative, rep,
-    congressman, congresswoman, governor, gov, mayor, ambassador, secretary, secretary of state,
-    secretary general, general secretary, speaker, judge, justice, general, gen, colonel, col,
-    captain, capt, major, lieutenant, lt, admiral, marshal, sergeant, king, queen, prince,
-    princess, pope, chairman, chairwoman, chair, director, ceo, analyst, expert, correspondent,
-    journalist, former, ex, then, acting, président, présidente, monsieur, madame, ministre,
-    premier ministre, herr, frau, präsident, präsidentin, bundeskanzler, bundeskanzlerin, señor,
-    señora, presidente, ministro, signor, signora, президент, премьер, премьер-министр,
-    вице-премьер, министр, глава, председатель, генерал, посол, господин, г-н, товарищ,
-    президентка, прем'єр-міністр, міністр, пан, пані, 主席, 总统, 總統, 总理, 總理, 部长,
-    部長, 先生, 女士, 同志, 国家主席
+    mr, mrs, pres, pm, ms, miss, dr, prof, professor, sir, dame, lord, lady, hon, his excellency,
+    her excellency, comrade, president, vice president, deputy president, premier, prime minister,
+    deputy prime minister, minister, foreign minister, defence minister, defense minister, finance
+    minister, interior minister, chancellor, senator, sen, representative, rep, congressman,
+    congresswoman, governor, gov, mayor, ambassador, secretary, secretary of state, secretary
+    general, general secretary, speaker, judge, justice, general, gen, colonel, col, captain, capt,
+    major, lieutenant, lt, admiral, marshal, sergeant, king, queen, prince, princess, pope,
+    chairman, chairwoman, chair, director, ceo, analyst, expert, correspondent, journalist,
+    spokesman, spokeswoman, leader, former, ex, then, acting, président, présidente, monsieur,
+    madame, ministre, premier ministre, herr, frau, präsident, präsidentin, bundeskanzler,
+    bundeskanzlerin, señor, señora, presidente, ministro, signor, signora, президент, премьер,
+    премьер-министр, вице-премьер, министр, глава, председатель, генерал, посол, господин, г-н,
+    товарищ, президентка, прем'єр-міністр, міністр, пан, пані,
+    主席, 总统, 總統, 总理, 總理, 部长, 部長, 先生, 女士, 同志, 国家主席
 """
 
 
@@ -77,7 +77,7 @@ class Fit(NamedTuple):
 @lru_cache(20_000)
 def name(text: str) -> Name:
     """A text as a name, of its first words."""
-    words = _without_article([*_words(text)][:_LONGEST])
+    words = _without_article([word for word in _words(text) if word != "and"][:_LONGEST])
     numbers = [word for word in words if word[0].isdigit()]
     return Name(
         tuple(_without_article(forms(text)[:_LONGEST])),
@@ -102,18 +102,40 @@ def _is_initial(word: str) -> bool:
 
 
 @lru_cache(20_000)
-def without_titles(text: str, held: tuple[str, ...] = ()) -> str | None:
-    """A name without the titles before and after it, `held` among them; None if it has none, or no more."""
+def without_titles(text: str, held: tuple[str, ...] = (), *, of_person: bool = True) -> str | None:
+    """A name without the titles before and after it, `held` among them; None if it has none, or is no more.
+    A person's may have a word or two before it (the Russian President), and one after a name stands apart:
+    Putin's spokesman is not Putin, nor is the aide to President Putin.
+    """
     words = list(tokens(text))
-    titles = _titles() | {tuple(forms(title)) for title in held}
-    sizes = sorted({len(title) for title in titles if title}, reverse=True)
+    own = {tuple(forms(title)) for title in held}
+    sizes = sorted({len(title) for title in _titles() | own if title}, reverse=True)
     first, last = 0, len(words)
     for size in sizes * 2:
-        if last - first > size and tuple(word.form for word in words[first : first + size]) in titles:
-            first += size
-        if last - first > size and tuple(word.form for word in words[last - size : last]) in titles:
+        for skipped in range(3 if of_person and first == 0 else 1):
+            start, end = first + skipped, first + skipped + size
+            before = {word.form for word in words[first:start]}
+            if end < last and _forms(words[start:end]) in _titles() | own and not before & _JOINTS:
+                first = end
+                break
+        title, apart = _forms(words[last - size : last]), False
+        if last - first > size and title in _titles() | own:
+            apart = _apart(text, words[last - size - 1], words[last - size])
+        if apart or (last - first > size and title in own):
             last -= size
     return None if last - first == len(words) else text[words[first].start : words[last - 1].end]
+
+
+_JOINTS = frozenset("of to for with by from under against about on at not anti no non".split())
+
+
+def _forms(words: Sequence[Token]) -> tuple[str, ...]:
+    return tuple(word.form for word in words)
+
+
+def _apart(text: str, word: Token, following: Token) -> bool:
+    """Whether a comma is between two words, or the second is Chinese, where titles follow names."""
+    return is_run(following.form) or not {",", ";"}.isdisjoint(text[word.end : following.start])
 
 
 @lru_cache(1)
@@ -129,7 +151,7 @@ def best_fit(text: str, names: Sequence[str], held: tuple[str, ...], *, person: 
     A title before it costs a little; `held` are those that the record is known to have.
     """
     plain = _best(name(text), names, person=person)
-    bare = without_titles(text, held)
+    bare = without_titles(text, held, of_person=person)
     if bare is None:
         return plain
     fit = _best(name(bare), names, person=person)

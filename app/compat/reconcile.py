@@ -106,7 +106,7 @@ def _json(text: str, name: str) -> Any:
 def _batch(found: Mapping[str, Any]) -> dict[str, QueryIn]:
     if len(found) > BATCH:
         raise TooLarge(f"It has {len(found)} queries; {BATCH} are answered at once.")
-    return {key: query for key, value in found.items() for query in [_query(key, value)]}
+    return {key: _query(key, value) for key, value in found.items()}
 
 
 def _query(key: str, value: Any) -> QueryIn:
