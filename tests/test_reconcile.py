@@ -321,6 +321,8 @@ def test_properties_raise_the_score_and_contradict(seeded: Newsroom) -> None:
     address = "http://www.wikidata.org/entity/Q7747"
     [putin] = ask(seeded, q={"properties": [{"pid": "wikidata", "v": [address, ""]}]})["q"]
     assert (slug(seeded, putin), putin["match"]) == ("vladimir-putin", True)
+    twice = [{"pid": "wikidata", "v": "Q7747"}, {"pid": "wikidata", "v": "Q0"}]
+    assert ask(seeded, q={"properties": twice})["q"][0]["match"], "any of the values"
     [putin] = ask(seeded, q={"properties": [{"pid": "slug", "v": "vladimir-putin"}]})["q"]
     assert putin["match"]
 
@@ -471,6 +473,7 @@ WRONG: Sequence[tuple[int, str, str]] = (
     (422, "queries", '{"q0": {"query": "a", "limit": 0}}'),
     (422, "queries", '{"q0": {"query": "a", "limit": 1.5}}'),
     (422, "queries", '{"q0": {"query": "a", "type": "persn"}}'),
+    (422, "queries", '{"q0": {"query": "a", "type": ["persn", "person"]}}'),
     (422, "queries", '{"q0": {"query": "a", "type_strict": "some"}}'),
     (422, "queries", '{"q0": {"query": "a", "properties": [{"pid": "colour", "v": "red"}]}}'),
     (422, "queries", '{"q0": {"query": "a", "properties": [{"pid": "kind"}]}}'),

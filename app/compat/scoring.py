@@ -95,6 +95,15 @@ class QueryIn(Shape):
         """What it calls the record."""
         return (self.query or "").strip()
 
+    @property
+    def known(self) -> dict[str, tuple[str, ...]]:
+        """The values that it has of each property, if any."""
+        found: dict[str, tuple[str, ...]] = {}
+        for each in self.properties:
+            if each.texts:
+                found[each.pid] = found.get(each.pid, ()) + each.texts
+        return found
+
     def may_be(self, kind: str) -> bool:
         """Whether a record of that type can be meant."""
         if not self.types or self.type_strict == "should":
@@ -182,7 +191,10 @@ def _check(session: ReadSession, queries: Mapping[str, QueryIn]) -> None:
     types: dict[str, str] = {}
     properties: dict[str, str] = {}
     for key, query in queries.items():
-        types |= {pointer((key, "type")): each for each in query.types}
+        one = isinstance(query.type, str)
+        types |= {
+            pointer((key, "type") if one else (key, "type", n)): each for n, each in enumerate(query.types)
+        }
         properties |= {
             pointer((key, "properties", n, "pid")): each.pid for n, each in enumerate(query.properties)
         }
@@ -193,12 +205,9 @@ def _check(session: ReadSession, queries: Mapping[str, QueryIn]) -> None:
 
 def _sought(query: QueryIn) -> Sought:
     """What is looked up for a query: of its properties, those that are ids, and aliases, which are names."""
-    given = query.properties
-    ids = {each.pid: each.texts for each in given if each.pid not in OWN or each.pid in ("slug", "url")}
-    aliases = [text for each in given if each.pid == "alias" for text in each.texts]
     return Sought(
-        query.text or " ".join(aliases[:1]),
-        ids,
+        query.text or " ".join(query.known.get("alias", ())[:1]),
+        {pid: texts for pid, texts in query.known.items() if pid not in OWN or pid in ("slug", "url")},
         entities=any(map(query.may_be, TYPES.keys() - {SOURCE})),
         sources=query.may_be(SOURCE),
     )
@@ -228,7 +237,7 @@ def _stands_out(scored: Sequence[_Scored]) -> bool:
 
 def _scored(query: QueryIn, record: Mapping[str, Any], identified: bool) -> _Scored:
     kind = type_of(record)
-    asked = {each.pid: each.texts for each in query.properties if each.texts}
+    asked = query.known
     names = [name_of(record), *(alias["name"] for alias in record.get("aliases", ()))]
     held = tuple(each["title"] for each in record.get("affiliations", ()))
     fit = best_fit(query.text[:LONGEST], names, held, person=kind == "person") if query.text else None
