@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from app.access.house import POSITION, House
@@ -38,6 +38,8 @@ from app.changes.store import head
 from app.claims import reads, upkeep
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
+from app.compat.reconcile import PATH as RECONCILE
+from app.compat.reconcile import router as reconciliation
 from app.entities.routes import router as entities
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
@@ -73,6 +75,7 @@ ROUTERS: Sequence[APIRouter] = (
     files,
     changes,
     log_of_changes,
+    reconciliation,
     keys,
     measures,
 )
@@ -146,9 +149,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD"],
         allow_headers=["Authorization", "If-None-Match", "If-Range", "Range", POSITION],
         expose_headers=EXPOSED,
+        forms=[RECONCILE],
     )
     app.add_middleware(Compress)
     measure(app, VERSION)
@@ -172,7 +175,30 @@ def _bounds(settings: Settings) -> dict[str, Any]:
 
 
 class Cors(CORSMiddleware):
-    """Lets pages of other sites read. What it answers itself, before the boundary, has the same headers."""
+    """Lets pages of other sites read, with `forms` at some addresses: there, a POST reads. What it answers
+    itself, before the boundary, has the same headers.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allow_origins: Sequence[str],
+        allow_headers: Sequence[str],
+        expose_headers: Sequence[str],
+        forms: Sequence[str],
+    ) -> None:
+        reads = ("GET", "HEAD")
+        super().__init__(app, allow_origins, reads, allow_headers, expose_headers=expose_headers)
+        self.forms = forms
+        self.of_forms = CORSMiddleware(
+            app, allow_origins, (*reads, "POST"), allow_headers, expose_headers=expose_headers
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer, as pages of other sites may have it."""
+        answer = self.of_forms if scope.get("path") in self.forms else super().__call__
+        await answer(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Whether a page may send what it is about to send."""

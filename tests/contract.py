@@ -19,6 +19,11 @@ NEEDED = {
     "/v1/figures/series": "?measure=bilateral+trade",
     "/v1/log/inclusion": "?seq=1",
     "/v1/log/consistency": "?first=1",
+    "/reconcile/suggest/entity": "?prefix=Putin",
+    "/reconcile/suggest/type": "?prefix=p",
+    "/reconcile/suggest/property": "?prefix=w",
+    "/reconcile/preview": "?id=vladimir-putin",
+    "/reconcile/flyout": "?id=vladimir-putin",
 }
 """The query without which a path is no question."""
 

@@ -114,7 +114,7 @@ LAYOUT = (
         "exchange",
         "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds",
     ),
-    ("compat", "google_factcheck reconcile datacommons"),
+    ("compat", "google_factcheck matching properties candidates scoring suggest reconcile datacommons"),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor offline commands"),
     ("main", ""),

@@ -128,6 +128,9 @@ class Stage:
     def import_file(self) -> Request:
         return "/v1/import?noun=entity", LINE
 
+    def reconcile(self) -> Request:
+        return '/reconcile?queries={"q0":{"query":"Xi"}}', None
+
     # keys
 
     def create_key(self) -> Request:
