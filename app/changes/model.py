@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Index, Text, inspect, text
 from sqlmodel import Field, SQLModel
@@ -111,16 +111,36 @@ class Change(SQLModel, table=True):
     hash: str = Field(sa_type=Text)
 
 
-class ChangeQuestion(Question):
-    """Filters of the ledger; it is read oldest first, and `after` takes it up where a reader left off."""
+class ChangeFilters(BaseModel):
+    """Filters of the ledger; `after` takes it up where a reader left off."""
 
-    order: Sort = "asc"
+    model_config = ConfigDict(frozen=True)
+
     after: Annotated[int | None, Describe(ge=0, le=MAX_INT, description="Only entries after this `seq`.")] = (
         None
     )
     resource: Annotated[list[str], Describe(description="A noun, such as claim.")] = []
     resource_id: list[str] = []
     actor: Annotated[list[str], Describe(description="A key's id.")] = []
+
+
+class ChangeQuestion(ChangeFilters, Question):
+    """A page of the ledger, which is read oldest first."""
+
+    order: Sort = "asc"
+
+
+class StreamQuestion(ChangeFilters):
+    """A part of the ledger as it grows."""
+
+    until: Annotated[
+        int | None,
+        Describe(
+            ge=0,
+            le=MAX_INT,
+            description="End once everything up to this `seq` was told, such as a write's `Record-Position`.",
+        ),
+    ] = None
 
 
 class Difference(BaseModel):
