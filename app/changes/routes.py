@@ -47,8 +47,8 @@ async def follow_changes(
         int | None, Header(alias="Last-Event-ID", ge=0, le=MAX_INT, description="Goes before `after`.")
     ] = None,
 ) -> Response:
-    """Every change as it is made: Server-Sent Events. It goes on after `Last-Event-ID`, else after `after`, else
-    from now on; a first event, `position`, says where that is.
+    """Every change as it is made: Server-Sent Events. They go on after `Last-Event-ID`, else after `after`,
+    else from now on; a first event, `position`, says where that is.
     """
     after = ask.after if last_event_id is None else last_event_id
     if after is None:

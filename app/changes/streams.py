@@ -1,7 +1,8 @@
 """The ledger told to whoever follows it, as it grows (Server-Sent Events, in the HTML standard).
 
-All streams of a process share one look at where the ledger ends, and those that want the same share its reading.
-A stream knows the last `seq` that it has told, and nothing else, so an outage delays it and loses nothing.
+All streams of a process share one look at where the ledger ends, and those that want the same share the
+reading. A stream knows the last `seq` that it has told and nothing else, so an outage delays it and loses
+nothing.
 """
 
 import asyncio
