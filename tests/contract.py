@@ -48,7 +48,7 @@ class Operation:
 
     @property
     def lists(self) -> bool:
-        return self.reads and "limit" in self.query
+        return self.reads and "cursor" in self.query
 
     @property
     def media(self) -> str:

@@ -107,7 +107,7 @@ LAYOUT = (
         " upkeep bodies words repeats filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
-    ("reviews", "model rules evidence quoted documents store corrections queues routes"),
+    ("reviews", "model rules evidence quoted documents store corrections queues verdicts syndication routes"),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     (

@@ -87,6 +87,13 @@ CORRECTIONS = "action IN ('claim.correct', 'claim.withdraw', 'claim.reinstate')"
 """Which entries are told of as corrections. A query has to say it in these words to go by their index."""
 
 
+RULINGS = (
+    "action IN ('claim.review', 'claim.attribute', 'claim.approve', 'claim.correct', 'claim.withdraw', "
+    "'claim.reinstate')"
+)
+"""Which entries are told of as verdicts, in the words of their index."""
+
+
 class Change(SQLModel, table=True):
     """One write to one record: who, when, why and what differs. Never changed, never removed."""
 
@@ -94,6 +101,7 @@ class Change(SQLModel, table=True):
     __table_args__ = (
         Index(None, "resource", "resource_id", "seq"),
         Index(None, "seq", sqlite_where=text(CORRECTIONS), postgresql_where=text(CORRECTIONS)),
+        Index("ix_changes_rulings", "seq", sqlite_where=text(RULINGS), postgresql_where=text(RULINGS)),
     )
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
