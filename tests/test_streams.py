@@ -213,6 +213,7 @@ def test_a_base_that_is_away_at_first_is_waited_for(
 
 def test_a_key_that_has_ended_is_told_nothing_more(room: Newsroom) -> None:
     key_id, token = room.key("reader")
+    assert room.admin
     with room.client(token) as client, following(client) as events:
         assert next(events).name == "position"
         ok(room.admin.delete(f"/v1/keys/{key_id}"))
@@ -229,13 +230,13 @@ def away(number: int) -> dict[str, str]:
 
 def test_a_client_has_so_many_streams_and_the_server_too(room: Newsroom) -> None:
     with room.with_settings(streams=4, streams_per_client=2) as narrow, ExitStack() as stack:
-        first = stack.enter_context(following(narrow.client(), away(1)))
-        stack.enter_context(following(narrow.client(), away(1)))
+        first = stack.enter_context(following(narrow.anyone, away(1)))
+        stack.enter_context(following(narrow.anyone, away(1)))
         refused = narrow.anyone.get(STREAM, headers=away(1))
         assert problem(refused, 429)["violated-policies"] == ["streams"]
         assert refused.headers["retry-after"] == "10"
-        stack.enter_context(following(narrow.client(narrow.key("reader")[1]), away(1)))
-        with following(narrow.client(), away(2)):
+        stack.enter_context(following(narrow.reader, away(1)))
+        with following(narrow.anyone, away(2)):
             full = narrow.anyone.get(STREAM, headers=away(3))
             problem(full, 503, "full")
             assert full.headers["retry-after"] == "10"
@@ -251,7 +252,7 @@ def test_a_client_has_so_many_streams_and_the_server_too(room: Newsroom) -> None
 def test_an_open_stream_takes_no_turn_of_its_client(room: Newsroom) -> None:
     with (
         room.with_settings(requests_at_once=1) as narrow,
-        following(narrow.client(), away(1)) as events,
+        following(narrow.anyone, away(1)) as events,
     ):
         next(events)
         assert narrow.anyone.get("/v1/claims", headers=away(1)).status_code == 200

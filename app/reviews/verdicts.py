@@ -17,7 +17,7 @@ from sqlmodel import col
 
 from app.base.db import ReadSession
 from app.base.page import MAX_PAGE
-from app.base.sql import select
+from app.base.sql import Query, select
 from app.changes.model import RULINGS, Change
 from app.claims import bodies
 from app.claims.filters import listed_under
@@ -71,12 +71,16 @@ class Verdict:
 def find(session: ReadSession, ask: VerdictQuestion) -> list[Verdict]:
     """The latest, newest first. Raises Invalid for unknown entities."""
     facets = {"speaker": ask.speaker, "publisher": ask.publisher, "topic": ask.topic}
-    query = select(*(getattr(Change, name) for name in _COLUMNS))
-    query = query.where(text(RULINGS), *listed_under(session, Change.resource_id, facets))
+    query = latest().where(*listed_under(session, Change.resource_id, facets))
     rows = session.execute(query.order_by(col(Change.seq).desc()).limit(ask.limit)).all()
     claims = bodies.of(session, sorted({row.resource_id for row in rows}))
     rulings = _rulings(session, rows)
     return [_verdict(row, claims[row.resource_id], rulings.get(row.seq)) for row in rows]
+
+
+def latest() -> Query:
+    """The query for entries that are told of, to which the feed adds its filters."""
+    return select(*(getattr(Change, name) for name in _COLUMNS)).where(text(RULINGS))
 
 
 def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:
