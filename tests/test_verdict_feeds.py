@@ -42,7 +42,7 @@ def feed(room: Newsroom, **query: Any) -> Json:
     found = ok(answer)
     assert found["version"] == "https://jsonfeed.org/version/1.1"
     assert found["title"]
-    assert found["feed_url"] == str(answer.request.url)
+    assert found["feed_url"] == str(answer.request.url.copy_remove_param("as_of"))
     assert found["home_page_url"] == f"{room.server.url}/"
     names = {"id", "url", "title", "content_html", "date_published", "date_modified", "authors", "tags"}
     for item in found["items"]:

@@ -105,7 +105,7 @@ class Read(_Call[ReadSession]):
         return found
 
     def role_now(self) -> Role | None:
-        """The caller's role by now. Raises Unauthorized once its key has ended."""
+        """The role of the caller's key by now. Raises Unauthorized once that has ended."""
         token = _token(self.request)
         return recognise(self.house.db, self.house.secret, token)[1] if token else None
 

@@ -55,7 +55,7 @@ async def follow_changes(
         after = await run_in_threadpool(_end, read)
 
     async def sees_keys() -> bool:
-        return await run_in_threadpool(read.role_now) == Role.admin
+        return read.role is not None and await run_in_threadpool(read.role_now) == Role.admin
 
     return Events(read.house.streams, _client(read), ask, after, sees_keys)
 

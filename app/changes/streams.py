@@ -8,7 +8,7 @@ nothing.
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from app.base.db import Database, Readable
-from app.base.errors import Full, TooManyRequests, Unauthorized, Unavailable
+from app.base.errors import Full, Problem, TooManyRequests, Unauthorized, Unavailable
 from app.base.http import EVENTS
 from app.base.prepared import Prepared
 from app.changes.model import ChangeFilters, StreamQuestion
@@ -221,6 +221,7 @@ class Events(Response):
 
 
 async def _gone(receive: Receive) -> None:
-    """Ends when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    """Ends when the client has gone away, or sends more than it may."""
+    with suppress(Problem):
+        while (await receive())["type"] != "http.disconnect":
+            pass

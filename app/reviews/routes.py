@@ -8,7 +8,7 @@ from fastapi import Query, Response
 from app.access.model import Role
 from app.access.requests import Checking, Editing, Read, Reading, Reporting, Surveying, Write
 from app.base.db import WriteSession
-from app.base.http import produces, respond, v1
+from app.base.http import AS_OF, produces, respond, v1
 from app.base.openapi import IF_MATCH, answers, document_answers, listed
 from app.base.page import Question
 from app.base.times import now
@@ -211,7 +211,8 @@ def verdicts_json(ask: Annotated[VerdictQuestion, Query()], read: Reading) -> Re
 def _feed(ask: VerdictQuestion, read: Read) -> Feed:
     with read as session:
         found = verdicts.find(session, ask)
-    return Feed(str(read.request.base_url), str(read.request.url), found)
+    address = read.request.url.remove_query_params(AS_OF)  # it is the same feed as it was then
+    return Feed(str(read.request.base_url), str(address), found)
 
 
 @router.get("/queues", responses=answers(QueuesOut), operation_id="list_queues")
