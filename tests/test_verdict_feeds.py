@@ -115,7 +115,7 @@ def test_tells_of_verdicts_corrections_and_withdrawals_newest_first(room: Newsro
 
 def test_the_author_is_the_desk_and_did_they_say_it_is_told_too(room: Newsroom) -> None:
     claim = room.claim()
-    room.entity("The Fact Desk", kind="outlet")
+    room.entity("The Fact Desk", kind="organization")
     source = room.source(kind="transcript")
     body: Json = {
         "publisher": "the-fact-desk", "verdict": None, "attribution": "confirmed",

@@ -104,11 +104,6 @@ class Read(_Call[ReadSession]):
         found: Readable = self.request.state.base
         return found
 
-    def role_now(self) -> Role | None:
-        """The role of the caller's key by now. Raises Unauthorized once that has ended."""
-        token = _token(self.request)
-        return recognise(self.house.db, self.house.secret, token)[1] if token else None
-
     async def attempt(self, shortcut: Shortcut) -> Response | None:
         """What a shortcut answers. SQLite keeps no reader waiting, and a thread costs more than reading."""
         if self.house.db.sqlite:

@@ -14,7 +14,8 @@ from app.base.types import MAX_INT
 from app.changes import log
 from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, InclusionQuestion
 from app.changes.model import ChangeOut, ChangeQuestion, StreamQuestion
-from app.changes.store import head, since
+from app.changes.reads import since
+from app.changes.store import head
 from app.changes.streams import Events
 
 router, of_log = v1("changes"), v1("log")
@@ -54,8 +55,11 @@ async def follow_changes(
     if after is None:
         after = await run_in_threadpool(_end, read)
 
+    [gate] = read.request.scope["route"].gates
+
     async def sees_keys() -> bool:
-        return read.role is not None and await run_in_threadpool(read.role_now) == Role.admin
+        await gate.admit(read.request)  # its key may have ended by now
+        return bool(read.request.state.caller[1] == Role.admin)
 
     return Events(read.house.streams, _client(read), ask, after, sees_keys)
 

@@ -1,14 +1,14 @@
 """The one door for writes, and the ledger behind it."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Row, delete, inspect
+from sqlalchemy import Row, delete, inspect
 from sqlmodel import SQLModel, col
 
 from app.base.canonical import canonical
@@ -20,7 +20,7 @@ from app.base.sql import Query, insert_many, select
 from app.base.sql import table as table_of
 from app.base.times import instant, now
 from app.base.types import wire
-from app.changes.model import Change, ChangeFilters, ChangeQuestion, Part, Record
+from app.changes.model import Change, Part, Record
 from app.changes.tree import grow
 
 GENESIS = "0" * 64
@@ -357,39 +357,6 @@ def history(
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     found = page(session, query, [col(Change.seq)], ask, after)
     return Page([document(row) for row in found.rows], found.last)
-
-
-def since(
-    session: ReadSession, ask: ChangeQuestion, after: Sequence[Any] | None, *, secrets: bool
-) -> Page[dict[str, Any]]:
-    """A page of the ledger. Without `secrets`, what was changed of keys is left out."""
-    query = entries().where(*_clauses(ask))
-    if ask.after is not None:
-        query = query.where(col(Change.seq) > ask.after)
-    found = page(session, query, [col(Change.seq)], ask, after)
-    return Page([_shown(row, secrets) for row in found.rows], found.last)
-
-
-def between(
-    session: ReadSession, ask: ChangeFilters, after: int, upto: int, *, secrets: bool
-) -> list[dict[str, Any]]:
-    """The entries after one `seq` up to another, oldest first, that match the other filters."""
-    query = entries().where(*_clauses(ask), col(Change.seq) > after, col(Change.seq) <= upto)
-    return [_shown(row, secrets) for row in session.execute(query.order_by(col(Change.seq)))]
-
-
-def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
-    if ask.resource:
-        yield col(Change.resource).in_(ask.resource)
-    if ask.resource_id:
-        yield col(Change.resource_id).in_(ask.resource_id)
-    if ask.actor:
-        yield col(Change.actor).in_(ask.actor)
-
-
-def _shown(row: Row[Any], secrets: bool) -> dict[str, Any]:
-    entry = document(row)
-    return entry if secrets or row.resource != "key" else {**entry, "difference": None}
 
 
 @cache

@@ -21,8 +21,9 @@ from app.base.errors import Full, Problem, TooManyRequests, Unauthorized, Unavai
 from app.base.http import EVENTS
 from app.base.prepared import Prepared
 from app.changes.model import ChangeFilters, StreamQuestion
+from app.changes.reads import between
 from app.changes.replicas import Nearest
-from app.changes.store import between, last_seq
+from app.changes.store import last_seq
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent: proxies take a silent connection for a dead one."""
@@ -199,7 +200,7 @@ class Events(Response):
             if pieces is not None and self.after < self.streams.last:
                 continue
             patience = LOOKED_AT_EVERY if pieces is None else silent_since + HEARTBEAT - clock()
-            await asyncio.wait({gone, news}, timeout=max(patience, 0))
+            await asyncio.wait({gone, news}, timeout=max(patience, 0), return_when=asyncio.FIRST_COMPLETED)
             if clock() - silent_since >= HEARTBEAT:
                 await sent(b":\n\n")
                 silent_since = clock()

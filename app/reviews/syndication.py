@@ -49,7 +49,7 @@ class Feed:
             _add(entry, "published", at)
             _add(entry, "updated", at)
             _add(_add(entry, "author"), "name", verdict.name)
-            _add(entry, "link", rel="alternate", type="application/json", href=self._claim(verdict))
+            _add(entry, "link", rel="alternate", href=self._claim(verdict))
             for tag in _tags(verdict):
                 _add(entry, "category", term=tag)
             _add(entry, "content", _content(verdict), type="html")
