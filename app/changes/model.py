@@ -101,7 +101,7 @@ class Change(SQLModel, table=True):
     __table_args__ = (
         Index(None, "resource", "resource_id", "seq"),
         Index(None, "seq", sqlite_where=text(CORRECTIONS), postgresql_where=text(CORRECTIONS)),
-        Index("ix_changes_rulings", "seq", sqlite_where=text(RULINGS), postgresql_where=text(RULINGS)),
+        Index(None, "seq", "action", sqlite_where=text(RULINGS), postgresql_where=text(RULINGS)),
     )
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})

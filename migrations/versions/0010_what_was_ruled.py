@@ -15,9 +15,13 @@ _RULINGS = sa.text(
 
 def upgrade() -> None:
     op.create_index(
-        "ix_changes_rulings", "changes", ["seq"], sqlite_where=_RULINGS, postgresql_where=_RULINGS
+        op.f("ix_changes_seq_action"),
+        "changes",
+        ["seq", "action"],
+        sqlite_where=_RULINGS,
+        postgresql_where=_RULINGS,
     )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_changes_rulings", "changes")
+    op.drop_index(op.f("ix_changes_seq_action"), "changes")
