@@ -83,7 +83,7 @@ class Operation:
     @property
     def nowhere(self) -> str:
         """An address of it at which nothing is."""
-        return re.sub(r"{\w+}", "nothing-here", self.path)
+        return re.sub(r"{\w+}", "nothing-here", self.path) + NEEDED.get(self.path, "")
 
     def allows(self, role: RoleName | None, *, public: bool) -> bool:
         """Whether the document promises to let that role in."""

@@ -285,6 +285,7 @@ def test_a_stream_that_nobody_takes_is_given_up(server: Served, key: bytes) -> N
     wait_until_alone(server, SOON)
     with connected(server) as connection:
         connection.sendall(b"GET /v1/changes/stream?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         assert wait_until_alone(server, 2 * SOON) >= 1
 
 
