@@ -122,7 +122,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     try:
         listening = config.bind_socket()
     except SystemExit:  # the reason is logged
@@ -135,6 +135,14 @@ def serve(
     server.run(sockets=[listening])
     if not server.started:
         sys.exit(3)
+
+
+class _Server(uvicorn.Server):
+    """A server that waits for no stream to end by itself when it is told to stop."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.house.streams.end()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 def _stopped(_signal: int, _frame: object) -> None:

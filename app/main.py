@@ -26,7 +26,7 @@ from app.base import schema
 from app.base.boundary import NOTHING, SECURITY, Boundary
 from app.base.db import Database, secret_of
 from app.base.errors import Problem, Unavailable, tree
-from app.base.http import Route
+from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
@@ -149,7 +149,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
-        allow_headers=["Authorization", "If-None-Match", "If-Range", "Range", POSITION],
+        allow_headers=["Authorization", "If-None-Match", "If-Range", "Last-Event-ID", "Range", POSITION],
         expose_headers=EXPOSED,
         forms=[RECONCILE],
     )
@@ -172,6 +172,15 @@ def _bounds(settings: Settings) -> dict[str, Any]:
         "hsts_seconds": settings.hsts_seconds,
         "log_addresses": settings.log_addresses,
     }
+
+
+_AS_THEY_ARE = FEEDS | {
+    route.path
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, Route) and getattr(route.endpoint, "produces", None) == EVENTS
+}
+"""The addresses whose answers are not compressed on their way out."""
 
 
 class Cors(CORSMiddleware):
@@ -208,11 +217,13 @@ class Cors(CORSMiddleware):
 
 
 class Compress(CompressMiddleware):
-    """Compresses answers, but for feeds: their lengths and digests are of the compressed files."""
+    """Compresses answers, but for feeds, whose lengths and digests are of the compressed files, and streams,
+    each of which would keep some megabytes for it.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer as the client takes it."""
-        within = self.app if scope.get("path") in FEEDS else super().__call__
+        within = self.app if scope.get("path") in _AS_THEY_ARE else super().__call__
         await within(scope, receive, send)
 
 

@@ -112,6 +112,13 @@ class Settings(BaseSettings):
             le=600,
         ),
     ] = 8
+    streams: Annotated[
+        int, Field(description="How many streams of changes one process keeps open; beyond it 503.", ge=0)
+    ] = 200
+    streams_per_client: Annotated[
+        int,
+        Field(description="How many of them one client may have open; beyond it 429.", ge=1),
+    ] = 4
     read_seconds: Annotated[
         int, Field(description="How long one question may keep the database busy.", ge=1, le=3600)
     ] = 15

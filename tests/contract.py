@@ -8,6 +8,7 @@ from typing import Any, get_args
 import httpx
 
 from app.access.model import Role, RoleName
+from app.base.http import EVENTS
 from app.base.ids import noun_of
 from tests.newsroom import Json, Newsroom, match, ok, ruling
 
@@ -18,6 +19,7 @@ NEEDED = {
     "/v1/search": "?q=Putin",
     "/v1/figures/series": "?measure=bilateral+trade",
     "/v1/log/inclusion": "?seq=1",
+    "/v1/changes/stream": "?until=1",
     "/v1/log/consistency": "?first=1",
     "/reconcile/suggest/entity": "?prefix=Putin",
     "/reconcile/suggest/type": "?prefix=p",
@@ -25,7 +27,7 @@ NEEDED = {
     "/reconcile/preview": "?id=vladimir-putin",
     "/reconcile/flyout": "?id=vladimir-putin",
 }
-"""The query without which a path is no question."""
+"""The query without which a path is no question, or its answer has no end."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Operation:
 
     @property
     def lists(self) -> bool:
-        return self.reads and "limit" in self.query
+        return self.reads and "cursor" in self.query
 
     @property
     def media(self) -> str:
@@ -86,7 +88,7 @@ class Operation:
     @property
     def nowhere(self) -> str:
         """An address of it at which nothing is."""
-        return re.sub(r"{\w+}", "nothing-here", self.path)
+        return re.sub(r"{\w+}", "nothing-here", self.path) + NEEDED.get(self.path, "")
 
     def allows(self, role: RoleName | None, *, public: bool) -> bool:
         """Whether the document promises to let that role in."""
@@ -153,9 +155,9 @@ def place(room: Newsroom, path: str) -> str:
 
 
 def reading(room: Newsroom) -> Iterator[tuple[Operation, str]]:
-    """Every GET, with an address of it at which there is something."""
+    """Every GET but for streams, with an address of it at which there is something."""
     for operation in operations(room):
-        if operation.reads:
+        if operation.reads and operation.media != EVENTS:
             yield operation, place(room, operation.path)
 
 

@@ -95,7 +95,7 @@ LAYOUT = (
         "errors ids logs tally canonical merkle notes integrity times units sql types postgres prepared db"
         " shelf schema body http page problems limits boundary protocol openapi",
     ),
-    ("changes", "model tree store walk replay past log replicas"),
+    ("changes", "model tree store reads walk replay past log replicas streams"),
     ("access", "model store house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("words", "text model index query plan rank explain"),
@@ -107,7 +107,7 @@ LAYOUT = (
         " upkeep bodies words repeats filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
-    ("reviews", "model rules evidence quoted documents store corrections queues routes"),
+    ("reviews", "model rules evidence quoted documents store corrections queues verdicts syndication routes"),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     (

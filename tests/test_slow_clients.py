@@ -272,6 +272,23 @@ def test_a_slow_reader_who_keeps_reading_gets_it_all(server: Served) -> None:
     assert json.loads(bodies[-1].partition(b"\r\n\r\n")[2])["data"]
 
 
+def test_a_stream_that_nobody_takes_is_given_up(server: Served, key: bytes) -> None:
+    with server.client(key.decode().split()[-1]) as client:
+        lines = (
+            json.dumps({"name": f"Long {n}", "kind": "person", "description": "." * 20_000})
+            for n in range(350)
+        )
+        headers = {"Content-Type": "application/x-ndjson"}
+        asked = {"noun": "entity"}
+        answer = client.post("/v1/import", params=asked, headers=headers, content="\n".join(lines))
+        assert answer.status_code == 200, answer.text
+    wait_until_alone(server, SOON)
+    with connected(server) as connection:
+        connection.sendall(b"GET /v1/changes/stream?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert wait_until_alone(server, 2 * SOON) >= 1
+
+
 # --- many of them ------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from app.changes.log import signer_of
 from app.changes.past import Past, place
 from app.changes.replicas import Replicas
 from app.changes.store import last_seq
+from app.changes.streams import Streams
 from app.settings import Settings
 
 POSITION = "Record-Position"
@@ -49,6 +50,11 @@ class House:
     def shelf(self) -> Shelf:
         """Its feeds, as files."""
         return Shelf(self.settings.feed_bytes)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The streams of its ledger."""
+        return Streams(self.db, self.at, self.settings.streams, self.settings.streams_per_client)
 
     @cached_property
     def past(self) -> Past:

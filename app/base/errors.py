@@ -19,8 +19,9 @@ Problem
 ├── TooManyRequests       429  more than one client may ask; with Retry-After
 ├── HeadersTooLarge       431  the headers are over the limit
 ├── Internal              500  our fault
-└── Unavailable           503  the database is away; with Retry-After
-    └── Stopping          503  this server is ending, perhaps to come back
+├── Unavailable           503  the database is away; with Retry-After
+│   └── Stopping          503  this server is ending, perhaps to come back
+└── Full                  503  no more streams can be open; with Retry-After
 """
 
 import difflib
@@ -215,6 +216,17 @@ class Stopping(Unavailable):
     """
 
     slug, title = "stopping", "This server is stopping"
+
+
+class Full(Problem):
+    """As many streams are open as this server keeps. Try again after `Retry-After` seconds, or ask
+    `/v1/changes` from time to time.
+    """
+
+    status, slug, title = 503, "full", "Too many streams are open"
+
+    def __init__(self, detail: str, retry_after: int = 10) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 def tree(root: type[Problem] = Problem) -> Iterator[type[Problem]]:

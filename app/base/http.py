@@ -25,10 +25,11 @@ from app.base.errors import (
     nearest,
 )
 
-JSON, PROBLEM, MERGE_PATCH = (
+JSON, PROBLEM, MERGE_PATCH, EVENTS = (
     "application/json",
     "application/problem+json",
     "application/merge-patch+json",
+    "text/event-stream",
 )
 
 

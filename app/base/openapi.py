@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, create_model
 
 from app.base.errors import Problem, tree
-from app.base.http import AS_OF, PROBLEM, Route
+from app.base.http import AS_OF, EVENTS, JSON, PROBLEM, Route
 from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
@@ -195,7 +195,10 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
     for parameter in parameters:
         parameter["schema"] = _never_null(parameter["schema"])
     responses = operation["responses"]
-    if method == "get":
+    endless = getattr(route.endpoint, "produces", JSON) == EVENTS
+    if endless:
+        parameters.append(_AT_LEAST)
+    elif method == "get":
         parameters += [_IF_NONE_MATCH, _AT_LEAST, *([_AS_OF] if route.gates[0].then else [])]
         responses["304"] = {"description": "It has not changed.", "headers": _ETAG}
         for status in _WRITE - _READ:
@@ -203,7 +206,7 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
     elif method == "post":
         parameters.append(_IDEMPOTENCY_KEY)
     for status, response in responses.items():
-        if status in ("200", "201"):
+        if status in ("200", "201") and not endless:
             told = {} if method == "get" else _POSITION
             response["headers"] = {**response.get("headers", {}), **_ETAG, **told}
         elif "content" in response and status >= "400":

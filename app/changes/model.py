@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Index, Text, inspect, text
 from sqlmodel import Field, SQLModel
@@ -87,6 +87,13 @@ CORRECTIONS = "action IN ('claim.correct', 'claim.withdraw', 'claim.reinstate')"
 """Which entries are told of as corrections. A query has to say it in these words to go by their index."""
 
 
+RULINGS = (
+    "action IN ('claim.review', 'claim.attribute', 'claim.approve', 'claim.correct', 'claim.withdraw', "
+    "'claim.reinstate')"
+)
+"""Which entries are told of as verdicts, in the words of their index."""
+
+
 class Change(SQLModel, table=True):
     """One write to one record: who, when, why and what differs. Never changed, never removed."""
 
@@ -94,6 +101,7 @@ class Change(SQLModel, table=True):
     __table_args__ = (
         Index(None, "resource", "resource_id", "seq"),
         Index(None, "seq", sqlite_where=text(CORRECTIONS), postgresql_where=text(CORRECTIONS)),
+        Index(None, "seq", "action", sqlite_where=text(RULINGS), postgresql_where=text(RULINGS)),
     )
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -111,16 +119,36 @@ class Change(SQLModel, table=True):
     hash: str = Field(sa_type=Text)
 
 
-class ChangeQuestion(Question):
-    """Filters of the ledger; it is read oldest first, and `after` takes it up where a reader left off."""
+class ChangeFilters(BaseModel):
+    """Filters of the ledger; `after` takes it up where a reader left off."""
 
-    order: Sort = "asc"
+    model_config = ConfigDict(frozen=True)
+
     after: Annotated[int | None, Describe(ge=0, le=MAX_INT, description="Only entries after this `seq`.")] = (
         None
     )
     resource: Annotated[list[str], Describe(description="A noun, such as claim.")] = []
     resource_id: list[str] = []
     actor: Annotated[list[str], Describe(description="A key's id.")] = []
+
+
+class ChangeQuestion(ChangeFilters, Question):
+    """A page of the ledger, which is read oldest first."""
+
+    order: Sort = "asc"
+
+
+class StreamQuestion(ChangeFilters):
+    """A part of the ledger as it grows."""
+
+    until: Annotated[
+        int | None,
+        Describe(
+            ge=0,
+            le=MAX_INT,
+            description="End once everything up to this `seq` was told, such as a write's `Record-Position`.",
+        ),
+    ] = None
 
 
 class Difference(BaseModel):

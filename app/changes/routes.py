@@ -2,16 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Header, Query, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.access.model import Role
-from app.access.requests import ReadingNow
-from app.base.http import produces, respond, v1
+from app.access.requests import Read, ReadingNow
+from app.base.http import EVENTS, produces, respond, v1
+from app.base.limits import network
 from app.base.openapi import answers, document_answers, listed
+from app.base.types import MAX_INT
 from app.changes import log
 from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, InclusionQuestion
-from app.changes.model import ChangeOut, ChangeQuestion
-from app.changes.store import since
+from app.changes.model import ChangeOut, ChangeQuestion, StreamQuestion
+from app.changes.reads import since
+from app.changes.store import head
+from app.changes.streams import Events
 
 router, of_log = v1("changes"), v1("log")
 TEXT = "text/plain"
@@ -25,6 +30,50 @@ def list_changes(ask: Annotated[ChangeQuestion, Query()], read: ReadingNow) -> R
     with read as session:
         found = since(session, ask, read.after(ask), secrets=read.role == Role.admin)
         return read.page(ask, found.rows, found.last)
+
+
+@router.get(
+    "/changes/stream",
+    response_class=Response,
+    responses=document_answers(
+        EVENTS, "string", "`change` events, whose `id` is the entry's `seq` and whose `data` the entry."
+    ),
+    operation_id="follow_changes",
+)
+@produces(EVENTS)
+async def follow_changes(
+    ask: Annotated[StreamQuestion, Query()],
+    read: ReadingNow,
+    last_event_id: Annotated[
+        int | None, Header(alias="Last-Event-ID", ge=0, le=MAX_INT, description="Goes before `after`.")
+    ] = None,
+) -> Response:
+    """Every change as it is made: Server-Sent Events. They go on after `Last-Event-ID`, else after `after`,
+    else from now on; a first event, `position`, says where that is.
+    """
+    after = ask.after if last_event_id is None else last_event_id
+    if after is None:
+        after = await run_in_threadpool(_end, read)
+
+    [gate] = read.request.scope["route"].gates
+
+    async def sees_keys() -> bool:
+        await gate.admit(read.request)  # its key may have ended by now
+        return bool(read.request.state.caller[1] == Role.admin)
+
+    return Events(read.house.streams, _client(read), ask, after, sees_keys)
+
+
+def _end(read: Read) -> int:
+    with read as session:
+        return head(session)[0]
+
+
+def _client(read: Read) -> str | None:
+    """Whom a stream counts for: a key or an address, and nobody on this machine itself."""
+    peer = read.request.client
+    place = network(peer.host) if peer else None
+    return read.by.id if place and read.role is not None else place
 
 
 @of_log.get(

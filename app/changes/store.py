@@ -20,7 +20,7 @@ from app.base.sql import Query, insert_many, select
 from app.base.sql import table as table_of
 from app.base.times import instant, now
 from app.base.types import wire
-from app.changes.model import Change, ChangeQuestion, Part, Record
+from app.changes.model import Change, Part, Record
 from app.changes.tree import grow
 
 GENESIS = "0" * 64
@@ -357,26 +357,6 @@ def history(
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     found = page(session, query, [col(Change.seq)], ask, after)
     return Page([document(row) for row in found.rows], found.last)
-
-
-def since(
-    session: ReadSession, ask: ChangeQuestion, after: Sequence[Any] | None, *, secrets: bool
-) -> Page[dict[str, Any]]:
-    """A page of the ledger. Without `secrets`, what was changed of keys is left out."""
-    query = entries()
-    if ask.after is not None:
-        query = query.where(col(Change.seq) > ask.after)
-    if ask.resource:
-        query = query.where(col(Change.resource).in_(ask.resource))
-    if ask.resource_id:
-        query = query.where(col(Change.resource_id).in_(ask.resource_id))
-    if ask.actor:
-        query = query.where(col(Change.actor).in_(ask.actor))
-    found = page(session, query, [col(Change.seq)], ask, after)
-    rows = [document(row) for row in found.rows]
-    if not secrets:
-        rows = [row | ({"difference": None} if row["resource"] == "key" else {}) for row in rows]
-    return Page(rows, found.last)
 
 
 @cache

@@ -6,16 +6,16 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from app.access.model import Role
-from app.access.requests import Checking, Editing, Reading, Reporting, Surveying, Write
+from app.access.requests import Checking, Editing, Read, Reading, Reporting, Surveying, Write
 from app.base.db import WriteSession
-from app.base.http import v1
-from app.base.openapi import IF_MATCH, answers, listed
+from app.base.http import AS_OF, produces, respond, v1
+from app.base.openapi import IF_MATCH, answers, document_answers, listed
 from app.base.page import Question
 from app.base.times import now
 from app.claims import store as claims
 from app.claims.model import Claim
 from app.claims.shapes import ClaimOut
-from app.reviews import corrections, documents, evidence, queues, quoted, store
+from app.reviews import corrections, documents, evidence, queues, quoted, store, verdicts
 from app.reviews.corrections import CorrectionFound, CorrectionQuestion
 from app.reviews.model import (
     AnchorQuestion,
@@ -30,6 +30,8 @@ from app.reviews.model import (
     WithdrawalIn,
 )
 from app.reviews.queues import QueuesOut
+from app.reviews.syndication import ATOM, FEED, Feed
+from app.reviews.verdicts import VerdictQuestion
 from app.sources import store as sources
 from app.sources.model import SnapshotIn
 
@@ -180,6 +182,37 @@ def list_corrections(ask: Annotated[CorrectionQuestion, Query()], read: Reading)
     with read as session:
         found = corrections.find(session, ask, read.after(ask))
         return read.page(ask, found.rows, found.last)
+
+
+@router.get(
+    "/verdicts.atom",
+    response_class=Response,
+    responses=document_answers(ATOM, "string", "An Atom feed (RFC 4287)."),
+    operation_id="verdicts_atom",
+)
+@produces(ATOM)
+def verdicts_atom(ask: Annotated[VerdictQuestion, Query()], read: Reading) -> Response:
+    """New and changed verdicts, corrections and withdrawals, newest first, for feed readers: Atom."""
+    return respond(read.request, _feed(ask, read).atom(), headers=read.cache, media=ATOM)
+
+
+@router.get(
+    "/verdicts.json",
+    response_class=Response,
+    responses=document_answers(FEED, "object", "A JSON Feed 1.1 (jsonfeed.org)."),
+    operation_id="verdicts_json",
+)
+@produces(FEED)
+def verdicts_json(ask: Annotated[VerdictQuestion, Query()], read: Reading) -> Response:
+    """New and changed verdicts, corrections and withdrawals, newest first, for feed readers: JSON Feed."""
+    return respond(read.request, _feed(ask, read).json(), headers=read.cache, media=FEED)
+
+
+def _feed(ask: VerdictQuestion, read: Read) -> Feed:
+    with read as session:
+        found = verdicts.find(session, ask)
+    address = read.request.url.remove_query_params(AS_OF)  # it is the same feed as it was then
+    return Feed(str(read.request.base_url), str(address), found)
 
 
 @router.get("/queues", responses=answers(QueuesOut), operation_id="list_queues")

@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 import httpx
 
+from app.base.http import EVENTS
+
 Json = dict[str, Any]
 
 WORDS: Sequence[str] = (
@@ -212,7 +214,12 @@ class Corpus:
         headers = [(name.encode(), value) for name, value in attempt.headers]
         request = self.client.build_request(attempt.method, "/", headers=headers, content=attempt.content)
         request.extensions = {**request.extensions, "target": attempt.target}
-        return self.client.send(request)
+        answer = self.client.send(request, stream=True)
+        if answer.headers.get("content-type", "").startswith(EVENTS):
+            answer.close()  # it has no end
+            return httpx.Response(answer.status_code, headers=answer.headers)
+        answer.read()
+        return answer
 
 
 def _in_query(usual: Attempt, operation: Json) -> Iterator[Attempt]:

@@ -1,0 +1,123 @@
+"""What was ruled across claims, as it came to stand: verdicts, corrections, withdrawals, reinstatements.
+
+They are the ledger's entries of those moves. A claim that repeats another one is not told of for what is
+ruled on that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Describe
+from sqlalchemy import Row, text
+from sqlmodel import col
+
+from app.base.db import ReadSession
+from app.base.page import MAX_PAGE
+from app.base.sql import Query, select
+from app.changes.model import RULINGS, Change
+from app.claims import bodies
+from app.claims.filters import listed_under
+from app.entities.model import Ref
+from app.reviews import documents
+from app.reviews.model import Review
+
+KINDS: Mapping[str, str] = {
+    "claim.review": "verdict",
+    "claim.attribute": "attribution",
+    "claim.approve": "verdict",
+    "claim.correct": "correction",
+    "claim.withdraw": "withdrawal",
+    "claim.reinstate": "reinstatement",
+}
+"""What each of the ledger's actions is told as."""
+
+_COLUMNS = ("seq", "at", "actor_name", "action", "resource_id", "reason", "difference", "hash")
+_UNRULED = ("withdrawal", "reinstatement")
+"""The kinds that no ruling is behind."""
+
+
+class VerdictQuestion(BaseModel):
+    """Filters of verdicts; a repeated one means any of its values."""
+
+    model_config = ConfigDict(frozen=True)
+
+    limit: Annotated[int, Describe(ge=1, le=MAX_PAGE, description="How many at most.")] = 50
+    speaker: Annotated[list[Ref], Describe(description="Who said what was ruled on: ids or slugs.")] = []
+    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
+    topic: list[str] = []
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of them. `ruling` is the review that it rests on, `was` how the claim stood before a correction,
+    withdrawal or reinstatement; `name` is that of the desk, or else of who made the move.
+    """
+
+    kind: str
+    hash: str
+    seq: int
+    at: datetime
+    claim: Mapping[str, Any]
+    name: str
+    ruling: Mapping[str, Any] | None
+    was: Mapping[str, Any] | None
+    note: str | None
+
+
+def find(session: ReadSession, ask: VerdictQuestion) -> list[Verdict]:
+    """The latest, newest first. Raises Invalid for unknown entities."""
+    facets = {"speaker": ask.speaker, "publisher": ask.publisher, "topic": ask.topic}
+    query = latest().where(*listed_under(session, Change.resource_id, facets))
+    rows = session.execute(query.order_by(col(Change.seq).desc()).limit(ask.limit)).all()
+    claims = bodies.of(session, sorted({row.resource_id for row in rows}))
+    rulings = _rulings(session, rows)
+    return [_verdict(row, claims[row.resource_id], rulings.get(row.seq)) for row in rows]
+
+
+def latest() -> Query:
+    """The query for entries that are told of, to which the feed adds its filters."""
+    return select(*(getattr(Change, name) for name in _COLUMNS)).where(text(RULINGS))
+
+
+def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:
+    """The review behind each entry: of its claim, the last that was written by then and not sent back."""
+    claims = {row.resource_id for row in rows if KINDS[row.action] not in _UNRULED}
+    query = documents.query().where(col(Review.claim_id).in_(claims)).order_by(col(Review.id))
+    behind: dict[int, Row[Any]] = {}
+    written = session.execute(query).all() if claims else []
+    for row in rows:
+        for review in written:
+            if (
+                review.claim_id == row.resource_id
+                and review.created_at <= row.at
+                and review.outcome != "returned"
+                and KINDS[row.action] not in _UNRULED
+            ):
+                behind[row.seq] = review
+    shown = documents.of(session, [*{review.id: review for review in behind.values()}.values()])
+    by_id = {each["id"]: each for each in shown}
+    return {seq: by_id[review.id] for seq, review in behind.items()}
+
+
+def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] | None) -> Verdict:
+    correction = orjson.loads(row.difference).get("correction") or {"new": None}
+    kind = KINDS[row.action]
+    return Verdict(
+        kind=kind,
+        hash=row.hash,
+        seq=row.seq,
+        at=row.at,
+        claim=claim,
+        name=_author(ruling) if ruling else row.actor_name,
+        ruling=ruling,
+        was=(correction["new"] or {}).get("was") if kind not in ("verdict", "attribution") else None,
+        note=row.reason if kind in ("correction", "withdrawal") else None,
+    )
+
+
+def _author(ruling: Mapping[str, Any]) -> str:
+    return str((ruling["publisher"] or ruling["reviewer"])["name"])
