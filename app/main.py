@@ -41,6 +41,8 @@ from app.claims.routes import router as claims
 from app.entities.routes import router as entities
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
+from app.exchange.linked import PATHS as LINKED
+from app.exchange.linked import router as linked
 from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
@@ -59,6 +61,7 @@ log = logging.getLogger("on-the-record")
 VERSION = "0.1.0"
 
 ROUTERS: Sequence[APIRouter] = (
+    linked,  # before the claims, or `.jsonld` would be part of an id
     claims,
     bundles,
     search,
@@ -186,7 +189,7 @@ class Compress(CompressMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer as the client takes it."""
-        within = self.app if scope.get("path") in FEEDS else super().__call__
+        within = self.app if scope.get("path") in FEEDS | LINKED else super().__call__
         await within(scope, receive, send)
 
 

@@ -112,7 +112,8 @@ LAYOUT = (
     ("search", _FEATURE),
     (
         "exchange",
-        "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds",
+        "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds"
+        " claimreview linked",
     ),
     ("compat", "google_factcheck reconcile datacommons"),
     ("web", "routes"),
