@@ -38,6 +38,7 @@ from app.changes.store import head
 from app.claims import reads, upkeep
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
+from app.compat.google_factcheck import router as google_factcheck
 from app.entities.routes import router as entities
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
@@ -78,6 +79,7 @@ ROUTERS: Sequence[APIRouter] = (
     log_of_changes,
     keys,
     measures,
+    google_factcheck,
 )
 
 STATIC = "/static-offline-docs"

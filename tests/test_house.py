@@ -115,7 +115,7 @@ LAYOUT = (
         "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds"
         " claimreview linked",
     ),
-    ("compat", "google_factcheck reconcile datacommons"),
+    ("compat", "google_wire google_factcheck reconcile datacommons"),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor offline commands"),
     ("main", ""),

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -48,9 +47,9 @@ def graph(claim: Json, reviews: Sequence[Json], beside: Beside) -> dict[str, Any
     return {"@context": CONTEXT, "@graph": found}
 
 
-def embeddable(document: Json) -> bytes:
+def embeddable(document: Json, *, indent: bool = False) -> bytes:
     """JSON that stays whole within a script of an HTML page: no text in it can end the script, or a line."""
-    written = orjson.dumps(document).replace(b"<", rb"\u003c")
+    written = orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None).replace(b"<", rb"\u003c")
     return written.replace("\u2028".encode(), rb"\u2028").replace("\u2029".encode(), rb"\u2029")
 
 
@@ -83,13 +82,12 @@ def feed_item(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
 
 def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
     """A ClaimReview. While its claim is withdrawn it has no rating, or some would go on to show it."""
-    own = beside.at(f"claims/{claim['id']}/reviews/{review['id']}")
     cited = [each["url"] or each["source"]["url"] for each in review["evidence"]]
     return _told(
         {
             "@type": "ClaimReview",
-            "@id": own,
-            "url": review["url"] or own,
+            "@id": _own(review, beside),
+            "url": address(review, beside),
             "claimReviewed": claim["text"],
             "itemReviewed": described(claim, beside),
             "author": _desk(review, beside),
@@ -116,9 +114,18 @@ def textual_rating(review: Json) -> str:
     return _ATTRIBUTIONS[review["attribution"]]
 
 
+def address(review: Json, beside: Beside) -> str:
+    """Where a review is published, or else where it is here."""
+    return str(review["url"] or _own(review, beside))
+
+
 def desk_name(review: Json) -> str:
     """Who reviewed: the desk, or of this one's own reviews whoever ruled."""
     return str((review["publisher"] or review["reviewer"])["name"])
+
+
+def _own(review: Json, beside: Beside) -> str:
+    return beside.at(f"claims/{review['claim']}/reviews/{review['id']}")
 
 
 def _rating(review: Json) -> dict[str, Any]:
@@ -136,10 +143,20 @@ def _rating(review: Json) -> dict[str, Any]:
 
 
 def _desk(review: Json, beside: Beside) -> dict[str, Any]:
-    desk, at = review["publisher"], urlsplit(review["url"] or beside.base)
+    desk = review["publisher"]
     named = {"@id": beside.at(f"entities/{desk['id']}")} if desk else {}
-    elsewhere = {"url": f"{at.scheme}://{at.netloc}/"} if review["url"] or not desk else {}
+    elsewhere = {"url": _home(address(review, beside))} if review["url"] or not desk else {}
     return {"@type": "Organization", **named, "name": desk_name(review), **elsewhere}
+
+
+def _home(url: str) -> str:
+    return "/".join(re.split(r"[/?#]", url)[:3]) + "/"
+
+
+def site(url: str) -> str:
+    """The host of an address, as people name it: without `www.`."""
+    host = re.split(r"[/?#]", url.lower())[2]
+    return re.sub(r"^www\.|:\d+$", "", host)
 
 
 # --- claims ------------------------------------------------------------------------------------
@@ -157,11 +174,11 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
             "identifier": claim["id"],
             "text": claim["text"],
             "inLanguage": claim["language"],
-            "author": [_speaker(each, beside) for each in claim["speakers"]],
+            "author": [speaker(each, beside) for each in claim["speakers"]],
             "datePublished": _iso(claim["said"]),
             "about": [_named("Thing", each, beside) for each in claim["about"]],
             "keywords": claim["topics"],
-            "firstAppearance": _first(claim, beside),
+            "firstAppearance": (first := first_print(claim, beside)) and _appearance(first, beside),
             "appearance": places,
             "translationOfWork": _original(claim),
             "isBasedOn": claim["repeats"] and {"@id": beside.at(f"claims/{claim['repeats']}")},
@@ -171,14 +188,15 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
     )
 
 
-def _speaker(speaker: Json, beside: Beside) -> dict[str, Any]:
-    entity = beside.entities[speaker["id"]]
+def speaker(said: Json, beside: Beside) -> dict[str, Any]:
+    """Who makes a claim: a Person, or else an Organization."""
+    entity = beside.entities[said["id"]]
     is_person = entity["kind"] == "person"
     same = [each["value"] for each in entity["external_ids"] if each["scheme"] == "wikidata"]
     return _told(
         {
-            **_named("Person" if is_person else "Organization", speaker, beside),
-            "jobTitle": speaker["title"] if is_person else None,
+            **_named("Person" if is_person else "Organization", said, beside),
+            "jobTitle": said["title"] if is_person else None,
             "sameAs": [f"https://www.wikidata.org/wiki/{each}" for each in same],
         }
     )
@@ -203,15 +221,14 @@ def _appearance(brief: Json, beside: Beside) -> dict[str, Any]:
     )
 
 
-def _first(claim: Json, beside: Beside) -> dict[str, Any] | None:
-    """Where it was printed first, as far as is known; of those on one day the one named first."""
+def first_print(claim: Json, beside: Beside) -> Json | None:
+    """The source that printed it first, as far as is known; of those on one day the one named first."""
 
     def day(brief: Json) -> date:
         days = dated(beside.sources[brief["id"]]["published"])
         return days.latest if days else date.max
 
-    first = min((each["source"] for each in claim["appearances"]), key=day, default=None)
-    return first and _appearance(first, beside)
+    return min((each["source"] for each in claim["appearances"]), key=day, default=None)
 
 
 def _original(claim: Json) -> dict[str, Any] | None:

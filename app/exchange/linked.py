@@ -42,10 +42,8 @@ def beside(session: ReadSession, found: Sequence[Json], base: str) -> Beside:
 
 def standing(session: ReadSession, claims: Sequence[str]) -> list[Json]:
     """The reviews of some claims that stand, oldest first."""
-    query = documents.query().where(col(Review.claim_id).in_(claims)).order_by(col(Review.id))
-    return [
-        each for each in documents.of(session, session.execute(query).all()) if each["state"] == "standing"
-    ]
+    query = documents.query().where(col(Review.claim_id).in_(claims), *documents.standing())
+    return documents.of(session, session.execute(query.order_by(col(Review.id))).all())
 
 
 @router.get(
@@ -72,9 +70,9 @@ DATA_FEED = Format("jsonld", LD, LD, data_feed)
 
 
 def _items(base: str, session: ReadSession, ask: ReviewQuestion) -> Batches:
-    query = documents.query().where(*documents.clauses(session, ask))
+    query = documents.query().where(*documents.clauses(session, ask), *documents.standing())
     for rows in streamed(session, query, col(Review.id), ask):
-        yield _batch(session, [r for r in documents.of(session, rows) if r["state"] == "standing"], base)
+        yield _batch(session, documents.of(session, rows), base)
 
 
 def _batch(session: ReadSession, reviews: Sequence[Json], base: str) -> Iterator[str]:

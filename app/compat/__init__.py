@@ -1,0 +1,1 @@
+"""What other programs ask in protocols of their own."""
