@@ -85,7 +85,7 @@ class GoogleRoute(Route):
 
 async def _with_query(request: Request) -> Request:
     """The request as a GET, if it says that its query is its body."""
-    if request.headers.get("x-http-method-override") != "GET":
+    if request.method != "POST" or request.headers.get("x-http-method-override") != "GET":
         return request
     body = b""
     async for chunk in request.stream():
