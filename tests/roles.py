@@ -66,14 +66,15 @@ class Cells:
     def status(self, caller: RoleName | None) -> int:
         """401, 403 or 409 if the caller is refused, 501 if everyone is, else 200."""
         needed = Role[self.route.gates[0].needs]
-        if caller is None:
-            return 200 if needed is Role.reader and getattr(USUAL, self.route.gates[0].public) else 401
-        if Role[caller] < needed:
+        public = needed is Role.reader and getattr(USUAL, self.route.gates[0].public)
+        if caller is None and not public:
+            return 401
+        if caller is not None and Role[caller] < needed:
             return 403
         if self.name in NOT_ANSWERED:
             return 501
         move = MOVES.get(self.operation)
-        return 200 if move is None or _is_legal(move, Role[caller], self.whose) else 409
+        return 200 if move is None or caller is None or _is_legal(move, Role[caller], self.whose) else 409
 
 
 def _is_legal(move: str, role: Role, whose: Whose) -> bool:

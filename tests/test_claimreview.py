@@ -108,7 +108,12 @@ def test_it_says_who_said_it_when_and_where_it_was_printed_first(seeded: Newsroo
 
 def test_each_desk_s_review_is_a_claim_review(seeded: Newsroom, claim: Json) -> None:
     desk = seeded.entity("A desk", "organization")
-    theirs = {"publisher": desk["id"], "url": DESK, "label": "Four Pinocchios", "reviewed_at": "2024-01-02"}
+    theirs = {
+        "publisher": desk["id"],
+        "url": DESK,
+        "label": "Four Pinocchios",
+        "reviewed_at": "2024-01-02T00:00:00Z",
+    }
     scale = {"rating": {"value": "3.5", "best": "4", "worst": "0"}, "explanation": "At length."}
     ruled(seeded, claim, **theirs, **scale)
     own = ruled(seeded, claim, verdict="mostly_false", summary="The table has less.")

@@ -260,12 +260,12 @@ def test_parts_of_an_answer_can_be_asked_for(checked: Newsroom) -> None:
     assert ok(fields("claims/claimReview/publisher/site, nextPageToken")) == {
         "claims": [{"claimReview": sites}]
     }
-    assert ok(fields("claims(text,claimReview(url)),claims/claimReview/title"))["claims"][0][
-        "claimReview"
-    ] == [{"title": each["title"]} for each in (first, second)]
-    assert ok(fields("claims/*/url")) == {
-        "claims": [{"claimReview": [{"url": each["url"]} for each in (first, second)]}]
-    }
+    both = [{"url": each["url"], "title": each["title"]} for each in (first, second)]
+    named_twice = ok(fields("claims(text,claimReview(url)),claims/claimReview/title"))
+    assert named_twice == {"claims": [{"text": claim["text"], "claimReview": both}]}
+    assert ok(fields("claims/text,claims")) == {"claims": [claim]}
+    urls = [{"url": each["url"]} for each in (first, second)]
+    assert ok(fields("*/*/url")) == {"claims": [{"claimReview": urls}]}
     for wrong in ("claims(", "claims)", "(text)", ",", "claims//text", "claims/verdict", "text", "a(" * 500):
         error = refused(fields(wrong), 400, "INVALID_ARGUMENT")
         assert error["details"][0]["fieldViolations"][0]["field"] == "fields"
@@ -294,18 +294,17 @@ def test_the_parameters_of_all_methods(checked: Newsroom) -> None:
     assert documented == {*known}
 
 
-def test_a_callback_makes_a_script_for_other_sites(checked: Newsroom) -> None:
-    checked.claim("x")
-    answer = checked.anyone.get(SEARCH, params={"query": "pipeline", "callback": "page.show$1"})
+def test_a_callback_makes_a_script_for_other_sites(room: Newsroom) -> None:
+    answer = room.anyone.get(SEARCH, params={"query": "pipeline", "callback": "page.show$1"})
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     head, body = answer.text.split("\n", 1)
     assert (head, body[:12], body[-2:]) == ("// API callback", "page.show$1(", ");")
-    assert len(texts(orjson.loads(body[12:-2]))) == 5
-    plain = checked.anyone.get(SEARCH, params={"query": "pipeline"})
+    assert orjson.loads(body[12:-2]) == {}
+    plain = room.anyone.get(SEARCH, params={"query": "pipeline"})
     assert plain.headers["cross-origin-resource-policy"] == "same-origin"
     for wrong in ("alert(1)//", "a b", "a;", "1a", "a..b", "é"):
-        refused(checked.anyone.get(SEARCH, params={"query": "x", "callback": wrong}), 400, "INVALID_ARGUMENT")
+        refused(room.anyone.get(SEARCH, params={"query": "x", "callback": wrong}), 400, "INVALID_ARGUMENT")
 
 
 def test_a_question_that_is_a_body_is_read_as_an_address(checked: Newsroom) -> None:
@@ -321,9 +320,9 @@ def test_a_question_that_is_a_body_is_read_as_an_address(checked: Newsroom) -> N
         refused(checked.anyone.post(SEARCH, content=wrong, headers=form), 400, "INVALID_ARGUMENT")
 
 
-def test_where_reading_takes_a_key_it_is_one_of_ours(checked: Newsroom) -> None:
-    _, token = checked.key("reader")
-    with checked.with_settings(public_reading=False) as private:
+def test_where_reading_takes_a_key_it_is_one_of_ours(room: Newsroom) -> None:
+    _, token = room.key("reader")
+    with room.with_settings(public_reading=False) as private:
         for path in (f"{SEARCH}?query=pipeline", "/v1alpha1/pages?organization=x.org", "/$discovery/rest",
                      "/v1alpha1/claims:imageSearch"):  # fmt: skip
             refused(private.anyone.get(path), 401, "UNAUTHENTICATED")
@@ -331,9 +330,9 @@ def test_where_reading_takes_a_key_it_is_one_of_ours(checked: Newsroom) -> None:
             answer = private.anyone.get(SEARCH, params={"query": "pipeline", "key": wrong})
             refused(answer, 401, "UNAUTHENTICATED")
         answer = private.anyone.get(SEARCH, params={"query": "pipeline", "key": token})
-        assert len(texts(ok(answer))) == 5
+        assert ok(answer) == {}
         assert answer.headers["cache-control"].startswith("private")
-        assert len(texts(ok(private.reader.get(SEARCH, params={"query": "pipeline", "key": "x"})))) == 5
+        assert ok(private.reader.get(SEARCH, params={"query": "pipeline", "key": "x"})) == {}
         # It opens nothing else.
         assert private.anyone.get("/v1/claims", params={"key": token}).status_code == 401
 
@@ -344,8 +343,7 @@ def test_where_reading_takes_a_key_it_is_one_of_ours(checked: Newsroom) -> None:
 def test_pages_have_the_mark_up_of_the_reviews_on_them(checked: Newsroom) -> None:
     [page] = ok(checked.anyone.get("/v1alpha1/pages", params={"url": PAGE}))["claimReviewMarkupPages"]
     assert (page["pageUrl"], page["claimReviewAuthor"]) == (PAGE, {"name": "Gas Desk"})
-    assert [each["claimReviewed"][:21] for each in page["claimReviewMarkups"]] == ["Gas pipeline number 1",
-                                                                                    "Gas pipeline number 2"]  # fmt: skip
+    assert [each["claimReviewed"][20] for each in page["claimReviewMarkups"]] == ["1", "2"]
     assert page["claimReviewMarkups"][0] == {
         "url": PAGE,
         "claimReviewed": "Gas pipeline number 1 is agreed.",
@@ -359,7 +357,7 @@ def test_pages_have_the_mark_up_of_the_reviews_on_them(checked: Newsroom) -> Non
     assert ok(checked.anyone.get("/v1alpha1/pages", params={"url": "https://example.org/none"})) == {}
     for query in ({}, {"url": PAGE, "organization": "x.org"}, {"organization": "/"}):
         refused(checked.anyone.get("/v1alpha1/pages", params=query), 400, "INVALID_ARGUMENT")
-    for wrong in ("nothing", "AA", "_w", "%2F", "é"):
+    for wrong in ("nothing", "AA", "_w", "é"):
         refused(checked.anyone.get(f"/v1alpha1/pages/{wrong}"), 404, "NOT_FOUND")
 
 
@@ -367,7 +365,7 @@ def test_pages_of_a_site_are_a_list(checked: Newsroom) -> None:
     claim = checked.claim("Another.")
     for n in range(3):
         checked.take(claim)
-        where = {"url": f"http://desk.example.org:8080/checks/{n}", "publisher": "gas-desk"}
+        where: Json = {"url": f"http://desk.example.org:8080/checks/{n}", "publisher": "gas-desk"}
         checked.review(claim, **where, rating={"value": "1.5", "best": "2", "worst": "0"})
     asked: Json = {"organization": "desk.example.org", "pageSize": 2}
     first = ok(checked.anyone.get("/v1alpha1/pages", params=asked))
@@ -379,24 +377,24 @@ def test_pages_of_a_site_are_a_list(checked: Newsroom) -> None:
     assert "nextPageToken" not in rest
 
 
-def test_what_is_not_answered_says_so(checked: Newsroom) -> None:
+def test_what_is_not_answered_says_so(room: Newsroom) -> None:
     image = "/v1alpha1/claims:imageSearch?imageUri=https://example.org/a.png&pageSize=3"
-    refused(checked.anyone.get(image), 501, "UNIMPLEMENTED")
+    refused(room.anyone.get(image), 501, "UNIMPLEMENTED")
     for method, path in (("POST", "pages"), ("PUT", "pages/x"), ("DELETE", "pages/x")):
-        refused(checked.anyone.request(method, f"/v1alpha1/{path}", json={}), 501, "UNIMPLEMENTED")
+        refused(room.anyone.request(method, f"/v1alpha1/{path}", json={}), 501, "UNIMPLEMENTED")
 
 
-def test_the_discovery_document_is_this_server_s(checked: Newsroom) -> None:
-    document = ok(checked.anyone.get("/$discovery/rest", params={"version": "v1alpha1"}))
-    assert (document["rootUrl"], document["servicePath"]) == (f"{checked.server.url}/", "")
-    assert ok(checked.anyone.get("/$discovery/rest", params={"fields": "name,version"})) == {
+def test_the_discovery_document_is_this_server_s(room: Newsroom) -> None:
+    document = ok(room.anyone.get("/$discovery/rest", params={"version": "v1alpha1"}))
+    assert (document["rootUrl"], document["servicePath"]) == (f"{room.server.url}/", "")
+    assert ok(room.anyone.get("/$discovery/rest", params={"fields": "name,version"})) == {
         "name": "factchecktools", "version": "v1alpha1",
     }  # fmt: skip
-    refused(checked.anyone.get("/$discovery/rest?version=v2"), 400, "INVALID_ARGUMENT")
+    refused(room.anyone.get("/$discovery/rest?version=v2"), 400, "INVALID_ARGUMENT")
     for methods in (each["methods"] for each in document["resources"].values()):
         for method in methods.values():
             path = method["flatPath"].replace("{pagesId}", "x")
-            answer = checked.anyone.request(method["httpMethod"], f"/{path}", params={"nonsense": "1"})
+            answer = room.anyone.request(method["httpMethod"], f"/{path}", params={"nonsense": "1"})
             error = refused(answer, 400, "INVALID_ARGUMENT")
             for name in method["parameters"].keys() - {"name"}:
                 assert name in error["message"] or "did you mean" in error["message"], error

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from app.access.requests import Read
-from app.base.errors import Fault, Invalid, Problem, TooLarge
+from app.base.errors import Fault, Invalid, Malformed, Problem, TooLarge
 from app.base.http import JSON, Route, respond
 from app.base.problems import invalid
 from app.base.types import QueryFlag
@@ -92,6 +92,8 @@ async def _with_query(request: Request) -> Request:
         body += chunk
         if len(body) > _LONGEST:
             raise TooLarge("The question is too long.", headers={"Connection": "close"})
+    if not body.isascii():
+        raise Malformed("The question is not encoded as a query.")
     return Request({**request.scope, "query_string": body}, request.receive)
 
 
@@ -112,7 +114,8 @@ def answer(read: Read, ask: Asked, body: Json, schema: Json, schemas: Mapping[st
     """The answer, or those fields of it that are asked for, which its schema must have. Raises Invalid."""
     if ask.fields_:
         mask = _Mask(ask.fields_).whole()
-        _check(mask, schema, schemas)
+        if schema is not ANY:
+            _check(mask, schema, schemas)
         body = _part(body, mask)
     written = embeddable(body, indent=ask.pretty_print)
     headers, media = dict(read.cache), JSON
@@ -169,9 +172,7 @@ class _Mask:
     def _some(self, depth: int) -> Mask:
         found: Mask = {}
         while True:
-            name, inner = self._one(depth)
-            # Of a member that is named twice, both parts are wanted, and the whole if that is one of them.
-            found[name] = {**found[name], **inner} if found.get(name) and inner else inner
+            found = _both(found, dict([self._one(depth)]))
             if not self._takes(","):
                 return found
 
@@ -201,18 +202,33 @@ class _Mask:
         return Invalid.at("fields", f"cannot be read at {self._next() or 'its end'!r}")
 
 
+def _both(one: Mask, other: Mask) -> Mask:
+    """What either takes: of a member that both have, both parts, or the whole if that is one of them."""
+    shared = {
+        name: one[name] and other[name] and _both(one[name], other[name]) for name in one if name in other
+    }
+    return {**one, **other, **shared}
+
+
 def _check(mask: Mask, schema: Json, schemas: Mapping[str, Json]) -> None:
-    while "$ref" in schema or "items" in schema:
-        schema = schema["items"] if "items" in schema else schemas[schema["$ref"]]
-    known = schema.get("properties", {})
-    if schema == ANY:
-        return
+    known = _members(schema, schemas)
     for name, inner in mask.items():
         if name not in (*known, "*"):
             raise Invalid.at("fields", f"has {name!r}, which is no field there")
-        for each in known if name == "*" else [name]:
+        for each in _within(known, schemas) if name == "*" else [known[name]]:
             if inner:
-                _check(inner, known[each], schemas)
+                _check(inner, each, schemas)
+
+
+def _members(schema: Json, schemas: Mapping[str, Json]) -> Mapping[str, Json]:
+    while "$ref" in schema or "items" in schema:
+        schema = schema["items"] if "items" in schema else schemas[schema["$ref"]]
+    found: Mapping[str, Json] = schema.get("properties", {})
+    return found
+
+
+def _within(known: Mapping[str, Json], schemas: Mapping[str, Json]) -> list[Json]:
+    return [schema for schema in known.values() if _members(schema, schemas)]
 
 
 def _part(value: Any, mask: Mask) -> Any:
@@ -221,4 +237,8 @@ def _part(value: Any, mask: Mask) -> Any:
     if not mask or not isinstance(value, dict):
         return value
     wanted = {**dict.fromkeys(value, mask["*"]), **mask} if "*" in mask else mask
-    return {name: _part(each, wanted[name]) for name, each in value.items() if name in wanted}
+    return {
+        name: _part(each, wanted[name])
+        for name, each in value.items()
+        if name in wanted and (not wanted[name] or isinstance(each, (dict, list)))
+    }
