@@ -152,34 +152,36 @@ def test_each_desk_s_review_is_a_claim_review(seeded: Newsroom, claim: Json) -> 
     assert [kinds.count(SCHEMA + kind) for kind in ("ClaimReview", "Claim", "Rating")] == [3, 1, 3]
 
 
-def test_only_what_stands_is_shown_and_what_was_corrected_says_so(seeded: Newsroom, claim: Json) -> None:
-    first = ruled(seeded, claim, verdict="false")
+def test_only_what_stands_is_shown_and_what_was_corrected_says_so(room: Newsroom) -> None:
+    claim = room.claim()
+    first = ruled(room, claim, verdict="false")
     correction = {"corrects": first["id"], "correction_note": "A source was overlooked."}
-    seeded.review(claim, by=seeded.editor, verdict="true", **correction)
-    with seeded.with_settings(four_eyes=True) as strict:
+    room.review(claim, by=room.editor, verdict="true", **correction)
+    with room.with_settings(four_eyes=True) as strict:
         ruled(strict, claim, verdict="outdated")
-    [shown] = linked(seeded, claim)
+    [shown] = linked(room, claim)
     assert shown["reviewRating"]["alternateName"] == "True"
     [comment] = shown["correction"]
     assert (comment["@type"], comment["text"]) == ("CorrectionComment", "A source was overlooked.")
     assert "creativeWorkStatus" not in shown
-    assert [each["item"] for each in feed(seeded)] == [shown]
+    assert [each["item"] for each in feed(room)] == [shown]
 
 
-def test_a_withdrawn_claim_keeps_its_reviews_but_no_rating(seeded: Newsroom, claim: Json) -> None:
-    ruled(seeded, claim, verdict="false")
-    other = seeded.claim("Unchecked.")
+def test_a_withdrawn_claim_keeps_its_reviews_but_no_rating(room: Newsroom) -> None:
+    claim = room.claim()
+    ruled(room, claim, verdict="false")
+    other = room.claim("Unchecked.")
     for each in (claim, other):
         path = f"/v1/claims/{each['id']}/withdrawal"
-        ok(seeded.editor.post(path, json={"note": "Nobody said it."}, headers=match(seeded.fresh(each))))
-    [review], [alone] = linked(seeded, claim), linked(seeded, other)
+        ok(room.editor.post(path, json={"note": "Nobody said it."}, headers=match(room.fresh(each))))
+    [review], [alone] = linked(room, claim), linked(room, other)
     assert "reviewRating" not in review
     for node in (review, review["itemReviewed"], alone):
         assert node["creativeWorkStatus"] == "Withdrawn"
         assert node["correction"][-1]["text"] == "Nobody said it."
-    [item] = feed(seeded)
+    [item] = feed(room)
     assert item["item"] == review
-    assert item["dateDeleted"] == seeded.fresh(claim)["verification"]["correction"]["at"]
+    assert item["dateDeleted"] == room.fresh(claim)["verification"]["correction"]["at"]
 
 
 class _Scripts(HTMLParser):
@@ -203,9 +205,9 @@ class _Scripts(HTMLParser):
 HOSTILE = "</script><img src=x> <!--<script> ]]> \u2028\u2029 & </SCRIPT >"
 
 
-def test_it_can_be_put_into_a_page_whatever_the_words_are(seeded: Newsroom) -> None:
-    claim = seeded.claim(f"He said {HOSTILE} twice.", context="<!-- </script>")
-    answer = seeded.anyone.get(f"/v1/claims/{claim['id']}.jsonld")
+def test_it_can_be_put_into_a_page_whatever_the_words_are(room: Newsroom) -> None:
+    claim = room.claim(f"He said {HOSTILE} twice.", context="<!-- </script>")
+    answer = room.anyone.get(f"/v1/claims/{claim['id']}.jsonld")
     page = _Scripts()
     page.feed(f'<html><script type="{LD}">{answer.text}</script></html>')
     assert (orjson.loads(page.texts), page.others) == (answer.json(), 1)
@@ -214,45 +216,43 @@ def test_it_can_be_put_into_a_page_whatever_the_words_are(seeded: Newsroom) -> N
     assert orjson.loads(embeddable({HOSTILE: [HOSTILE]}, indent=True)) == {HOSTILE: [HOSTILE]}
 
 
-def test_what_is_no_claim_is_not_found(seeded: Newsroom) -> None:
-    problem(seeded.anyone.get("/v1/claims/clm_none.jsonld"), 404, "not-found")
-    problem(seeded.anyone.get("/v1/claims/clm_none.jsonld?limit=1"), 422, "invalid")
-    refused = seeded.anyone.get("/v1/claimreviews.jsonld", params={"publisher": "nobody-at-all"})
+def test_what_is_no_claim_is_not_found(room: Newsroom) -> None:
+    problem(room.anyone.get("/v1/claims/clm_none.jsonld"), 404, "not-found")
+    problem(room.anyone.get("/v1/claims/clm_none.jsonld?limit=1"), 422, "invalid")
+    refused = room.anyone.get("/v1/claimreviews.jsonld", params={"publisher": "nobody-at-all"})
     problem(refused, 422, "invalid")
 
 
 # --- the feed ----------------------------------------------------------------------------------
 
 
-def test_the_feed_has_what_the_claims_have(seeded: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert feed(seeded) == []
-    claims = [seeded.claim(f"Claim {n}.") for n in range(5)]
+def test_the_feed_has_what_the_claims_have(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert feed(room) == []
+    claims = [room.claim(f"Claim {n}.") for n in range(5)]
     for claim, verdict in zip(claims, ("true", "false", "false", "satire", "not_checkable"), strict=True):
-        ruled(seeded, claim, verdict=verdict)
+        ruled(room, claim, verdict=verdict)
     monkeypatch.setattr(flat, "BATCH", 2)
-    items = feed(seeded, order="asc")
-    assert [each["item"] for each in items] == [linked(seeded, claim)[0] for claim in claims]
-    assert [each["item"]["claimReviewed"] for each in feed(seeded, verdict="false")] == [
+    items = feed(room, order="asc")
+    assert [each["item"] for each in items] == [linked(room, claim)[0] for claim in claims]
+    assert [each["item"]["claimReviewed"] for each in feed(room, verdict="false")] == [
         "Claim 2.",
         "Claim 1.",
     ]
-    assert [each["item"]["itemReviewed"]["identifier"] for each in feed(seeded, claim=claims[3]["id"])] == [
+    assert [each["item"]["itemReviewed"]["identifier"] for each in feed(room, claim=claims[3]["id"])] == [
         claims[3]["id"]
     ]
     assert "ratingValue" not in items[3]["item"]["reviewRating"]  # satire is no degree of truth
 
 
-def test_the_feed_is_a_file_with_all_that_feeds_have(seeded: Newsroom) -> None:
-    ruled(seeded, seeded.claim("A claim."))
+def test_the_feed_is_a_file_with_all_that_feeds_have(room: Newsroom) -> None:
+    ruled(room, room.claim("A claim."))
     path = "/v1/claimreviews.jsonld"
-    whole = seeded.anyone.get(path, headers={"Accept-Encoding": "gzip"})
+    whole = room.anyone.get(path, headers={"Accept-Encoding": "gzip"})
     assert (whole.headers["content-encoding"], whole.headers["content-type"]) == ("gzip", LD)
     tag = whole.headers["etag"]
-    assert (
-        seeded.anyone.get(path, headers={"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
-    )
-    part = seeded.anyone.get(path, headers={"Range": "bytes=0-9"})
+    assert room.anyone.get(path, headers={"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
+    part = room.anyone.get(path, headers={"Range": "bytes=0-9"})
     assert (part.status_code, part.content) == (206, whole.content[:10])
-    elsewhere = seeded.anyone.get(path, headers={"Host": "facts.example.org"}).json()
+    elsewhere = room.anyone.get(path, headers={"Host": "facts.example.org"}).json()
     own = elsewhere["dataFeedElement"][0]["item"]["@id"]
     assert own.startswith("http://facts.example.org/v1/claims/")

@@ -12,7 +12,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from app.compat.google_factcheck import DISCOVERY
-from tests.newsroom import Json, Newsroom, match, ok
+from tests.newsroom import Json, Newsroom, Server, SqliteBases, match, ok
 from tests.served import environment, served
 
 SEARCH = "/v1alpha1/claims:search"
@@ -20,20 +20,25 @@ PAGE = "https://www.desk.example.org/checks/1"
 
 
 @pytest.fixture
-def checked(seeded: Newsroom) -> Newsroom:
-    """Five claims about gas with a verdict, two of them by another desk; one of those has two reviews."""
-    desk = seeded.entity("Gas Desk", "organization", slug="gas-desk")
+def checked(room: Newsroom) -> Newsroom:
+    """A newsroom with five claims about gas that have a verdict, two of them one of another desk too."""
+    return _check(room)
+
+
+def _check(room: Newsroom) -> Newsroom:
+    room.entity(external_ids=[{"scheme": "wikidata", "value": "Q7747"}])
+    desk = room.entity("Gas Desk", "organization", slug="gas-desk")
     made = [
-        seeded.claim(f"Gas pipeline number {n} is agreed.", said=f"2023-03-0{n}", language="en-GB")
+        room.claim(f"Gas pipeline number {n} is agreed.", said=f"2023-03-0{n}", language="en-GB")
         for n in range(1, 6)
     ]
     for claim in made:
-        seeded.take(claim)
-        seeded.review(claim, verdict="false", summary="It is not.", reviewed_at="2024-02-03T04:05:06Z")
+        room.take(claim)
+        room.review(claim, verdict="false", summary="It is not.", reviewed_at="2024-02-03T04:05:06Z")
     for claim in made[:2]:
-        seeded.take(claim)
-        seeded.review(claim, publisher=desk["id"], url=PAGE, label="Half right", verdict="half_true")
-    return seeded
+        room.take(claim)
+        room.review(claim, publisher=desk["id"], url=PAGE, label="Half right", verdict="half_true")
+    return room
 
 
 def search(room: Newsroom, **query: Any) -> Json:
@@ -58,16 +63,19 @@ def refused(answer: httpx.Response, code: int, status: str) -> Json:
 
 
 @pytest.fixture
-def client(checked: Newsroom, tmp_path: Path) -> Iterator[Any]:
-    """Google's client, as it is, pointed at a process of its own on the same base."""
-    env = environment(checked.settings.database_url, RECORD_SECRET=str(checked.settings.secret))
-    with served(env, tmp_path / "log") as server:
-        url = server.url.rstrip("/")
-        with build(
-            "factchecktools", "v1alpha1", developerKey="any", client_options={"api_endpoint": url}
-        ) as own:
-            own.url = url
-            yield own
+def client(sqlite_bases: SqliteBases, server: Server, tmp_path: Path) -> Iterator[Any]:
+    """Google's client, as it is, pointed at a server in a process of its own."""
+    with sqlite_bases.fresh() as base:
+        with Newsroom(server, base) as room:
+            _check(room)
+        env = environment(base, RECORD_SECRET=str(room.settings.secret))
+        with served(env, tmp_path / "log") as live:
+            url = live.url.rstrip("/")
+            with build(
+                "factchecktools", "v1alpha1", developerKey="any", client_options={"api_endpoint": url}
+            ) as own:
+                own.url = url
+                yield own
 
 
 def test_google_s_own_client_searches_and_pages(client: Any) -> None:
@@ -229,16 +237,10 @@ def test_a_walk_meets_each_claim_once_and_a_token_is_its_own_question_s(checked:
             other = {**asked, "languageCode": "en", "pageToken": token}
             refused(checked.anyone.get(SEARCH, params=other), 400, "INVALID_ARGUMENT")
         assert met == whole[1:], "an offset counts where there is no token"
-        assert len(whole) == 5
-
-
-def test_a_page_of_claims_takes_the_same_few_queries_however_long_it_is(checked: Newsroom) -> None:
-    for asked in ({"query": "pipeline"}, {"reviewPublisherSiteFilter": "127.0.0.1"}):
         counts = []
-        search(checked, **asked)
         for size in (1, 5):
             with checked.queries() as sent:
-                search(checked, **asked, pageSize=size)
+                assert len(texts(search(checked, **asked, pageSize=size))) == size
             counts.append(len(sent))
         assert counts[0] == counts[1] <= 14, counts
 
