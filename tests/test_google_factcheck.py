@@ -166,6 +166,8 @@ def test_only_claims_with_a_verdict_that_stands_are_found(checked: Newsroom) -> 
     assert sorted(found) == [f"Gas pipeline number {n} is agreed." for n in (1, 3, 4, 5)]
     assert unchecked["text"] not in found
     assert texts(search(checked, reviewPublisherSiteFilter="desk.example.org")) == [first["text"]]
+    [page] = ok(checked.anyone.get("/v1alpha1/pages", params={"url": PAGE}))["claimReviewMarkupPages"]
+    assert [each["claimReviewed"] for each in page["claimReviewMarkups"]] == [first["text"]]
     with checked.with_settings(four_eyes=True) as strict:
         strict.take(unchecked)
         strict.review(unchecked, verdict="true")
@@ -305,7 +307,7 @@ def test_a_callback_makes_a_script_for_other_sites(room: Newsroom) -> None:
     assert orjson.loads(body[12:-2]) == {}
     plain = room.anyone.get(SEARCH, params={"query": "pipeline"})
     assert plain.headers["cross-origin-resource-policy"] == "same-origin"
-    for wrong in ("alert(1)//", "a b", "a;", "1a", "a..b", "é"):
+    for wrong in ("alert(1)//", "a b", "a;", "1a", "a..b", "aé"):
         refused(room.anyone.get(SEARCH, params={"query": "x", "callback": wrong}), 400, "INVALID_ARGUMENT")
 
 

@@ -35,6 +35,9 @@ _STATUSES = {
     503: "UNAVAILABLE",
 }
 
+_NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
+_CALLBACK = rf"^({_NAME}(\.{_NAME})*)?$"
+
 Int32 = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -44,9 +47,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel)
 
     alt: Literal["json"] = "json"
-    callback: Annotated[str, Field(max_length=200, pattern=r"^([A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*)?$")] = (
-        ""
-    )
+    callback: Annotated[str, Field(max_length=200, pattern=_CALLBACK)] = ""
     fields_: Annotated[str, Field(alias="fields", max_length=2000)] = ""
     pretty_print: QueryFlag = True
     key: str = ""
