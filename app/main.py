@@ -38,11 +38,14 @@ from app.changes.store import head
 from app.claims import reads, upkeep
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
+from app.compat.google_factcheck import router as google_factcheck
 from app.compat.reconcile import PATH as RECONCILE
 from app.compat.reconcile import router as reconciliation
 from app.entities.routes import router as entities
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
+from app.exchange.linked import PATHS as LINKED
+from app.exchange.linked import router as linked
 from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
@@ -61,6 +64,7 @@ log = logging.getLogger("on-the-record")
 VERSION = "0.1.0"
 
 ROUTERS: Sequence[APIRouter] = (
+    linked,  # before the claims, or `.jsonld` would be part of an id
     claims,
     bundles,
     search,
@@ -78,6 +82,7 @@ ROUTERS: Sequence[APIRouter] = (
     reconciliation,
     keys,
     measures,
+    google_factcheck,
 )
 
 STATIC = "/static-offline-docs"
@@ -174,12 +179,16 @@ def _bounds(settings: Settings) -> dict[str, Any]:
     }
 
 
-_AS_THEY_ARE = FEEDS | {
-    route.path
-    for router in ROUTERS
-    for route in router.routes
-    if isinstance(route, Route) and getattr(route.endpoint, "produces", None) == EVENTS
-}
+_AS_THEY_ARE = (
+    FEEDS
+    | LINKED
+    | {
+        route.path
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, Route) and getattr(route.endpoint, "produces", None) == EVENTS
+    }
+)
 """The addresses whose answers are not compressed on their way out."""
 
 

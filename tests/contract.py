@@ -1,6 +1,7 @@
 """Every route, found in the application itself, and what it takes to call it: an address, a body, a key."""
 
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -26,8 +27,16 @@ NEEDED = {
     "/reconcile/suggest/property": "?prefix=w",
     "/reconcile/preview": "?id=vladimir-putin",
     "/reconcile/flyout": "?id=vladimir-putin",
+    "/v1alpha1/claims:search": "?query=Putin",
+    "/v1alpha1/pages": "?organization=example.org",
 }
 """The query without which a path is no question, or its answer has no end."""
+
+PUBLISHED = "https://example.org/checks/1"
+"""Where a review of the furnished base is published."""
+
+OTHERS = ("/v1alpha1/", "/$discovery/", "/reconcile")
+"""Where the addresses of other people's interfaces begin, which have refusals of their own."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,9 @@ def resolved(document: Json, schema: Json) -> Json:
 
 def places(room: Newsroom, path: str) -> Iterator[str]:
     """The addresses that a path stands for in the base, found in the lists above it."""
+    if path == "/v1alpha1/pages/{page_id}":
+        yield f"/v1alpha1/pages/{urlsafe_b64encode(PUBLISHED.encode()).decode().rstrip('=')}"
+        return
     above, brace, rest = path.partition("/{")
     if not brace:
         yield f"{path}{NEEDED.get(path, '')}"
@@ -199,6 +211,7 @@ def furnish(room: Newsroom) -> None:
     _rule(room, room.admin, ruled)
     [first] = room.get(f"/v1/claims/{ruled['id']}/reviews")["data"]
     correction = {"verdict": "half_true", "corrects": first["id"], "correction_note": "It was misread."}
+    correction["url"] = PUBLISHED
     room.review(ruled, by=room.admin, **correction)
     room.take(held, by=room.admin)
     note = {"note": "Stated twice."}

@@ -35,6 +35,14 @@ MOVES = {
 }
 """The operations for which it matters whose the claim or the ruling is, and their moves."""
 
+NOT_ANSWERED = {
+    "GET /v1alpha1/claims:imageSearch",
+    "POST /v1alpha1/pages",
+    "PUT /v1alpha1/pages/{page_id}",
+    "DELETE /v1alpha1/pages/{page_id}",
+}
+"""What another's interface has, and there is nothing to here."""
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -56,14 +64,17 @@ class Cells:
         return str(self.route.operation_id)
 
     def status(self, caller: RoleName | None) -> int:
-        """401, 403 or 409 if the caller is refused, else 200."""
+        """401, 403 or 409 if the caller is refused, 501 if everyone is, else 200."""
         needed = Role[self.route.gates[0].needs]
-        if caller is None:
-            return 200 if needed is Role.reader and getattr(USUAL, self.route.gates[0].public) else 401
-        if Role[caller] < needed:
+        public = needed is Role.reader and getattr(USUAL, self.route.gates[0].public)
+        if caller is None and not public:
+            return 401
+        if caller is not None and Role[caller] < needed:
             return 403
+        if self.name in NOT_ANSWERED:
+            return 501
         move = MOVES.get(self.operation)
-        return 200 if move is None or _is_legal(move, Role[caller], self.whose) else 409
+        return 200 if move is None or caller is None or _is_legal(move, Role[caller], self.whose) else 409
 
 
 def _is_legal(move: str, role: Role, whose: Whose) -> bool:
@@ -93,7 +104,8 @@ HEAD = """# Who may what
 
 Written by `python -m tests.roles` from the routes, their gates and the rules of verification; a test sends
 each cell's request over HTTP, on both databases. `yes` is a good answer, 401 wants a key, 403 another role,
-and 409 says which moves are legal instead. A role may do what those before it may.
+409 says which moves are legal instead, and 501 that [another's interface](clients.md) has it, but not
+this server. A role may do what those before it may.
 
 With `RECORD_PUBLIC_READING=false` the first column is 401 throughout.
 {open} need no key either way; they hold no record.

@@ -112,9 +112,13 @@ LAYOUT = (
     ("search", _FEATURE),
     (
         "exchange",
-        "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds",
+        "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds"
+        " claimreview linked",
     ),
-    ("compat", "google_factcheck matching properties candidates scoring suggest reconcile datacommons"),
+    (
+        "compat",
+        "google_wire google_factcheck matching properties candidates scoring suggest reconcile datacommons",
+    ),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor offline commands"),
     ("main", ""),

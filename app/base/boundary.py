@@ -139,9 +139,8 @@ class _Passage:
 
     def _headers(self, own: list[Header]) -> Iterator[Header]:
         """What is added to those of the answer."""
-        if not any(name == POLICY for name, _ in own):
-            yield NOTHING
-        yield from SECURITY
+        given = {name for name, _ in own}
+        yield from (each for each in (NOTHING, *SECURITY) if each[0] not in given)
         yield b"x-request-id", self.id.encode()
         if self.scope["scheme"] == "https":
             yield from self.boundary.hsts

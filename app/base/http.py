@@ -158,7 +158,7 @@ def _fields_of_query_models(route: APIRoute) -> set[str]:
         annotation = field.field_info.annotation
         for model in (annotation, *get_args(annotation)):
             if isinstance(model, type) and issubclass(model, BaseModel):
-                names |= set(model.model_fields)
+                names |= {field.alias or name for name, field in model.model_fields.items()}
     return names
 
 

@@ -41,7 +41,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     async def validation(request: Request, fault: Exception) -> Response:
         known = _body_fields(request)
-        return problem_response(_invalid(cast(RequestValidationError, fault).errors(), known))
+        return problem_response(invalid(cast(RequestValidationError, fault).errors(), known))
 
     async def http(request: Request, fault: Exception) -> Response:
         return problem_response(_from_http(request, cast(HTTPException, fault)))
@@ -111,9 +111,10 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
-def _invalid(
+def invalid(
     faults: Iterable[Any], known: Callable[[tuple[str | int, ...]], set[str]] = lambda _: set()
 ) -> Invalid:
+    """The refusal of what a model found wrong. `known` gives the fields that there are at a place."""
     errors: list[Fault] = []
     for fault in faults:
         where, *path = fault["loc"]
@@ -154,4 +155,4 @@ def checked(model: type[M], value: Any) -> M:
         return model.model_validate(value)
     except ValidationError as fault:
         errors = [{**error, "loc": ("body", *error["loc"])} for error in fault.errors()]
-        raise _invalid(errors, lambda path: _fields_at(model, _names(path))) from None
+        raise invalid(errors, lambda path: _fields_at(model, _names(path))) from None

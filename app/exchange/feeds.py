@@ -39,7 +39,8 @@ class FileAnswer(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(read: Read, feed: Feed, form: Format, ask: Any) -> Response:
+async def answer_file(read: Read, feed: Feed, form: Format, ask: Any) -> Response:
+    """A feed as a file, or a piece of it. Raises RangeNotSatisfiable."""
     asked = read.request.headers
     span = None if read.request.scope.get("head") else asked.get("range")
     packed = form.compresses and span is None and _takes_gzip(asked.get("accept-encoding", ""))
@@ -107,7 +108,7 @@ def _add(feed: Feed, form: Format) -> None:
     )
     @produces(form.media)
     async def answer(ask: Annotated[question, Query()], read: Reading) -> Response:
-        return await _answer(read, feed, form, ask)
+        return await answer_file(read, feed, form, ask)
 
 
 def _schema(feed: Feed, form: Format) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class Feed:
         return self.read(session, self.filters.model_construct(**dict(ask)))
 
 
-def _streamed(session: ReadSession, query: Query, key: Any, ask: Question) -> Iterator[Sequence[Row[Any]]]:
+def streamed(session: ReadSession, query: Query, key: Any, ask: Question) -> Iterator[Sequence[Row[Any]]]:
+    """The rows of a query in the order of their ids, in batches."""
     ordered = query.order_by(key.desc() if ask.order == "desc" else key.asc())
     # Of the connection, since a session looks at each row for objects.
     with session.connection().execute(ordered, execution_options={"yield_per": BATCH}) as result:
@@ -123,7 +124,7 @@ _NAMED = 30_000
 def _claims(session: ReadSession, ask: ClaimFilters) -> Batches:
     query = bodies.query().add_columns(col(Claim.said_earliest), col(Claim.said_latest))
     named = _Named(session)
-    for rows in _streamed(session, filtered(session, query, ask), col(Claim.id), ask):
+    for rows in streamed(session, filtered(session, query, ask), col(Claim.id), ask):
         named.at(rows)
         yield (_claim(row.body, named, row.said_earliest, row.said_latest) for row in rows)
 
@@ -233,7 +234,7 @@ def _figures(session: ReadSession, ask: FigureQuestion) -> Batches:
     query = bodies.query().join(Figure, col(Figure.claim_id) == col(Claim.id))
     query = query.add_columns(col(Figure.id).label("figure_id"), *map(col, days))
     query = query.where(*figures.clauses(session, ask), *_having(session, ask.q, Figure.id))
-    for rows in _streamed(session, query, col(Figure.id), ask):
+    for rows in streamed(session, query, col(Figure.id), ask):
         whole = zip(rows, map(orjson.loads, bodies.filled(session, rows)), strict=True)
         yield _rows(columns.FIGURE, (_figure(row, claim) for row, claim in whole))
 
@@ -269,7 +270,7 @@ def _known(day: date) -> date | None:
 
 def _entities(session: ReadSession, ask: EntityQuestion) -> Batches:
     query = entities.listed(ask).where(*_having(session, ask.q, Entity.id))
-    for rows in _streamed(session, query, col(Entity.id), ask):
+    for rows in streamed(session, query, col(Entity.id), ask):
         yield _rows(columns.ENTITY, map(_entity, entity_documents.many(session, rows)))
 
 
@@ -288,7 +289,7 @@ def _entity(entity: _Json) -> _Values:
 
 def _reviews(session: ReadSession, ask: ReviewQuestion) -> Batches:
     query = reviews.query().where(*reviews.clauses(session, ask))
-    for rows in _streamed(session, query, col(Review.id), ask):
+    for rows in streamed(session, query, col(Review.id), ask):
         yield _rows(columns.REVIEW, map(_review, reviews.of(session, rows)))
 
 
@@ -318,7 +319,7 @@ def _address(evidence: _Json) -> str | None:
 
 def _links(session: ReadSession, ask: LinkFilters) -> Batches:
     query = links.query().where(*links.clauses(ask))
-    for rows in _streamed(session, query, col(Link.id), ask):
+    for rows in streamed(session, query, col(Link.id), ask):
         yield _rows(columns.LINK, map(_link, links.documents(session, rows)))
 
 

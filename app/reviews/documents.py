@@ -56,12 +56,9 @@ def clauses(session: ReadSession, ask: ReviewQuestion) -> list[ColumnElement[boo
 
 
 @cache
-def query() -> Query:
-    """Reviews with what came after them, to which a list adds its filters."""
-    written, desk, later = aliased(Entity), aliased(Entity), aliased(Review)
-    named, actual = aliased(Entity), aliased(Entity)
-    decided = aliased(Decision)
-    replaced = (
+def _replaced() -> ColumnElement[bool]:
+    later, decided = aliased(Review), aliased(Decision)
+    return (
         select(later.id)
         .outerjoin(decided, col(decided.review_id) == col(later.id))
         .where(
@@ -70,12 +67,25 @@ def query() -> Query:
         )
         .exists()
     )
+
+
+def standing() -> list[ColumnElement[bool]]:
+    """That a review of `query` stands: approved where it had to be, and not corrected since."""
+    approved = col(Review.needs_approval).is_(False) | (col(Decision.outcome) == "approved")
+    return [approved, ~_replaced()]
+
+
+@cache
+def query() -> Query:
+    """Reviews with what came after them, to which a list adds its filters."""
+    written, desk = aliased(Entity), aliased(Entity)
+    named, actual = aliased(Entity), aliased(Entity)
     return (
         select(
             *table(Review).columns,
             *brief_columns(desk, "desk"),
             *brief_columns(actual, "actual"),
-            replaced.label("replaced"),
+            _replaced().label("replaced"),
             col(Decision.outcome),
             col(Decision.note),
             col(Decision.decided_by),

@@ -1,0 +1,267 @@
+"""Claims and their reviews in the words of schema.org, which search engines and feeds of fact-checks read.
+Pure: documents in, JSON-LD out.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import orjson
+
+from app.base.types import dated
+from app.claims.model import Attribution
+from app.exchange.formats import Batches, Columns
+
+CONTEXT = "https://schema.org"
+
+_ATTRIBUTIONS: Mapping[Attribution, str] = {
+    "unconfirmed": "Unconfirmed quote",
+    "confirmed": "Said as quoted",
+    "altered": "Altered quote",
+    "misattributed": "Misattributed",
+}
+_ISO_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
+"""The dates of EDTF that are of ISO 8601 too: no seasons, intervals or guesses."""
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What claims and reviews refer to, by id, and the address of the server that has them."""
+
+    entities: Mapping[str, Json]
+    sources: Mapping[str, Json]
+    base: str
+
+    def at(self, path: str) -> str:
+        """The address of a record here."""
+        return f"{self.base}v1/{path}"
+
+
+def graph(claim: Json, reviews: Sequence[Json], beside: Beside) -> dict[str, Any]:
+    """A claim's reviews, each with the claim; without any, the claim alone."""
+    found = [claim_review(each, claim, beside) for each in reviews] or [described(claim, beside)]
+    return {"@context": CONTEXT, "@graph": found}
+
+
+def embeddable(document: Json, *, indent: bool = False) -> bytes:
+    """JSON that stays whole within a script of an HTML page: no text in it can end the script, or a line."""
+    written = orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None).replace(b"<", rb"\u003c")
+    return written.replace("\u2028".encode(), rb"\u2028").replace("\u2029".encode(), rb"\u2029")
+
+
+def data_feed(_columns: Columns, batches: Batches) -> Iterator[bytes]:
+    """A DataFeed of rows that are JSON already, one a line."""
+    yield f'{{"@context":"{CONTEXT}","@type":"DataFeed","name":"ClaimReviews","dataFeedElement":['.encode()
+    between = "\n"
+    for rows in batches:
+        if written := ",\n".join(rows):
+            yield (between + written).encode()
+            between = ",\n"
+    yield b"\n]}\n"
+
+
+def feed_item(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
+    """A review in a feed. Of a claim that is withdrawn it is marked as deleted, for those who have it."""
+    return _told(
+        {
+            "@type": "DataFeedItem",
+            "dateCreated": review["created_at"],
+            "dateModified": claim["updated_at"],
+            "dateDeleted": _withdrawn_at(claim) if _is_withdrawn(claim) else None,
+            "item": claim_review(review, claim, beside),
+        }
+    )
+
+
+# --- reviews -----------------------------------------------------------------------------------
+
+
+def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
+    """A ClaimReview. While its claim is withdrawn it has no rating, or some would go on to show it."""
+    cited = [each["url"] or each["source"]["url"] for each in review["evidence"]]
+    return _told(
+        {
+            "@type": "ClaimReview",
+            "@id": _own(review, beside),
+            "url": address(review, beside),
+            "claimReviewed": claim["text"],
+            "itemReviewed": described(claim, beside),
+            "author": _desk(review, beside),
+            "datePublished": review["reviewed_at"],
+            "abstract": review["summary"],
+            "reviewBody": review["explanation"],
+            "reviewRating": None if _is_withdrawn(claim) else _rating(review),
+            "citation": [{"@type": "CreativeWork", "url": url} for url in dict.fromkeys(cited)],
+            "correction": [
+                *_correction(review["correction_note"], review["reviewed_at"]),
+                *_withdrawal(claim),
+            ],
+            **_status(claim),
+        }
+    )
+
+
+def textual_rating(review: Json) -> str:
+    """The desk's own wording, or the verdict in words; of a review without one, the attribution."""
+    if review["label"]:
+        return str(review["label"])
+    if review["verdict"]:
+        return str(review["verdict"]).replace("_", " ").capitalize()
+    return _ATTRIBUTIONS[review["attribution"]]
+
+
+def address(review: Json, beside: Beside) -> str:
+    """Where a review is published, or else where it is here."""
+    return str(review["url"] or _own(review, beside))
+
+
+def desk_name(review: Json) -> str:
+    """Who reviewed: the desk, or of this one's own reviews whoever ruled."""
+    return str((review["publisher"] or review["reviewer"])["name"])
+
+
+def _own(review: Json, beside: Beside) -> str:
+    return beside.at(f"claims/{review['claim']}/reviews/{review['id']}")
+
+
+def _rating(review: Json) -> dict[str, Any]:
+    scale = review["rating"] or {"value": None, "best": None, "worst": None}
+    return _told(
+        {
+            "@type": "Rating",
+            "ratingValue": scale["value"],
+            "bestRating": scale["best"],
+            "worstRating": scale["worst"],
+            "alternateName": textual_rating(review),
+            "reviewAspect": "verdict" if review["verdict"] else "attribution",
+        }
+    )
+
+
+def _desk(review: Json, beside: Beside) -> dict[str, Any]:
+    desk = review["publisher"]
+    named = {"@id": beside.at(f"entities/{desk['id']}")} if desk else {}
+    elsewhere = {"url": _home(address(review, beside))} if review["url"] or not desk else {}
+    return {"@type": "Organization", **named, "name": desk_name(review), **elsewhere}
+
+
+def _home(url: str) -> str:
+    return "/".join(re.split(r"[/?#]", url)[:3]) + "/"
+
+
+def site(url: str) -> str:
+    """The host of an address, as people name it: without `www.`."""
+    host = re.split(r"[/?#]", url.lower())[2]
+    return re.sub(r"^www\.|:\d+$", "", host)
+
+
+# --- claims ------------------------------------------------------------------------------------
+
+
+def described(claim: Json, beside: Beside) -> dict[str, Any]:
+    """A Claim, which is a Quotation too where its text is somebody's words."""
+    places = [_appearance(each["source"], beside) for each in claim["appearances"]]
+    quoted = claim["mode"] in ("direct_quote", "partial_quote")
+    return _told(
+        {
+            "@type": ["Claim", "Quotation"] if quoted else "Claim",
+            "@id": beside.at(f"claims/{claim['id']}"),
+            "url": beside.at(f"claims/{claim['id']}.jsonld"),
+            "identifier": claim["id"],
+            "text": claim["text"],
+            "inLanguage": claim["language"],
+            "author": [speaker(each, beside) for each in claim["speakers"]],
+            "datePublished": _iso(claim["said"]),
+            "about": [_named("Thing", each, beside) for each in claim["about"]],
+            "keywords": claim["topics"],
+            "firstAppearance": (first := first_print(claim, beside)) and _appearance(first, beside),
+            "appearance": places,
+            "translationOfWork": _original(claim),
+            "isBasedOn": claim["repeats"] and {"@id": beside.at(f"claims/{claim['repeats']}")},
+            "correction": _withdrawal(claim),
+            **_status(claim),
+        }
+    )
+
+
+def speaker(said: Json, beside: Beside) -> dict[str, Any]:
+    """Who makes a claim: a Person, or else an Organization."""
+    entity = beside.entities[said["id"]]
+    is_person = entity["kind"] == "person"
+    same = [each["value"] for each in entity["external_ids"] if each["scheme"] == "wikidata"]
+    return _told(
+        {
+            **_named("Person" if is_person else "Organization", said, beside),
+            "jobTitle": said["title"] if is_person else None,
+            "sameAs": [f"https://www.wikidata.org/wiki/{each}" for each in same],
+        }
+    )
+
+
+def _named(kind: str, entity: Json, beside: Beside) -> dict[str, Any]:
+    return {"@type": kind, "@id": beside.at(f"entities/{entity['id']}"), "name": entity["name"]}
+
+
+def _appearance(brief: Json, beside: Beside) -> dict[str, Any]:
+    source = beside.sources[brief["id"]]
+    return _told(
+        {
+            "@type": "CreativeWork",
+            "@id": beside.at(f"sources/{source['id']}"),
+            "url": source["url"],
+            "name": source["title"],
+            "publisher": source["publisher"] and _named("Organization", source["publisher"], beside),
+            "datePublished": _iso(source["published"]),
+            "inLanguage": source["language"],
+        }
+    )
+
+
+def first_print(claim: Json, beside: Beside) -> Json | None:
+    """The source that printed it first, as far as is known; of those on one day the one named first."""
+
+    def day(brief: Json) -> date:
+        days = dated(beside.sources[brief["id"]]["published"])
+        return days.latest if days else date.max
+
+    return min((each["source"] for each in claim["appearances"]), key=day, default=None)
+
+
+def _original(claim: Json) -> dict[str, Any] | None:
+    if claim["original_text"] is None:
+        return None
+    return _told({"@type": "Claim", "text": claim["original_text"], "inLanguage": claim["original_language"]})
+
+
+def _is_withdrawn(claim: Json) -> bool:
+    return bool(claim["verification"]["status"] == "withdrawn")
+
+
+def _status(claim: Json) -> dict[str, Any]:
+    return {"creativeWorkStatus": "Withdrawn"} if _is_withdrawn(claim) else {}
+
+
+def _withdrawal(claim: Json) -> list[dict[str, Any]]:
+    note = claim["verification"]["note"] if _is_withdrawn(claim) else None
+    return _correction(note, _withdrawn_at(claim))
+
+
+def _withdrawn_at(claim: Json) -> str:
+    correction = claim["verification"]["correction"]  # which claims did not always keep
+    return str(correction["at"] if correction else claim["updated_at"])
+
+
+def _correction(note: str | None, at: str) -> list[dict[str, Any]]:
+    return [{"@type": "CorrectionComment", "text": note, "datePublished": at}] if note else []
+
+
+def _iso(edtf: str | None) -> str | None:
+    return edtf if edtf and _ISO_DATE.fullmatch(edtf) else None
+
+
+def _told(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in (None, [])}

@@ -1,0 +1,107 @@
+"""Claims and reviews as linked data over HTTP: one claim, and a feed of all reviews that stand."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from sqlmodel import col
+
+from app.access.requests import Reading
+from app.base.db import ReadSession
+from app.base.http import produces, respond, v1
+from app.base.openapi import document_answers, file_answers
+from app.claims import bodies
+from app.claims import store as claims
+from app.entities import documents as entities
+from app.exchange.bundle import LD
+from app.exchange.claimreview import Beside, data_feed, embeddable, feed_item, graph
+from app.exchange.feeds import answer_file
+from app.exchange.flat import Feed, streamed
+from app.exchange.formats import Batches, Format
+from app.reviews import documents
+from app.reviews.model import Review, ReviewQuestion
+from app.sources import store as sources
+
+router = v1("linked data")
+
+Json = dict[str, Any]
+
+
+def beside(session: ReadSession, found: Sequence[Json], base: str) -> Beside:
+    """What some claims refer to, in a constant number of queries."""
+    speakers = {each["id"] for claim in found for each in claim["speakers"]}
+    printed = {each["source"]["id"] for claim in found for each in claim["appearances"]}
+    return Beside(
+        entities=entities.by_id(session, sorted(speakers)),
+        sources=sources.by_id(session, sorted(printed)),
+        base=base,
+    )
+
+
+def standing(session: ReadSession, claims: Sequence[str]) -> list[Json]:
+    """The reviews of some claims that stand, oldest first."""
+    query = documents.query().where(col(Review.claim_id).in_(claims), *documents.standing())
+    return documents.of(session, session.execute(query.order_by(col(Review.id))).all())
+
+
+@router.get(
+    "/claims/{claim_id}.jsonld",
+    response_class=Response,
+    responses=document_answers(LD, "object", "A JSON-LD document."),
+    operation_id="get_claim_as_linked_data",
+)
+@produces(LD)
+def get_claim_as_linked_data(claim_id: str, read: Reading) -> Response:
+    """One claim in the words of schema.org: a ClaimReview for each review that stands, or without one the
+    Claim alone. It can be put into an HTML page as it is.
+    """
+    with read as session:
+        claim = claims.document(session, claim_id)
+        found = beside(session, [claim], str(read.request.base_url))
+        body = embeddable(graph(claim, standing(session, [claim_id]), found))
+    return respond(read.request, body, headers=read.cache, media=LD)
+
+
+# --- the feed ----------------------------------------------------------------------------------
+
+DATA_FEED = Format("jsonld", LD, LD, data_feed)
+
+
+def _items(base: str, session: ReadSession, ask: ReviewQuestion) -> Batches:
+    query = documents.query().where(*documents.clauses(session, ask), *documents.standing())
+    for rows in streamed(session, query, col(Review.id), ask):
+        yield _batch(session, documents.of(session, rows), base)
+
+
+def _batch(session: ReadSession, reviews: Sequence[Json], base: str) -> Iterator[str]:
+    found = bodies.of(session, sorted({review["claim"] for review in reviews}))
+    around = beside(session, list(found.values()), base)
+    for review in reviews:
+        yield embeddable(feed_item(review, found[review["claim"]], around)).decode()
+
+
+FEED = Feed("claimreviews", "Filters of the feed of ClaimReviews.", ReviewQuestion, (), partial(_items, "/"))
+_question: Any = FEED.question
+
+
+@router.get(
+    "/claimreviews.jsonld",
+    response_class=Response,
+    responses=file_answers(LD, {"type": "object"}, "Every review that stands, as a DataFeed."),
+    operation_id="feed_claimreviews",
+)
+@produces(LD)
+async def feed_claimreviews(ask: Annotated[_question, Query()], read: Reading) -> Response:
+    """All reviews that stand as a schema.org DataFeed of ClaimReviews. Those of a claim that was withdrawn
+    are in it without a rating, and marked as deleted.
+    """
+    base = str(read.request.base_url)
+    # The address of this server is in the file, which is kept by its feed's name.
+    feed = replace(FEED, name=f"{FEED.name} at {base}", read=partial(_items, base))
+    return await answer_file(read, feed, DATA_FEED, ask)
+
+
+PATHS = frozenset({"/v1/claimreviews.jsonld"})
+"""The addresses that compress for themselves."""
