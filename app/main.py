@@ -14,6 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
+from sqlalchemy.orm import configure_mappers
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -119,6 +120,7 @@ def _house(settings: Settings) -> House:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a base. Raises ValueError for settings that cannot be."""
     settings = settings or Settings()
+    configure_mappers()  # which a replay needs, and nothing may have asked for by then
     house = _house(settings)
 
     @asynccontextmanager

@@ -35,8 +35,11 @@ NEEDED = {
 PUBLISHED = "https://example.org/checks/1"
 """Where a review of the furnished base is published."""
 
-OTHERS = ("/v1alpha1/", "/$discovery/", "/reconcile")
-"""Where the addresses of other people's interfaces begin, which have refusals of their own."""
+GOOGLES = ("/v1alpha1/", "/$discovery/")
+"""Where the addresses of Google's interface begin, which has refusals of its own."""
+
+OTHERS = (*GOOGLES, "/reconcile")
+"""Where the addresses of other people's interfaces begin, which have descriptions of their own."""
 
 
 @dataclass(frozen=True)

@@ -125,12 +125,41 @@ def _invented(bundle: dict[str, Any]) -> None:
     bundle["record"]["evidence"].append(bundle["record"]["evidence"][0])
 
 
+def _words(bundle: dict[str, Any]) -> None:
+    bundle["text"] = "He never said it."
+
+
+def _more(bundle: dict[str, Any]) -> None:
+    bundle["record"]["more"] = 1
+
+
+def _key(bundle: dict[str, Any]) -> None:
+    bundle["log"]["key"] = "another"
+
+
+def _between(bundle: dict[str, Any]) -> None:
+    """Leaves out what came between: a change of the claim that a later one follows."""
+    own = [n for n, each in enumerate(bundle["changes"]) if each["resource"] == "claim"]
+    del bundle["changes"][own[1]], bundle["log"]["inclusion"][own[1]]
+
+
+def _swapped(bundle: dict[str, Any]) -> None:
+    own = [n for n, each in enumerate(bundle["changes"]) if each["resource"] == "claim"]
+    for each in (bundle["changes"], bundle["log"]["inclusion"]):
+        each[own[1]], each[own[2]] = each[own[2]], each[own[1]]
+
+
 FORGED: dict[str, tuple[Forge, str]] = {
     "the words": (_text, "record/claim is not what the changes make"),
     "a verdict": (_verdict, "record/reviews is not what the changes make"),
     "an entry": (_history, "was altered, its hash does not match"),
     "an entry that is left out": (_missing, "is not what the changes make"),
     "proofs of other entries": (_order, "is not in the log of the checkpoint"),
+    "the words of schema.org": (_words, "text is not what the record says"),
+    "more than there is": (_more, "record/more is not what the changes make"),
+    "another key": (_key, "log is not what the record says"),
+    "a change in between": (_between, "does not follow the one of the same record"),
+    "the order of changes": (_swapped, "does not follow the one of the same record"),
     "evidence": (_invented, "record/evidence is not what the changes make"),
 }
 
@@ -164,6 +193,10 @@ def test_another_s_key_and_what_is_no_bundle_are_refused(
     empty = proven({"@context": {}, "record": {}}, stranger, "2026-11-26T00:00:00Z")
     found = verified(command, tmp_path / "b", empty, str(stranger.verifier))
     assert (found.code, "is not a bundle" in found.err) == (1, True)
+    beside = command(
+        NOWHERE, "verify", str(tmp_path / "b"), "--key", key_of(seeded), "--checkpoint", str(tmp_path / "b")
+    )
+    assert (beside.code, "a bundle has a checkpoint of its own" in beside.err) == (1, True)
     unkeyed = command(NOWHERE, "verify", str(tmp_path / "b"))
     assert (unkeyed.code, "--key is needed" in unkeyed.err) == (1, True)
     problem(seeded.anyone.get("/v1/claims/clm_none/bundle"), 404)
@@ -171,6 +204,7 @@ def test_another_s_key_and_what_is_no_bundle_are_refused(
 
 TAMPERED_PROOFS: list[Any] = [
     None, [], {}, {"type": "DataIntegrityProof2"}, {"proofValue": 3}, {"proofValue": "z0"},
+    {"proofValue": ""},
     {"proofValue": "z" * 999}, {"created": "2027-01-01T00:00:00Z"}, {"proofPurpose": "authentication"},
     {"more": 1},
 ]  # fmt: skip

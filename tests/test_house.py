@@ -90,12 +90,13 @@ _FEATURE = "model store routes"
 
 LAYOUT = (
     ("settings", ""),
+    ("client", ""),  # of the API: it knows nothing else here
     (
         "base",
         "errors ids logs tally canonical merkle notes integrity times units sql types postgres prepared db"
         " shelf schema body http page problems limits boundary protocol openapi",
     ),
-    ("changes", "model tree store reads walk replay past log replicas streams"),
+    ("changes", "model guard tree store reads walk replay past log replicas streams"),
     ("access", "model store house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("words", "text model index query plan rank explain"),

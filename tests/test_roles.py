@@ -7,7 +7,7 @@ import httpx
 
 from app.access.model import RoleName
 from tests import roles
-from tests.contract import CALLERS, OTHERS, place
+from tests.contract import CALLERS, GOOGLES, place
 from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
 from tests.roles import Cells, rows
 
@@ -146,7 +146,7 @@ def sent(room: Newsroom, cells: Cells, caller: RoleName | None) -> httpx.Respons
     client: httpx.Client = getattr(room, caller or "anyone")
     if method == "GET":
         return client.get(place(room, cells.route.path))
-    if cells.route.path.startswith(OTHERS):
+    if cells.route.path.startswith(GOOGLES):
         return _of_others(client, method, place(room, cells.route.path))
     path, body = getattr(Stage(room, caller, cells), cells.operation)()
     headers = {"If-Match": "*"}
@@ -167,7 +167,7 @@ def _of_others(client: httpx.Client, method: str, at: str) -> httpx.Response:
 def _status(cells: Cells, answer: httpx.Response) -> int:
     if answer.is_success:
         return 200
-    if cells.route.path.startswith(OTHERS):
+    if cells.route.path.startswith(GOOGLES):
         return int(answer.json()["error"]["code"])
     return int(problem(answer, answer.status_code)["status"])
 
@@ -217,7 +217,7 @@ def test_what_is_refused_leaves_no_trace(furnished: Newsroom) -> None:
         for cells in rows(room.app):
             for caller in CALLERS[1:4]:
                 client: httpx.Client = getattr(room, str(caller))
-                if cells.route.path.startswith(OTHERS):
+                if cells.route.path.startswith(GOOGLES):
                     continue  # they are reads all of them
                 if cells.method != "GET" and cells.status(caller) != 200:
                     path, body = getattr(Stage(room, caller, cells), cells.operation)()

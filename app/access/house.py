@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
 from app.base.db import Database, Readable
@@ -70,11 +71,9 @@ class House:
         """What a request reads from that must see all that was written up to a position."""
         return self.replicas.at(position) if self.replicas else self.db
 
-    def as_of(self, base: Readable, moment: str) -> Readable:
+    async def as_of(self, base: Readable, moment: str) -> Readable:
         """What a request reads from that wants the base as it stood. Raises Invalid for no such moment."""
-        with base.read() as session:
-            seq = place(session, moment)
-        return self.past.at(base, seq)
+        return await self.past.at(base, await run_in_threadpool(_place, base, moment))
 
     def open(self) -> None:
         """Begins to look at the standbys: until then, none is read from."""
@@ -102,3 +101,8 @@ def asked_position(request: Request) -> int:
     if not re.fullmatch(r"\d{1,16}", header, re.ASCII) or int(header) > MAX_INT:
         raise Malformed(f"{POSITION} is a number, as the answer to a write gave it.")
     return int(header)
+
+
+def _place(base: Readable, moment: str) -> int:
+    with base.read() as session:
+        return place(session, moment)

@@ -364,7 +364,7 @@ class May(Generic[C]):
         request.state.caller = by, role
         request.state.base = base = house.at(position)
         if self.then and (moment := request.query_params.get(AS_OF)) is not None:
-            request.state.base = await run_in_threadpool(house.as_of, base, moment)
+            request.state.base = await house.as_of(base, moment)
 
     def retreat(self, request: Request) -> bool:
         """Whether a request that has failed may do better if it is read anew, from the primary."""

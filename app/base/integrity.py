@@ -27,10 +27,10 @@ def is_proven(document: Mapping[str, Any], key: Verifier) -> bool:
         given = document["proof"]
         rest = {name: value for name, value in document.items() if name != "proof"}
         options = _options(rest, key, given["created"])
-        signature = _from_base58(given["proofValue"].removeprefix("z"))
+        signature = _from_base58(given["proofValue"])
         same = {**options, "proofValue": given["proofValue"]} == given
         return bool(same and key.accepts(signature, _hashed(rest, options)))
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return False
 
 
@@ -58,10 +58,10 @@ def _base58(value: bytes) -> str:
     return "1" * (len(value) - len(value.lstrip(b"\0"))) + found
 
 
-def _from_base58(text: str) -> bytes:
-    if len(text) > 100:
+def _from_base58(multibase: str) -> bytes:
+    if multibase[:1] != "z" or len(multibase) > 100:
         raise ValueError
-    number = 0
+    text, number = multibase[1:], 0
     for digit in text:
         number = number * 58 + _DIGITS.index(digit)
     zeros = len(text) - len(text.lstrip("1"))

@@ -62,7 +62,7 @@ class Verifier:
         if not gap or not lines.endswith("\n") or len(note) > _MOST or _CONTROL.search(note):
             raise ValueError("That is not a signed note.")
         text += "\n"
-        for line in lines.splitlines():
+        for line in lines[:-1].split("\n"):
             parts = re.fullmatch(rf"— ({_NAME}) (\S+)", line)
             if not parts:
                 raise ValueError("That is not a signed note.")
@@ -127,7 +127,7 @@ class Checkpoint:
     def read(cls, note: str, key: Verifier) -> "Checkpoint":
         """A checkpoint that a key has signed. Raises ValueError for any other."""
         lines = key.text_of(note).split("\n")
-        if len(lines) < 4 or not re.fullmatch(r"0|[1-9]\d{0,15}", lines[1]) or lines[0] != key.name:
+        if len(lines) < 4 or not re.fullmatch(r"0|[1-9]\d{0,15}", lines[1], re.ASCII) or lines[0] != key.name:
             raise ValueError("That is signed, but is not a checkpoint.")
         found = cls(lines[0], int(lines[1]), _decoded(lines[2]))
         if len(found.root) != 32:
@@ -146,9 +146,12 @@ def read_proof(text: str) -> tuple[int, list[bytes], str]:
     head, _, checkpoint = text.partition("\n\n")
     form, *lines = head.split("\n")
     lines = lines[1:] if lines and lines[0].startswith("extra ") else lines
-    if form != _PROOF or not lines or not re.fullmatch(r"index (0|[1-9]\d{0,15})", lines[0]):
+    if form != _PROOF or not lines or not re.fullmatch(r"index (0|[1-9]\d{0,15})", lines[0], re.ASCII):
         raise ValueError("That is not a proof.")
-    return int(lines[0].removeprefix("index ")), [*map(_decoded, lines[1:])], checkpoint
+    hashes = [*map(_decoded, lines[1:])]
+    if any(len(each) != 32 for each in hashes):
+        raise ValueError("That is not a proof.")
+    return int(lines[0].removeprefix("index ")), hashes, checkpoint
 
 
 def _decoded(text: str) -> bytes:

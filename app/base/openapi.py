@@ -143,7 +143,7 @@ _IDEMPOTENCY_KEY = _header(
 _AT_LEAST = _header(
     "Record-Position",
     "What the answer to a write had under that name: this answer will have seen the write.",
-    pattern="^[0-9]{1,16}$",
+    pattern="^[0-9]{1,15}$",
 )
 _AS_OF = {
     "name": AS_OF,

@@ -100,6 +100,7 @@ class Change(SQLModel, table=True):
     __tablename__ = "changes"
     __table_args__ = (
         Index(None, "resource", "resource_id", "seq"),
+        Index(None, "at", "seq"),
         Index(None, "seq", sqlite_where=text(CORRECTIONS), postgresql_where=text(CORRECTIONS)),
         Index(None, "seq", "action", sqlite_where=text(RULINGS), postgresql_where=text(RULINGS)),
     )

@@ -4,6 +4,7 @@ Every route then reads from that as it reads from the base of today, so that it 
 A moment that was asked for lately is kept, and a later one goes on from there.
 """
 
+import asyncio
 import re
 import shutil
 import tempfile
@@ -11,25 +12,29 @@ import threading
 import weakref
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func
 from sqlmodel import col
 
 from app.base import schema
-from app.base.db import Database, Readable, ReadSession, WriteSession
+from app.base.db import Database, Readable, ReadSession
 from app.base.errors import Invalid, Unavailable
 from app.base.http import AS_OF
-from app.base.sql import select, table
+from app.base.sql import select
 from app.base.times import now
 from app.changes.model import Change
-from app.changes.replay import Replay, kinds, supply
+from app.changes.replay import Replay
 from app.changes.store import document, entries, head
 
 _AT_ONCE = 500
+_EMPTY = "empty.db"
+_INTO_THE_FILE = "PRAGMA wal_checkpoint(TRUNCATE)"
 _PATIENCE = 10
 """Seconds that a request waits for a moment to be made."""
 _MOST_WAITING = 8
@@ -46,7 +51,8 @@ def place(session: ReadSession, moment: str) -> int:
     at = _instant(moment)
     if at > now():
         raise Invalid.at(AS_OF, "is in the future")
-    return _last_until(session, at, last)
+    after = session.execute(select(func.min(Change.seq)).where(col(Change.at) > at)).scalar()
+    return last if after is None else int(after) - 1
 
 
 def _instant(moment: str) -> datetime:
@@ -64,14 +70,14 @@ def _instant(moment: str) -> datetime:
         ) from None
 
 
-def _last_until(session: ReadSession, at: datetime, last: int) -> int:
-    """By bisection, since entries are in the order of their times."""
-    first = 0
-    while first < last:
-        middle = (first + last + 1) // 2
-        written = session.execute(select(Change.at).where(col(Change.seq) == middle)).scalar_one()
-        first, last = (middle, last) if written <= at else (first, middle - 1)
-    return first
+@dataclass(frozen=True)
+class Moment:
+    """The base as it stood after an entry, and the file that it is in."""
+
+    seq: int
+    file: Path
+    size: int
+    base: Database
 
 
 class Past:
@@ -81,27 +87,32 @@ class Past:
         """They take up to so many bytes of disk in all, but for the one that is being asked."""
         self.most_bytes = most_bytes
         self.read_seconds = read_seconds
-        self._kept: OrderedDict[int, Database] = OrderedDict()
-        self._under_way: dict[int, Future[Database]] = {}
+        self._kept: OrderedDict[int, Moment] = OrderedDict()
+        self._under_way: dict[int, Future[Moment]] = {}
         self._known = threading.Lock()
         self._maker = ThreadPoolExecutor(1, "past")
+        self._numbers = count()
         self._ended = False
 
-    def at(self, base: Readable, seq: int) -> Database:
+    async def at(self, base: Readable, seq: int) -> Database:
         """The base as it stood after an entry. Raises Unavailable if making it takes longer than a request
         waits: it is made all the same, for whoever asks again.
         """
         with self._known:
             if found := self._kept.get(seq):
                 self._kept.move_to_end(seq)
-                return found
+                return found.base
             making = self._under_way.get(seq) or self._begin(base, seq)
+        waiting = asyncio.wrap_future(making)
+        waiting.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # nobody may wait by then
         try:
-            return making.result(_PATIENCE)
+            return (await asyncio.wait_for(asyncio.shield(waiting), _PATIENCE)).base
         except TimeoutError:
             raise Unavailable("The base as it stood then is being made: ask again.", _PATIENCE) from None
 
-    def _begin(self, base: Readable, seq: int) -> Future[Database]:
+    def _begin(self, base: Readable, seq: int) -> Future[Moment]:
         if len(self._under_way) >= _MOST_WAITING:
             raise Unavailable("Other moments of the past are being made.", _PATIENCE)
         making = self._under_way[seq] = self._maker.submit(self._made, base, seq)
@@ -110,33 +121,36 @@ class Past:
 
     @cached_property
     def _directory(self) -> Path:
-        made = tempfile.TemporaryDirectory(prefix="record-past-")
-        weakref.finalize(self, made.cleanup)
-        schema.upgrade(f"sqlite:///{made.name}/0.db")
-        return Path(made.name)
+        made = Path(tempfile.mkdtemp(prefix="record-past-"))
+        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+        schema.upgrade(f"sqlite:///{made}/{_EMPTY}")
+        return made
 
-    def _made(self, base: Readable, seq: int) -> Database:
+    def _made(self, base: Readable, seq: int) -> Moment:
         with self._known:
-            nearest = max((each for each in self._kept if each < seq), default=0)
-        file = self._directory / f"{seq}.db"
-        if seq:
-            part = file.with_suffix(".part")
-            shutil.copyfile(self._directory / f"{nearest}.db", part)
-            self._fill(part, base, seq)
-            part.replace(file)
-        made = Database(f"sqlite:///{file}", read_seconds=self.read_seconds)
-        if seq:
-            weakref.finalize(made, _forget, file, made.reader, made.writer)
+            before = [each for at, each in self._kept.items() if at < seq]
+        nearest = max(before, key=lambda each: each.seq, default=None)  # held, so that its file stays
+        directory = self._directory
+        file = directory / f"{seq}-{next(self._numbers)}.db"  # of its own: another of that seq may be in use
+        try:
+            shutil.copyfile(nearest.file if nearest else directory / _EMPTY, file)
+            self._fill(file, base, seq)
+            made = Moment(
+                seq, file, file.stat().st_size, Database(f"sqlite:///{file}", 20, self.read_seconds)
+            )
+        except BaseException:
+            _forget(file)
+            raise
+        weakref.finalize(made.base, _forget, file, made.base.reader, made.base.writer)
         with self._known:
             self._kept[seq] = made
-            sizes = {each: (self._directory / f"{each}.db").stat().st_size for each in self._kept}
-            while len(self._kept) > 1 and sum(sizes[each] for each in self._kept) > self.most_bytes:
+            while len(self._kept) > 1 and sum(each.size for each in self._kept.values()) > self.most_bytes:
                 self._kept.popitem(last=False)
         return made
 
     def _fill(self, file: Path, base: Readable, seq: int) -> None:
         """Brings a copy of an earlier moment up to an entry. No entry changes, so they need not be read in
-        one snapshot, which would be a long one.
+        one snapshot, which would be a long one. Raises Unavailable if the disk has no room.
         """
         db = Database(f"sqlite:///{file}")
         try:
@@ -146,8 +160,11 @@ class Past:
                     with base.read() as session:
                         some = _entries(session, replay.seq, seq)
                     replay.take(some)
-                with base.read() as session:
-                    _supply_texts(session, past)
+            with db.writer.connect() as connection:  # or what was written stays in a file beside it
+                busy, left, _ = connection.connection.cursor().execute(_INTO_THE_FILE).fetchone()
+            with db.read() as past:
+                if busy or left or head(past)[0] != seq:
+                    raise Unavailable("There is no room to make the base as it stood then.", _PATIENCE)
         finally:
             db.dispose()
 
@@ -156,20 +173,13 @@ class Past:
         self._ended = True
         self._maker.shutdown(cancel_futures=True)
         self._kept.clear()
+        if "_directory" in vars(self):
+            shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _entries(session: ReadSession, after: int, until: int) -> list[dict[str, Any]]:
     query = entries().where(col(Change.seq) > after, col(Change.seq) <= until)
     return [document(row) for row in session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE))]
-
-
-def _supply_texts(session: ReadSession, past: WriteSession) -> None:
-    """Gives the snapshots the texts that were at hand then, which no entry has."""
-    rows = table(kinds()["snapshot"])
-    missing = select(rows.c.id).where(rows.c.text_at_hand, rows.c.text.is_(None))
-    for (snapshot_id,) in past.execute(missing).all():
-        text = session.execute(select(rows.c.text).where(rows.c.id == snapshot_id)).scalar()
-        supply(past, "snapshot", snapshot_id, {"text": text})
 
 
 def _forget(file: Path, *engines: Engine) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import delete, insert, update
+from sqlalchemy.exc import CompileError, DataError, IntegrityError, InterfaceError, ProgrammingError
 from sqlmodel import SQLModel, col
 
 from app.base.db import WriteSession
@@ -26,6 +27,12 @@ OFF_LEDGER = {"snapshot": "text", "key": "token_hash"}
 """The column of a noun that a replay leaves open, for `supply` to fill in."""
 
 Entry = Mapping[str, Any]
+
+UNKNOWN = (
+    KeyError, TypeError, ValueError, AttributeError, RecursionError,
+    CompileError, DataError, IntegrityError, InterfaceError, ProgrammingError,
+)  # fmt: skip
+"""What a replay raises of entries that tell of what there is not."""
 
 
 @cache
@@ -176,6 +183,8 @@ def replay_some(session: WriteSession, entries: Sequence[Entry]) -> None:
 def supply(session: WriteSession, noun: str, record_id: str, columns: Mapping[str, Any]) -> None:
     """Fills in what the ledger must not hold of a record, where the replay has left it open."""
     kind = kinds()[noun]
+    if columns.keys() != kind.off_ledger:
+        raise Invalid(f"What is off the ledger of a {noun} is {', '.join(sorted(kind.off_ledger))} alone.")
     table = table_of(kind)
     left_open = table.c[OFF_LEDGER[noun]]
     session.execute(

@@ -5,7 +5,7 @@ from itertools import groupby, islice
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, func, text
+from sqlalchemy import Row, func
 from sqlmodel import col
 
 from app.base.db import ReadSession
@@ -14,6 +14,7 @@ from app.base.sql import select
 from app.base.sql import table as table_of
 from app.base.times import instant
 from app.base.types import wire
+from app.changes.guard import verify as verify_guard
 from app.changes.model import Change, Record
 from app.changes.store import (
     BOOKKEEPING,
@@ -25,7 +26,7 @@ from app.changes.store import (
     ledger_columns,
     part_documents,
 )
-from app.changes.tree import GUARDS, Walk
+from app.changes.tree import Walk
 from app.changes.tree import verify as verify_tree
 
 _BATCH = 500
@@ -40,26 +41,13 @@ def verify(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[s
     tree that is not what the entries make, and that they are not those that a checkpoint was signed for.
     """
     walk = Walk([signed.size] if signed else [])
-    yield from _verify_guard(session)
+    yield from verify_guard(session)
     yield from _verify_chain(session, walk)
     yield from verify_tree(session, walk)
     if signed:
         yield from _verify_checkpoint(walk, signed)
     for kind in record_kinds():
         yield from _verify_records(session, kind)
-
-
-_GUARDS = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'changes'",
-    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = 'changes'::regclass AND tgenabled = 'A'",
-}
-
-
-def _verify_guard(session: ReadSession) -> Iterator[str]:
-    database = session.connection().dialect.name
-    kept = set(session.execute(text(_GUARDS[database])).scalars())
-    for missing in sorted(GUARDS[database] - kept):
-        yield f"the ledger's trigger {missing} is gone: what is in it could be changed"
 
 
 def _verify_checkpoint(walk: Walk, signed: Checkpoint) -> Iterator[str]:

@@ -20,7 +20,7 @@ from app.base.notes import Checkpoint, Signer, Verifier
 from app.base.sql import select
 from app.changes import log
 from app.changes.model import Change
-from app.changes.replay import replay_some
+from app.changes.replay import UNKNOWN, replay_some
 from app.changes.store import document, entries, entry_hash, head
 from app.changes.tree import Tree, leaf_of
 from app.claims import store as claims
@@ -56,8 +56,6 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
     tree = Tree(session)
     proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]
     whole = {
-        "@context": dict(CONTEXT),
-        "@type": "Claim",
         **_described(said),
         "record": said,
         "changes": changes,
@@ -133,6 +131,8 @@ def _described(said: Mapping[str, Any]) -> dict[str, Any]:
     """The claim in the words of schema.org."""
     claim = said["claim"]
     return {
+        "@context": dict(CONTEXT),
+        "@type": "Claim",
         "identifier": claim["id"],
         "text": claim["text"],
         "inLanguage": claim["language"],
@@ -159,13 +159,24 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         changes, logged = found["changes"], found["log"]
         signed = Checkpoint.read(logged["checkpoint"], key)
         yield from _not_included(changes, logged["inclusion"], signed)
+        yield from _not_in_order(changes)
         replay_some(empty, [_without_keys(change) for change in changes])
-        again = record(empty, found["record"]["claim"]["id"])
-    except (KeyError, TypeError, AttributeError) as fault:
+        said = record(empty, found["record"]["claim"]["id"])
+        log_of = {"key": str(key), "checkpoint": logged["checkpoint"], "inclusion": logged["inclusion"]}
+        again = {**_described(said), "record": said, "changes": changes, "log": log_of}
+        for name in sorted(again.keys() | found.keys() - {"proof"}):
+            yield from _differing(name, again.get(name), found.get(name))
+    except UNKNOWN as fault:
         raise ValueError("That is signed, but is not a bundle that this version reads.") from fault
-    for name in again:
-        if canonical(again[name]) != canonical(found["record"].get(name)):
-            yield f"record/{name} is not what the changes make of it"
+
+
+def _differing(name: str, again: Any, found: Any) -> Iterator[str]:
+    if name == "record":
+        for part in sorted(again.keys() | found.keys()):
+            if canonical(again.get(part)) != canonical(found.get(part)):
+                yield f"record/{part} is not what the changes make of it"
+    elif canonical(again) != canonical(found):
+        yield f"{name} is not what the record says"
 
 
 def _not_included(
@@ -177,6 +188,17 @@ def _not_included(
             yield f"change {seq}: was altered, its hash does not match"
         elif not merkle.includes(signed.root, signed.size, seq - 1, leaf_of(change["hash"]), hashes):
             yield f"change {seq}: is not in the log of the checkpoint"
+
+
+def _not_in_order(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The changes of each record follow one another, none left out between."""
+    last, versions = 0, dict[str, int]()
+    for change in changes:
+        seq, record_id = change["seq"], change["resource_id"]
+        versions[record_id] = versions.get(record_id, 0) + 1
+        if seq <= last or change["version"] != versions[record_id]:
+            yield f"change {seq}: does not follow the one of the same record before it"
+        last = seq
 
 
 def _without_keys(change: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from app.base.errors import Invalid
 from app.base.sql import select, table
 from app.base.types import wire
 from app.changes.model import Change
-from app.changes.replay import OFF_LEDGER, Replay, kinds, supply
+from app.changes.replay import OFF_LEDGER, UNKNOWN, Replay, kinds, supply
 from app.changes.store import entries, head
 
 FIRST = b'{"on_the_record":'
@@ -77,7 +77,7 @@ def restore(session: WriteSession, lines: Iterable[bytes]) -> tuple[int, int]:
     replay = Replay(session)
     try:
         _replay(replay, _checked(lines))
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+    except UNKNOWN as fault:
         raise Invalid("The file tells of what this version does not know.") from fault
     return replay.added, replay.seq
 

@@ -99,6 +99,8 @@ def verify(
     status 1 if anything is wrong.
     """
     if file is not None and offline.is_bundle(file):
+        if checkpoint is not None:
+            raise ValueError("--checkpoint is for an export or a base: a bundle has a checkpoint of its own")
         _verify_bundle(file, key)
         return
     with _current_base() if file is None else offline.opened(file) as (settings, db), db.read() as session:

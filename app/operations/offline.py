@@ -2,6 +2,7 @@
 the bundle of a claim.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -63,7 +64,7 @@ def _given(key: str | None) -> Verifier:
 def is_bundle(file: Path) -> bool:
     """Whether a file is the bundle of a claim, rather than an export."""
     with file.open("rb") as content:
-        return content.read(40).lstrip().startswith(b'{"@context"')
+        return re.match(rb'\s*\{\s*"@context"', content.read(200)) is not None
 
 
 def bundle_faults(file: Path, key: str | None) -> list[str]:

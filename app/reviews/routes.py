@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from app.access.model import Role
-from app.access.requests import Checking, Editing, Read, Reading, Reporting, Surveying, Write
+from app.access.requests import Checking, Editing, Read, Reading, ReadingNow, Reporting, Surveying, Write
 from app.base.db import WriteSession
 from app.base.http import AS_OF, produces, respond, v1
 from app.base.openapi import IF_MATCH, answers, document_answers, listed
@@ -267,7 +267,9 @@ def archive_snapshot(source_id: str, body: SnapshotIn, write: Reporting) -> Resp
 @of_sources.get(
     "/sources/{source_id}/anchors", responses=listed(QuotedOut), operation_id="list_source_anchors"
 )
-def list_source_anchors(source_id: str, ask: Annotated[AnchorQuestion, Query()], read: Reading) -> Response:
+def list_source_anchors(
+    source_id: str, ask: Annotated[AnchorQuestion, Query()], read: ReadingNow
+) -> Response:
     """Every quote of a source, of claims and of evidence, and how it sits in the text: exact, normalised,
     fuzzy, orphaned, unchecked; the passage that it was found as, and what differs.
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from sqlmodel import col
 
-from app.access.requests import Reading, Reporting
+from app.access.requests import Reading, ReadingNow, Reporting
 from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed, partial
 from app.base.page import Question, page
@@ -79,8 +79,8 @@ def list_snapshots(source_id: str, ask: Annotated[Question, Query()], read: Read
     responses=answers(SnapshotText),
     operation_id="get_snapshot",
 )
-def get_snapshot(source_id: str, snapshot_id: str, read: Reading) -> Response:
-    """One snapshot with its text, unless that is withheld."""
+def get_snapshot(source_id: str, snapshot_id: str, read: ReadingNow) -> Response:
+    """One snapshot with its text, unless that is withheld: as it is now, for a text may be withdrawn."""
     with read as session:
         source = store.identity(session, source_id)
         return read.answer(store.snapshot(session, source.id, snapshot_id))

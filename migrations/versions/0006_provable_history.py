@@ -15,9 +15,10 @@ _SQLITE = (
     "BEGIN SELECT RAISE(ABORT, 'the ledger is only added to'); END",
     "CREATE TRIGGER changes_no_delete BEFORE DELETE ON changes "
     "BEGIN SELECT RAISE(ABORT, 'the ledger is only added to'); END",
-    # INSERT OR REPLACE deletes without a delete trigger.
+    # INSERT OR REPLACE deletes without a delete trigger, by seq or by rowid.
     "CREATE TRIGGER changes_no_replace BEFORE INSERT ON changes "
     "WHEN NEW.seq <= (SELECT max(seq) FROM changes) "
+    "OR EXISTS (SELECT 1 FROM changes WHERE rowid = NEW.rowid) "
     "BEGIN SELECT RAISE(ABORT, 'the ledger is only added to'); END",
 )
 _POSTGRESQL = (
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.Column("hash", Id(), nullable=False),
         sa.PrimaryKeyConstraint("height", "position", name=op.f("pk_ledger_nodes")),
     )
+    op.create_index(op.f("ix_changes_at_seq"), "changes", ["at", "seq"])
     for statement in _SQLITE if op.get_bind().dialect.name == "sqlite" else _POSTGRESQL:
         op.execute(statement)
 
@@ -50,4 +52,5 @@ def downgrade() -> None:
     else:
         op.execute("DROP TRIGGER changes_no_update ON changes")
         op.execute("DROP FUNCTION changes_only_added_to()")
+    op.drop_index(op.f("ix_changes_at_seq"), "changes")
     op.drop_table("ledger_nodes")
