@@ -6,7 +6,7 @@ are asked over HTTP, on a real socket, by a real client. Each worker has one ser
 application of the test that is running. Nothing is mocked.
 """
 
-import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
 from tests.postgres import has_clients, installations, running_postgres
 
-gc.set_threshold(50_000, 20, 50)  # as the commands have it: the collector runs in vain
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: a part of the time a test waits for servers to start."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 @pytest.fixture(scope="session")

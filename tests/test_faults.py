@@ -536,7 +536,7 @@ def test_a_migration_that_is_killed_is_made_good_by_the_next(bases: Bases, tmp_p
         at, killed = 10, 0
         while migrate(url, tmp_path, killed_before=at) == -signal.SIGKILL:
             killed += 1
-            at = at * 2
+            at = at * 3
         assert killed >= 3
         assert migrate(url, tmp_path) == 0
         assert faults(url) == []

@@ -32,7 +32,7 @@ _KEPT = {
 def verify(session: ReadSession) -> Iterator[str]:
     """Yields each trigger that is not there, or is another by that name."""
     database = session.connection().dialect.name
-    kept: dict[str, str] = dict(session.execute(text(_KEPT[database])).all())  # type: ignore[arg-type]
+    kept: dict[str, str] = dict(session.execute(text(_KEPT[database])).all())
     for name, wanted in GUARDS[database].items():
         if kept.get(name) != wanted:
             yield f"the ledger's trigger {name} is gone: what is in it could be changed"
