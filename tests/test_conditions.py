@@ -152,12 +152,19 @@ def test_what_is_not_there_or_not_done_so_is_said_in_the_one_form(room: Newsroom
     methods: dict[str, set[str]] = {}
     for operation in operations(room):
         methods.setdefault(operation.path, {"OPTIONS"}).add(operation.method)
-    for path, there in methods.items():
+    for path in methods:
+        at = re.sub(r"{\w+}", "x", path)
+        there = set().union(*(found for each, found in methods.items() if fits(each, at)))
         allowed = there | ({"HEAD"} if "GET" in there else set())
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
-            answer = room.admin.request(method, re.sub(r"{\w+}", "x", path))
+            answer = room.admin.request(method, at)
             problem(answer, 405, "method-not-allowed")
             assert set(answer.headers["allow"].split(", ")) - {"OPTIONS"} == allowed - {"OPTIONS"}, path
+
+
+def fits(path: str, at: str) -> bool:
+    """Whether an address is one of a path: what ends in `.jsonld` could be an id too."""
+    return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)), at) is not None
 
 
 def test_a_body_of_another_type_is_refused(furnished: Newsroom) -> None:

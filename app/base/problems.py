@@ -71,11 +71,11 @@ def _from_http(request: Request, fault: HTTPException) -> Problem:
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """Every method that some route has at this address, not just the first route's. Another address that
-    would fit, such as one with this as an id, is behind it.
-    """
-    fitting = [route for route in request.app.state.routes if route.path_regex.fullmatch(request.url.path)]
-    methods = {method for route in fitting if route.path == fitting[0].path for method in route.methods}
+    """Every method that some route has at this path, not just the first route's."""
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if route.path_regex.fullmatch(request.url.path):
+            methods |= route.methods
     if "GET" in methods:
         methods |= {"HEAD", "OPTIONS"}
     return sorted(methods)
