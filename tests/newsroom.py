@@ -167,8 +167,9 @@ class Newsroom:
 
     def __enter__(self) -> Self:
         self.db = Database(self.settings.database_url)
-        for engine in {self.db.reader, self.db.writer, self.db._prompt}:
-            _share(engine)
+        if not self.db.missing:
+            for engine in {self.db.reader, self.db.writer, self.db._prompt}:
+                _share(engine)
         # To build the application takes longer than most tests: under the usual settings it is built once.
         self.app = _usual_app(self.settings) if self.usual else create_app(self.settings)
         self._answer()
@@ -323,8 +324,11 @@ def _share(engine: Engine) -> None:
     """Has all bases of one kind share what SQL was compiled to, which is kept by dialect: to compile it for
     each base anew takes a sixth of the tests' time.
     """
-    shared = _DIALECTS.setdefault(engine.dialect.name, (engine.dialect, engine._compiled_cache))
-    engine.dialect, engine._compiled_cache = shared
+    if engine.dialect.name not in _DIALECTS:
+        with contextlib.suppress(DBAPIError), engine.connect():  # it knows its database once it was connected
+            _DIALECTS[engine.dialect.name] = engine.dialect, engine._compiled_cache
+        return
+    engine.dialect, engine._compiled_cache = _DIALECTS[engine.dialect.name]
 
 
 _DIALECTS: dict[str, tuple[Dialect, Any]] = {}
