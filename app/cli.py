@@ -40,9 +40,10 @@ from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
+from app.operations.checks import is_underived
 from app.operations.commands import base, operations, say
 from app.reviews.quoted import archive_text
-from app.search.store import NOUNS, is_empty
+from app.search.store import NOUNS
 from app.settings import Settings
 from app.sources import store as sources
 from app.sources.model import SnapshotIn
@@ -189,10 +190,8 @@ def _upgrade(url: str, revision: str = "head") -> None:
     try:
         if schema.staleness(db) is None:
             with db.write() as session:
-                if upkeep.is_missing(session) or is_empty(session):
+                if is_underived(session):
                     _reindex(session)
-                elif tree.is_missing(session, head(session)[0]):
-                    tree.rebuild(session, head(session)[0])
     finally:
         db.dispose()
 

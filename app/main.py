@@ -31,12 +31,10 @@ from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
-from app.changes import tree as ledger_tree
 from app.changes.replicas import Replicas
 from app.changes.routes import of_log as log_of_changes
 from app.changes.routes import router as changes
-from app.changes.store import head
-from app.claims import reads, upkeep
+from app.claims import reads
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.compat.google_factcheck import router as google_factcheck
@@ -51,12 +49,12 @@ from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
 from app.links.routes import router as links
+from app.operations.checks import is_underived
 from app.operations.metrics import measure
 from app.operations.routes import router as measures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
 from app.search.routes import router as search
-from app.search.store import is_empty
 from app.settings import Settings
 from app.sources.routes import router as sources
 
@@ -248,8 +246,7 @@ def unfitness(db: Database) -> str | None:
     if fault := schema.staleness(db):
         return fault
     with db.read() as session:  # a migration may have been cut off before its end
-        no_tree = ledger_tree.is_missing(session, head(session)[0])
-        if no_tree or upkeep.is_missing(session) or is_empty(session):
+        if is_underived(session):
             return "What is derived from the base's records was not made: python -m app migrate"
     return None
 

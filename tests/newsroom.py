@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from psycopg import sql
 from sqlalchemy import Dialect, Engine, event
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as sqlite_dialect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,6 +30,7 @@ from app.access.model import KeyIn, RoleName
 from app.base import schema
 from app.base.db import Database
 from app.base.errors import Unavailable
+from app.base.sql import Query
 from app.changes.store import By
 from app.exchange.records import bring_in
 from app.main import create_app
@@ -295,6 +297,18 @@ class Newsroom:
         with self.db.read() as session:
             count = "SELECT count(*) FROM changes WHERE resource <> 'key'"
             return int(session.connection().exec_driver_sql(count).scalar_one())
+
+    def plan(self, query: Query) -> list[str]:
+        """How the database would answer a query, line by line, were there rows enough to go by an index."""
+        words = str(query.compile(dialect=sqlite_dialect(), compile_kwargs={"literal_binds": True}))
+        with self.db.read() as session:
+            connection = session.connection()
+            if connection.dialect.name == "sqlite":
+                return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}")]
+            for other in ("seqscan", "bitmapscan"):  # which a table of no rows is read by
+                connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")
+            found = connection.exec_driver_sql(f"EXPLAIN {words}".replace("%", "%%"))
+            return [row[0] for row in found]
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as sqlite_dialect
 from sqlmodel import col
 
 from app.changes.model import Change
@@ -293,16 +292,7 @@ def test_what_cannot_be_asked_is_refused(room: Newsroom, query: Json, place: str
 
 def test_a_page_goes_by_the_index_of_corrections(room: Newsroom) -> None:
     query = corrections._query().order_by(col(Change.seq).desc()).limit(3)
-    words = str(query.compile(dialect=sqlite_dialect(), compile_kwargs={"literal_binds": True}))
-    with room.db.read() as session:
-        connection = session.connection()
-        if connection.dialect.name == "sqlite":
-            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}")]
-        else:
-            for other in ("seqscan", "bitmapscan"):  # which a table of no rows is read by
-                connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")
-            words = words.replace("%", "%%")
-            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {words}")]
+    plan = room.plan(query)
     assert any("ix_changes_seq" in line for line in plan), plan
     assert not any("B-TREE" in line or "Sort" in line for line in plan), plan
 

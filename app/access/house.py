@@ -12,14 +12,13 @@ from app.base.db import Database, Readable
 from app.base.errors import Malformed
 from app.base.notes import Signer
 from app.base.page import Question
-from app.base.prepared import Prepared
 from app.base.shelf import Shelf
 from app.base.tally import Tally
 from app.base.types import MAX_INT
 from app.changes.log import signer_of
 from app.changes.past import Past, place
 from app.changes.replicas import Replicas
-from app.changes.store import last_seq
+from app.changes.store import last_position
 from app.changes.streams import Streams
 from app.settings import Settings
 
@@ -27,8 +26,6 @@ POSITION = "Record-Position"
 """The header with a position: of an answer, where the base was after a write; of a request, what the answer
 must have seen.
 """
-
-_LAST = Prepared(last_seq())
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class House:
 
     def tell_position(self, headers: MutableHeaders | dict[str, str]) -> None:
         """Adds to an answer where the base is, if the database answers at once."""
-        rows = self.db.ask(_LAST, {})
+        rows = self.db.ask(last_position(), {})
         if rows is not None:
             headers[POSITION] = str(rows[0][0] if rows else 0)
 

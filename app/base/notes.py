@@ -31,12 +31,11 @@ class Verifier:
     @classmethod
     def read(cls, text: str) -> "Verifier":
         """A key as it is written, `name+hash+base64`. Raises ValueError."""
-        parts = re.fullmatch(rf"({_NAME})\+([0-9a-f]{{8}})\+(\S+)", text.strip())
-        key = _decoded(parts[3]) if parts else b""
-        if not parts or len(key) != 33 or key[:1] != _ED25519:
+        if not (parts := _key_parts(text)):
             raise ValueError("A public key is written as name+hash+base64, as /v1/log/key has it.")
-        found = cls(parts[1], key[1:])
-        if found.key_id.hex() != parts[2]:
+        name, key_id, key = parts
+        found = cls(name, key)
+        if found.key_id.hex() != key_id:
             raise ValueError("The public key is not the one that its hash is of.")
         return found
 
@@ -84,12 +83,11 @@ class Signer:
     @classmethod
     def read(cls, text: str) -> "Signer":
         """A key as it is written, `PRIVATE+KEY+name+hash+base64`. Raises ValueError."""
-        parts = re.fullmatch(rf"PRIVATE\+KEY\+({_NAME})\+([0-9a-f]{{8}})\+(\S+)", text.strip())
-        key = _decoded(parts[3]) if parts else b""
-        if not parts or len(key) != 33 or key[:1] != _ED25519:
+        if not (parts := _key_parts(text, before="PRIVATE+KEY+")):
             raise ValueError("A private key is written as PRIVATE+KEY+name+hash+base64.")
-        found = cls(parts[1], key[1:])
-        if found.verifier.key_id.hex() != parts[2]:
+        name, key_id, seed = parts
+        found = cls(name, seed)
+        if found.verifier.key_id.hex() != key_id:
             raise ValueError("The private key is not the one that its hash is of.")
         return found
 
@@ -152,6 +150,13 @@ def read_proof(text: str) -> tuple[int, list[bytes], str]:
     if any(len(each) != 32 for each in hashes):
         raise ValueError("That is not a proof.")
     return int(lines[0].removeprefix("index ")), hashes, checkpoint
+
+
+def _key_parts(text: str, before: str = "") -> tuple[str, str, bytes] | None:
+    """The name, hash and 32 bytes of an Ed25519 key as it is written; None for what is none."""
+    parts = re.fullmatch(rf"{re.escape(before)}({_NAME})\+([0-9a-f]{{8}})\+(\S+)", text.strip())
+    key = _decoded(parts[3]) if parts else b""
+    return (parts[1], parts[2], key[1:]) if parts and len(key) == 33 and key[:1] == _ED25519 else None
 
 
 def _decoded(text: str) -> bytes:

@@ -82,13 +82,13 @@ def signer_of(settings: Settings, secret: bytes) -> Signer:
     return Signer(settings.log_origin or f"on-the-record/{hashlib.sha256(public).hexdigest()[:8]}", seed)
 
 
-def checkpoint(session: ReadSession, signer: Signer, size: int | None = None) -> str:
-    """A signed checkpoint of the first `size` entries, by default all of them."""
-    whole, _ = head(session)
-    return _signed(Tree(session), signer, whole if size is None else size)
+def checkpoint(session: ReadSession, signer: Signer) -> str:
+    """A signed checkpoint of all entries."""
+    return signed(Tree(session), signer, head(session)[0])
 
 
-def _signed(tree: Tree, signer: Signer, size: int) -> str:
+def signed(tree: Tree, signer: Signer, size: int) -> str:
+    """A signed checkpoint of the first `size` entries."""
     return signer.note(str(Checkpoint(signer.name, size, tree.root(size))))
 
 
@@ -107,7 +107,7 @@ def inclusion(session: ReadSession, signer: Signer, seq: int, size: int | None =
         "hash": tree.entry(seq),
         "hashes": [*map(_base64, hashes)],
         "root": _base64(tree.root(size)),
-        "proof": written_proof(index, hashes, _signed(tree, signer, size)),
+        "proof": written_proof(index, hashes, signed(tree, signer, size)),
     }
 
 
@@ -119,13 +119,13 @@ def consistency(session: ReadSession, signer: Signer, ask: ConsistencyQuestion) 
         raise Invalid.at("first", "or else checkpoint is needed, and not both")
     tree = Tree(session)
     second = _size(session, "second", ask.second)
-    signed = _read(ask.checkpoint, signer) if ask.checkpoint is not None else None
-    first = signed.size if signed else ask.first or 0
+    known = _read(ask.checkpoint, signer) if ask.checkpoint is not None else None
+    first = known.size if known else ask.first or 0
     if first > second:
-        where = "checkpoint" if signed else "first"
+        where = "checkpoint" if known else "first"
         raise Invalid.at(where, f"has {first} entries, more than the {second} of the later log")
     root = tree.root(first)
-    if signed and signed.root != root:
+    if known and known.root != root:
         raise Conflict(
             f"The checkpoint is signed, but the first {first} entries here are others: one of the two logs "
             "is a fork, or its history was rewritten."

@@ -104,9 +104,8 @@ class Past:
                 return found.base
             making = self._under_way.get(seq) or self._begin(base, seq)
         waiting = asyncio.wrap_future(making)
-        waiting.add_done_callback(
-            lambda done: done.cancelled() or done.exception()
-        )  # nobody may wait by then
+        # Nobody may wait by then.
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return (await asyncio.wait_for(asyncio.shield(waiting), _PATIENCE)).base
         except TimeoutError:

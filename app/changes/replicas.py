@@ -23,7 +23,7 @@ from app.base.errors import Unavailable
 from app.base.prepared import Prepared
 from app.base.sql import select
 from app.changes.model import Change
-from app.changes.store import last_seq
+from app.changes.store import last_position, last_seq
 from app.settings import Settings
 
 log = logging.getLogger("on-the-record")
@@ -41,7 +41,6 @@ _SEQ = last_seq().scalar_subquery()
 _REVISION = select(column("version_num")).select_from(table("alembic_version")).scalar_subquery()
 _LAST_HASH = select(Change.hash).order_by(col(Change.seq).desc()).limit(1).scalar_subquery()
 _HASH_THERE = select(Change.hash).where(col(Change.seq) == bindparam("seq")).scalar_subquery()
-_POSITION = Prepared(last_seq())
 _STANDING = Prepared(select(func.pg_is_in_recovery(), func.coalesce(_SEQ, 0), _LAST_HASH, _REVISION))
 _COMPARED = Prepared(select(func.coalesce(_SEQ, 0), _HASH_THERE, _REVISION))
 
@@ -80,7 +79,7 @@ class Replica(Database):
 
         def work(connection: PoolProxiedConnection) -> Rows:
             if connection.info.get(_SEEN, 0) < position:
-                found = _POSITION.rows(connection, {}, sqlite=False)
+                found = last_position().rows(connection, {}, sqlite=False)
                 connection.info[_SEEN] = found[0][0] if found else 0
                 if connection.info[_SEEN] < position:
                     return False, ()

@@ -372,6 +372,12 @@ def last_seq() -> Query:
     return select(Change.seq).order_by(col(Change.seq).desc()).limit(1)
 
 
+@cache
+def last_position() -> Prepared:
+    """The same, prepared."""
+    return Prepared(last_seq())
+
+
 def head(session: ReadSession) -> tuple[int, str]:
     """The last entry's seq and hash; (0, GENESIS) in an empty base."""
     row = session.execute(entries().order_by(col(Change.seq).desc()).limit(1)).first()

@@ -19,11 +19,10 @@ from starlette.types import Receive, Scope, Send
 from app.base.db import Database, Readable
 from app.base.errors import Full, Problem, TooManyRequests, Unauthorized, Unavailable
 from app.base.http import EVENTS
-from app.base.prepared import Prepared
 from app.changes.model import ChangeFilters, StreamQuestion
 from app.changes.reads import between
 from app.changes.replicas import Nearest
-from app.changes.store import last_seq
+from app.changes.store import last_position
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent: proxies take a silent connection for a dead one."""
@@ -38,8 +37,6 @@ _KEPT = 4
 """How many readings are kept for streams that come a moment later."""
 _AT_A_TIME = 2
 """How many readings are under way: streams must not take every connection."""
-
-_LAST = Prepared(last_seq())
 
 Pieces = Sequence[bytes]
 _Asked = tuple[str, int, int, bool]
@@ -103,7 +100,7 @@ class Streams:
 
     def _position(self) -> int:
         """Where the ledger ends, or 0 if no server of the base says so."""
-        rows = self._base.ask(_LAST, {}) or self._at(0).ask(_LAST, {})
+        rows = self._base.ask(last_position(), {}) or self._at(0).ask(last_position(), {})
         return int(rows[0][0]) if rows else 0
 
     async def entries(self, ask: ChangeFilters, after: int, upto: int, *, secrets: bool) -> Pieces:

@@ -190,7 +190,7 @@ def _claim(claim: Json, reviews: list[Json]) -> Json:
 def _review(review: Json, claim: Json, at: Beside) -> Json:
     url = claimreview.address(review, at)
     return {
-        "publisher": {"name": claimreview.desk_name(review), "site": site(url)},
+        "publisher": {"name": documents.author(review), "site": site(url)},
         "url": url,
         "title": review["summary"],
         "reviewDate": review["reviewed_at"],
@@ -305,7 +305,7 @@ def _page(url: str, reviews: Sequence[Json], claims: Mapping[str, Json], around:
         "name": f"pages/{urlsafe_b64encode(url.encode()).decode().rstrip('=')}",
         "pageUrl": url,
         "publishDate": min(review["reviewed_at"] for review in reviews)[:10],
-        "claimReviewAuthor": {"name": claimreview.desk_name(reviews[0])},
+        "claimReviewAuthor": {"name": documents.author(reviews[0])},
         "claimReviewMarkups": [_markup(review, claims[review["claim"]], around) for review in reviews],
         "versionId": reviews[-1]["id"],
     }

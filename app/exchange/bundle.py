@@ -61,7 +61,7 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
         "changes": changes,
         "log": {
             "key": str(signer.verifier),
-            "checkpoint": log.checkpoint(session, signer, size),
+            "checkpoint": log.signed(tree, signer, size),
             "inclusion": [[b64encode(each).decode() for each in hashes] for hashes in proofs],
         },
     }

@@ -13,6 +13,7 @@ import orjson
 from app.base.types import dated
 from app.claims.model import Attribution
 from app.exchange.formats import Batches, Columns
+from app.reviews.documents import author as reviewer
 
 CONTEXT = "https://schema.org"
 
@@ -119,11 +120,6 @@ def address(review: Json, beside: Beside) -> str:
     return str(review["url"] or _own(review, beside))
 
 
-def desk_name(review: Json) -> str:
-    """Who reviewed: the desk, or of this one's own reviews whoever ruled."""
-    return str((review["publisher"] or review["reviewer"])["name"])
-
-
 def _own(review: Json, beside: Beside) -> str:
     return beside.at(f"claims/{review['claim']}/reviews/{review['id']}")
 
@@ -146,7 +142,7 @@ def _desk(review: Json, beside: Beside) -> dict[str, Any]:
     desk = review["publisher"]
     named = {"@id": beside.at(f"entities/{desk['id']}")} if desk else {}
     elsewhere = {"url": _home(address(review, beside))} if review["url"] or not desk else {}
-    return {"@type": "Organization", **named, "name": desk_name(review), **elsewhere}
+    return {"@type": "Organization", **named, "name": reviewer(review), **elsewhere}
 
 
 def _home(url: str) -> str:

@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterator
 
 from app.base.db import ReadSession
 from app.base.notes import Checkpoint
+from app.changes import tree
+from app.changes.store import last_seq
 from app.changes.walk import UNREADABLE
 from app.changes.walk import verify as verify_ledger
+from app.claims import upkeep
 from app.claims.quotes import verify as verify_quotes
 from app.claims.upkeep import verify as verify_derived
 from app.figures.store import verify as verify_figures
+from app.search.store import is_empty
 from app.search.store import verify as verify_index
 from app.sources.store import verify as verify_texts
 
@@ -31,3 +35,9 @@ def faults(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[s
             yield from check(session)
         except UNREADABLE:
             yield f"{check.__module__.removeprefix('app.')}: what cannot be read is not checked"
+
+
+def is_underived(session: ReadSession) -> bool:
+    """Whether something that is derived from the records was not made, as a migration leaves it."""
+    size = session.execute(last_seq()).scalar() or 0
+    return tree.is_missing(session, size) or upkeep.is_missing(session) or is_empty(session)

@@ -1,6 +1,6 @@
 """Reviews as every route shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -129,6 +129,11 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
         }
         for review in rows
     ]
+
+
+def author(review: Mapping[str, Any]) -> str:
+    """Who reviewed: the desk, or of this one's own reviews whoever ruled."""
+    return str((review["publisher"] or review["reviewer"])["name"])
 
 
 def _state(review: Row[Any]) -> str:

@@ -22,16 +22,14 @@ from app.changes.model import RULINGS, Change
 from app.claims import bodies
 from app.claims.filters import listed_under
 from app.entities.model import Ref
-from app.reviews import documents
+from app.reviews import corrections, documents
 from app.reviews.model import Review
 
 KINDS: Mapping[str, str] = {
     "claim.review": "verdict",
     "claim.attribute": "attribution",
     "claim.approve": "verdict",
-    "claim.correct": "correction",
-    "claim.withdraw": "withdrawal",
-    "claim.reinstate": "reinstatement",
+    **{action: kind for kind, action in corrections.KINDS.items()},
 }
 """What each of the ledger's actions is told as."""
 
@@ -85,18 +83,15 @@ def latest() -> Query:
 
 def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:
     """The review behind each entry: of its claim, the last that was written by then and not sent back."""
-    claims = {row.resource_id for row in rows if KINDS[row.action] not in _UNRULED}
+    ruled = [row for row in rows if KINDS[row.action] not in _UNRULED]
+    claims = {row.resource_id for row in ruled}
     query = documents.query().where(col(Review.claim_id).in_(claims)).order_by(col(Review.id))
-    behind: dict[int, Row[Any]] = {}
     written = session.execute(query).all() if claims else []
-    for row in rows:
+    behind: dict[int, Row[Any]] = {}
+    for row in ruled:
         for review in written:
-            if (
-                review.claim_id == row.resource_id
-                and review.created_at <= row.at
-                and review.outcome != "returned"
-                and KINDS[row.action] not in _UNRULED
-            ):
+            by_then = review.claim_id == row.resource_id and review.created_at <= row.at
+            if by_then and review.outcome != "returned":
                 behind[row.seq] = review
     shown = documents.of(session, [*{review.id: review for review in behind.values()}.values()])
     by_id = {each["id"]: each for each in shown}
@@ -112,12 +107,8 @@ def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] 
         seq=row.seq,
         at=row.at,
         claim=claim,
-        name=_author(ruling) if ruling else row.actor_name,
+        name=documents.author(ruling) if ruling else row.actor_name,
         ruling=ruling,
         was=(correction["new"] or {}).get("was") if kind not in ("verdict", "attribution") else None,
         note=row.reason if kind in ("correction", "withdrawal") else None,
     )
-
-
-def _author(ruling: Mapping[str, Any]) -> str:
-    return str((ruling["publisher"] or ruling["reviewer"])["name"])
