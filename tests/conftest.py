@@ -14,8 +14,11 @@ import pytest
 
 from tests.commands import Command, in_this_process
 from tests.contract import furnish
-from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases
+from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases, prepared
 from tests.postgres import has_clients, installations, running_postgres
+
+# Servers and commands are started by the hundred: what they import is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -68,10 +71,10 @@ def seeded(bases: Bases, server: Server) -> Iterator[Newsroom]:
 
 
 @pytest.fixture
-def furnished(seeded: Newsroom) -> Newsroom:
+def furnished(bases: Bases, server: Server) -> Iterator[Newsroom]:
     """A newsroom with something in it for every operation: the contract tests call them all."""
-    furnish(seeded)
-    return seeded
+    with prepared(bases, server, furnish, seeded=True) as newsroom:
+        yield newsroom
 
 
 @pytest.fixture(scope="session")

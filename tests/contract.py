@@ -102,10 +102,10 @@ class Operation:
         """An address of it at which nothing is."""
         return re.sub(r"{\w+}", "nothing-here", self.path) + NEEDED.get(self.path, "")
 
-    def allows(self, role: RoleName | None, *, public: bool) -> bool:
+    def allows(self, role: RoleName | None) -> bool:
         """Whether the document promises to let that role in."""
         if role is None:
-            return public and self.role is Role.reader
+            return self.role is Role.reader
         return Role[role] >= self.role
 
 

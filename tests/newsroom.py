@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -49,13 +49,25 @@ Json = dict[str, Any]
 class Bases(Protocol):
     """Makes fresh bases."""
 
-    def fresh(self, *, seeded: bool = False, migrated: bool = True) -> contextlib.AbstractContextManager[str]:
-        """The URL of a base that is gone afterwards."""
+    def fresh(
+        self, *, seeded: bool = False, migrated: bool = True, like: str = ""
+    ) -> contextlib.AbstractContextManager[str]:
+        """The URL of a base that is gone afterwards; it begins as one of that name that was kept."""
+
+    def keep(self, url: str, name: str) -> None:
+        """Keeps a base, which nobody has open, as it is now."""
+
+    def has(self, name: str) -> bool:
+        """Whether a base of that name was kept."""
 
 
-def _prepare(url: str, *, seeded: bool) -> None:
+def _usual(*, seeded: bool) -> str:
+    return "seeded" if seeded else "empty"
+
+
+def _prepare(url: str, name: str) -> None:
     schema.upgrade(url)
-    if seeded:
+    if name == _usual(seeded=True):
         db = Database(url)
         with db.write() as session:
             bring_in(session, SEED, by=By("seed", "seed"))
@@ -70,19 +82,29 @@ class SqliteBases:
         self.numbers = itertools.count()
 
     @contextmanager
-    def fresh(self, *, seeded: bool = False, migrated: bool = True) -> Iterator[str]:
+    def fresh(self, *, seeded: bool = False, migrated: bool = True, like: str = "") -> Iterator[str]:
         place = self.directory / str(next(self.numbers))
         place.mkdir()
         if migrated:
-            shutil.copy(self._template(seeded=seeded), place / "record.db")
+            shutil.copy(self._template(like or _usual(seeded=seeded)), place / "record.db")
         yield f"sqlite:///{place}/record.db"
         shutil.rmtree(place)
 
-    def _template(self, *, seeded: bool) -> Path:
-        path = self.directory / f"template-{'seeded' if seeded else 'empty'}.db"
-        if not path.exists():
-            _prepare(f"sqlite:///{path}", seeded=seeded)
-        return path
+    def keep(self, url: str, name: str) -> None:
+        file = Path(url.removeprefix("sqlite:///"))
+        assert not file.with_name(f"{file.name}-wal").exists(), "somebody has it open"
+        shutil.copy(file, self._kept(name))
+
+    def has(self, name: str) -> bool:
+        return self._kept(name).exists()
+
+    def _kept(self, name: str) -> Path:
+        return self.directory / f"template-{name}.db"
+
+    def _template(self, name: str) -> Path:
+        if not self.has(name):
+            _prepare(f"sqlite:///{self._kept(name)}", name)
+        return self._kept(name)
 
 
 class PostgresBases:
@@ -94,25 +116,31 @@ class PostgresBases:
         self.run = f"record_{time.time_ns():x}"
 
     @contextmanager
-    def fresh(self, *, seeded: bool = False, migrated: bool = True) -> Iterator[str]:
+    def fresh(self, *, seeded: bool = False, migrated: bool = True, like: str = "") -> Iterator[str]:
         name = f"{self.run}_{next(self.numbers)}"
-        self._create(name, self._template(seeded=seeded) if migrated else "template0")
+        self._create(name, self._template(like or _usual(seeded=seeded)) if migrated else "template0")
         yield self._url(name)
         self._command("DROP DATABASE {} WITH (FORCE)", name)
 
-    def _template(self, *, seeded: bool) -> str:
-        name = f"{self.run}_{'seeded' if seeded else 'empty'}"
-        if not self._there(name):
-            self._create(name, "template0")
-            _prepare(self._url(name), seeded=seeded)
-        return name
+    def keep(self, url: str, name: str) -> None:
+        self._create(self._kept(name), str(make_url(url).database))
+
+    def _kept(self, name: str) -> str:
+        return f"{self.run}_{name}"
+
+    def _template(self, name: str) -> str:
+        kept = self._kept(name)
+        if not self.has(name):
+            self._create(kept, "template0")
+            _prepare(self._url(kept), name)
+        return kept
 
     def _create(self, name: str, template: str) -> None:
         self._command("CREATE DATABASE {} TEMPLATE {}", name, template)
 
-    def _there(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         with self._connection() as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self._kept(name)])
             return found.fetchone() is not None
 
     def _command(self, command: Any, *names: str) -> None:
@@ -332,6 +360,21 @@ class Newsroom:
 
 
 _APPS: list[FastAPI] = []
+
+
+@contextmanager
+def prepared(
+    bases: Bases, server: Server, prepare: Callable[[Newsroom], object], *, seeded: bool = False
+) -> Iterator[Newsroom]:
+    """A newsroom that is prepared by a function, which is called once for all tests that ask for it."""
+    name = f"{prepare.__module__}_{prepare.__name__}".replace(".", "_")
+    if not bases.has(name):
+        with bases.fresh(seeded=seeded) as url:
+            with Newsroom(server, url) as newsroom:
+                prepare(newsroom)
+            bases.keep(url, name)
+    with bases.fresh(like=name) as url, Newsroom(server, url) as newsroom:
+        yield newsroom
 
 
 def _share(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
 from app.compat.google_factcheck import DISCOVERY
-from tests.newsroom import Json, Newsroom, Server, SqliteBases, match, ok
+from tests.newsroom import SECRET, Bases, Json, Newsroom, Server, SqliteBases, match, ok, prepared
 from tests.served import environment, served
 
 SEARCH = "/v1alpha1/claims:search"
@@ -21,12 +21,13 @@ PAGE = "https://www.desk.example.org/checks/1"
 
 
 @pytest.fixture
-def checked(room: Newsroom) -> Newsroom:
+def checked(bases: Bases, server: Server) -> Iterator[Newsroom]:
     """A newsroom with five claims about gas that have a verdict, two of them one of another desk too."""
-    return _check(room)
+    with prepared(bases, server, _check) as room:
+        yield room
 
 
-def _check(room: Newsroom) -> Newsroom:
+def _check(room: Newsroom) -> None:
     room.entity(external_ids=[{"scheme": "wikidata", "value": "Q7747"}])
     desk = room.entity("Gas Desk", "organization", slug="gas-desk")
     made = [
@@ -39,7 +40,6 @@ def _check(room: Newsroom) -> Newsroom:
     for claim in made[:2]:
         room.take(claim)
         room.review(claim, publisher=desk["id"], url=PAGE, label="Half right", verdict="half_true")
-    return room
 
 
 def search(room: Newsroom, **query: Any) -> Json:
@@ -69,7 +69,7 @@ def client(sqlite_bases: SqliteBases, server: Server, tmp_path: Path) -> Iterato
     with sqlite_bases.fresh() as base:
         with Newsroom(server, base) as room:
             _check(room)
-        env = environment(base, RECORD_SECRET=str(room.settings.secret))
+        env = environment(base, RECORD_SECRET=SECRET)
         with served(env, tmp_path / "log") as live:
             url = live.url.rstrip("/")
             with build(

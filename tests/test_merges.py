@@ -161,7 +161,7 @@ class Merges(RuleBasedStateMachine):
 
 
 def test_the_api_keeps_to_the_model(room: Newsroom) -> None:
-    run(lambda: Merges(room), examples=5, steps=15)
+    run(lambda: Merges(room), examples=3, steps=15)
 
 
 @pytest.fixture
