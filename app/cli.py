@@ -30,6 +30,7 @@ from app.base.errors import Problem, Unavailable
 from app.base.logs import log_config, printable
 from app.base.problems import checked
 from app.base.protocol import MAX_HEADERS, protocol_of
+from app.base.sql import gathered
 from app.changes import tree
 from app.changes.store import By, head
 from app.claims import upkeep
@@ -206,11 +207,12 @@ def reindex() -> None:
 
 
 def _reindex(session: WriteSession) -> None:
-    counts = {"claim": max(upkeep.rebuild(session), default=0)}
     tree.rebuild(session, head(session)[0])
     index.clear(session)
-    for noun in NOUNS:
-        counts[noun.kind] = sum(noun.rebuild(session))
+    with gathered(session):
+        counts = {"claim": max(upkeep.rebuild(session), default=0)}
+        for noun in NOUNS:
+            counts[noun.kind] = sum(noun.rebuild(session))
     if session.connection().dialect.name == "postgresql":  # it would plan for empty tables until it looks
         session.connection().exec_driver_sql("ANALYZE")
     say(", ".join(f"{count} of kind {kind}" for kind, count in counts.items()) + " indexed", err=True)

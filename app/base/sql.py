@@ -1,6 +1,9 @@
 """SQL made of SQLModel's classes, whose attributes are typed as the values in them, not as columns."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -53,6 +56,49 @@ def many(
     else:
         columns = tuple(map(list, zip(*rows, strict=True)))
         connection.exec_driver_sql(at_once.replace("?", "%s"), columns)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts that are kept in a table: a statement that adds to one, with `?` for its key and then for by how
+    much, and one that adds to many on PostgreSQL, as `many` takes them.
+    """
+
+    add_one: str
+    add_all: str
+
+    def add(self, session: Session, more: Mapping[Any, int]) -> None:
+        """Adds to some counts, by key: now, or within `gathered` at its end."""
+        waiting = session.info.get(_GATHERED)
+        if waiting is None:
+            self._write(session, more)
+            return
+        sums = waiting.setdefault(self, Counter())
+        sums.update(more)
+        if len(sums) > _MOST:
+            self._write(session, waiting.pop(self))
+
+    def _write(self, session: Session, more: Mapping[Any, int]) -> None:
+        rows = [(*key, by) for key, by in sorted(more.items()) if by]
+        many(session, self.add_one, rows, at_once=self.add_all)
+
+
+_GATHERED = "app.base.sql.gathered"
+_MOST = 200_000
+
+
+@contextmanager
+def gathered(session: Session) -> Iterator[None]:
+    """While a transaction adds to the same counts again and again, they are summed up and written at the end.
+    PostgreSQL would keep a version of the row for each addition, and go through all of them for the next.
+    """
+    waiting = session.info[_GATHERED] = dict[Counts, Counter[Any]]()
+    try:
+        yield
+        for counts, more in waiting.items():
+            counts._write(session, more)
+    finally:
+        del session.info[_GATHERED]
 
 
 def insert_many(session: Session, kind: type[SQLModel], rows: Sequence[Sequence[Any]]) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from itertools import combinations, islice
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import bindparam, delete, union, update
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import among, insert_many, many, select, table
+from app.base.sql import Counts, among, insert_many, many, select, table
 from app.base.times import UNDATED
 from app.changes.store import Saved, all_new, follows
 from app.claims import documents, ranks, references
@@ -212,8 +213,10 @@ _INTO, _ADD = (
     "INSERT INTO claim_tallies (first, second, a, b, claims)",
     "ON CONFLICT (first, second, a, b) DO UPDATE SET claims = claim_tallies.claims + excluded.claims",
 )
-_COUNT = f"{_INTO} VALUES (?, ?, ?, ?, ?) {_ADD}"
-_COUNT_ALL = f"{_INTO} SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[]) {_ADD}"
+_COUNTS = Counts(
+    f"{_INTO} VALUES (?, ?, ?, ?, ?) {_ADD}",
+    f"{_INTO} SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[]) {_ADD}",
+)
 
 
 def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[str, Facts]) -> None:
@@ -222,8 +225,7 @@ def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[
         difference.update(_cells(facts))
     for facts in before.values():
         difference.subtract(_cells(facts))
-    rows = [(*cell, by) for cell, by in sorted(difference.items()) if by]
-    many(session, _COUNT, rows, at_once=_COUNT_ALL)
+    _COUNTS.add(session, difference)
 
 
 # --- making anew and checking ------------------------------------------------------------------
@@ -270,7 +272,7 @@ def verify(session: ReadSession) -> Iterator[str]:
     """Yields each claim whose derived rows are not what they would be if they were made anew, and each count
     that is not the number of its claims.
     """
-    listings: set[tuple[str, ...]] = set()
+    listings = 0
     cells: Counter[Cell] = Counter()
     for ids in _ALL(session):
         kept = select(*table(ClaimBody).columns).where(col(ClaimBody.claim_id).in_(ids))
@@ -278,15 +280,21 @@ def verify(session: ReadSession) -> Iterator[str]:
         for derived in _derived(session, documents.read(session, ids)):
             if rows.get(derived.claim_id) != derived.row:
                 yield f"claim {derived.claim_id}: what is derived from it is out of date"
-            listings |= _listings(derived.claim_id, derived.facts)
+            listings += _checksum(_listings(derived.claim_id, derived.facts))
             cells.update(_cells(derived.facts))
         yield from ranks.verify(session, ids)
-    if listings != set(map(tuple, _all(session, ClaimListing))):
+    if listings != _checksum(_all(session, ClaimListing)):
         yield "the listing of claims is out of date"
-    kept_cells = {tuple(row[:4]): row[4] for row in _all(session, ClaimTally) if row[4]}
-    if kept_cells != dict(cells):
+    wrong = sum(cells.pop(tuple(cell), 0) != number for *cell, number in _all(session, ClaimTally))
+    if wrong or cells:
         yield "the counts of claims are out of date"
 
 
-def _all(session: ReadSession, kind: type[SQLModel]) -> Any:
-    return session.execute(select(*table(kind).columns)).all()
+def _checksum(rows: Iterable[Sequence[str]]) -> int:
+    """What rows add up to, in any order and in any parts: all of them at once may not fit into memory."""
+    digests = (blake2b("\0".join(row).encode(), digest_size=16).digest() for row in rows)
+    return sum(int.from_bytes(digest) for digest in digests)
+
+
+def _all(session: ReadSession, kind: type[SQLModel]) -> Iterable[Any]:
+    return session.execute(select(*table(kind).columns), execution_options={"yield_per": 5_000})

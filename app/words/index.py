@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import among, insert_many, many, select, table
+from app.base.sql import Counts, among, insert_many, many, select, table
 from app.words.model import Document, Form, Posting, Stem
 from app.words.text import forms, is_run, stem
 
@@ -170,10 +170,10 @@ def _write_forms(session: WriteSession, entries: Iterable[_Entry], ids: Mapping[
         known |= unmet.keys()
 
 
-_COUNT = "UPDATE stems SET documents = documents + ? WHERE id = ?"
-_COUNT_ALL = (
+_COUNTS = Counts(
+    "UPDATE stems SET documents = documents + ?2 WHERE id = ?1",
     "UPDATE stems SET documents = documents + counted"
-    " FROM unnest(?::bigint[], ?::int[]) AS more (counted, stem_id) WHERE id = stem_id"
+    " FROM unnest(?::int[], ?::bigint[]) AS more (stem_id, counted) WHERE id = stem_id",
 )
 _UNPOST = "DELETE FROM postings WHERE stem_id = ? AND document = ?"
 
@@ -191,12 +191,10 @@ def _write(
     insert_many(session, Document, rows)
     many(session, _UNPOST, sorted(before))
     insert_many(session, Posting, sorted(postings))
-    more = Counter(stem_id for stem_id, _, _ in postings)
-    more.subtract(stem_id for stem_id, _ in before)
-    everything = _stem_ids(session, ())[""]
-    more[everything] += len(rows) - len(old)
-    counts = [(count, stem_id) for stem_id, count in sorted(more.items()) if count]
-    many(session, _COUNT, counts, at_once=_COUNT_ALL)
+    more = Counter((stem_id,) for stem_id, _, _ in postings)
+    more.subtract((stem_id,) for stem_id, _ in before)
+    more[_stem_ids(session, ())[""],] += len(rows) - len(old)
+    _COUNTS.add(session, more)
 
 
 def clear(session: WriteSession) -> None:
