@@ -37,6 +37,7 @@ from app.changes.routes import router as changes
 from app.claims import reads
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
+from app.compat.datacommons import router as datacommons
 from app.compat.google_factcheck import router as google_factcheck
 from app.compat.reconcile import PATH as RECONCILE
 from app.compat.reconcile import router as reconciliation
@@ -82,6 +83,7 @@ ROUTERS: Sequence[APIRouter] = (
     keys,
     measures,
     google_factcheck,
+    datacommons,
 )
 
 STATIC = "/static-offline-docs"

@@ -118,7 +118,8 @@ LAYOUT = (
     ),
     (
         "compat",
-        "google_wire google_factcheck matching properties candidates scoring suggest reconcile datacommons",
+        "google_wire google_factcheck matching properties candidates scoring suggest reconcile"
+        " datacommons_wire variables observations nodes datacommons",
     ),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor offline commands"),

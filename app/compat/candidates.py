@@ -230,15 +230,15 @@ def _keys(sought: Sought) -> Iterator[Key]:
 def _identified(session: ReadSession, queries: Sequence[Sought]) -> list[set[str]]:
     """The records that each query has an id of."""
     keys = [set(_keys(each)) for each in queries]
-    owners = _owners(session, set().union(*keys))
+    owned = owners(session, set().union(*keys))
     found = []
     for each, own in zip(queries, keys, strict=True):
         nouns = {noun for noun, wanted in (("entity", each.entities), ("source", each.sources)) if wanted}
-        found.append({owner for key in own for owner in owners.get(key, ()) if noun_of(owner) in nouns})
+        found.append({owner for key in own for owner in owned.get(key, ()) if noun_of(owner) in nouns})
     return found
 
 
-def _owners(session: ReadSession, keys: set[Key]) -> Mapping[Key, set[str]]:
+def owners(session: ReadSession, keys: set[Key]) -> Mapping[Key, set[str]]:
     """The records with these ids, merges followed."""
     found: dict[Key, set[str]] = defaultdict(set)
     values = defaultdict(list)
@@ -266,5 +266,5 @@ def _owners(session: ReadSession, keys: set[Key]) -> Mapping[Key, set[str]]:
 
 def resolved(session: ReadSession, refs: Iterable[str]) -> dict[str, str]:
     """The ids of the records that ids, or slugs of entities, lead to."""
-    owners = _owners(session, {key for ref in refs for key in (("id", ref), ("slug", ref))})
-    return {key[1]: next(iter(some)) for key, some in owners.items() if key[0] in ("id", "slug")}
+    owned = owners(session, {key for ref in refs for key in (("id", ref), ("slug", ref))})
+    return {key[1]: next(iter(some)) for key, some in owned.items() if key[0] in ("id", "slug")}

@@ -75,7 +75,7 @@ class GoogleRoute(Route):
 
         async def handle(request: Request) -> Response:
             try:
-                return await inner(_with_key(await _with_query(request)))
+                return await inner(with_key(await _with_query(request), request.query_params.get("key", "")))
             except RequestValidationError as fault:
                 return refusal(invalid(fault.errors()))
             except Problem as fault:
@@ -98,9 +98,8 @@ async def _with_query(request: Request) -> Request:
     return Request({**request.scope, "query_string": body}, request.receive)
 
 
-def _with_key(request: Request) -> Request:
+def with_key(request: Request, key: str) -> Request:
     """The request with `key` as a key of ours, where reading needs one; elsewhere it may be anything."""
-    key = request.query_params.get("key", "")
     public = request.app.state.house.settings.public_reading
     if public or not key.isascii() or not key or "authorization" in request.headers:
         return request
@@ -132,14 +131,15 @@ def refusal(problem: Problem, code: int | None = None) -> Response:
     code = code or (problem.status if problem.status in _STATUSES else 400)
     error: Json = {"code": code, "message": problem.detail, "status": _STATUSES[code]}
     if problem.errors:
-        error["details"] = [_bad_request(problem.errors)]
+        error["details"] = [bad_request(problem.errors)]
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(
         orjson.dumps({"error": error}, option=orjson.OPT_INDENT_2), code, headers, media_type=JSON
     )
 
 
-def _bad_request(faults: list[Fault]) -> Json:
+def bad_request(faults: list[Fault]) -> Json:
+    """What is wrong with a request, as `google.rpc` has it."""
     return {
         "@type": "type.googleapis.com/google.rpc.BadRequest",
         "fieldViolations": [{"field": each["pointer"], "description": each["detail"]} for each in faults],

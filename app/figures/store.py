@@ -131,11 +131,14 @@ def about(session: ReadSession, refs: Sequence[str]) -> list[ColumnElement[bool]
     """That a figure is about one of these, or of what is merged into them. Raises Invalid."""
     if not refs:
         return []
+    return [measuring(col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs)))]
+
+
+def measuring(entities: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That a figure is about one of some entities."""
     # Not EXISTS: for each figure SQLite would go through all that is about the entity.
-    measured = select(FigureAbout.claim_id, FigureAbout.figure).where(
-        col(FigureAbout.entity_id).in_(everyone_merged(session, "about", refs))
-    )
-    return [tuple_(col(Figure.claim_id), col(Figure.position)).in_(measured)]
+    measured = select(FigureAbout.claim_id, FigureAbout.figure).where(entities)
+    return tuple_(col(Figure.claim_id), col(Figure.position)).in_(measured)
 
 
 def documents(session: ReadSession, ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
