@@ -40,7 +40,7 @@ Listing = Callable[[ReadSession, After, int], tuple[list[Json], After | None]]
 
 
 def related(session: ReadSession, ask: NodeIn, after: After | None, base: str) -> tuple[Json, After | None]:
-    """What nodes are related to, by their dcids, and after what to go on, if there is more. Raises Invalid."""
+    """What nodes are related to, by their dcids, and after what to go on if there is more. Raises Invalid."""
     step, dcids = relation(ask.property), list(dict.fromkeys(ask.nodes))
     if not step.out:
         if len(dcids) > MOST_INWARD:
@@ -52,7 +52,8 @@ def related(session: ReadSession, ask: NodeIn, after: After | None, base: str) -
 
 def _arcs(step: Relation, found: Properties) -> Json:
     if step.labels:
-        return {"properties": sorted(found)} if found else {}
+        told = sorted(name for name, nodes in found.items() if nodes)
+        return {"properties": told} if told else {}
     # Without a value it has no arcs, but says so: the client takes all nodes to be like the first.
     names = found if step.properties is None else step.properties
     of_type = [(name, _of_type(found.get(name.rstrip("+"), []), step.of_type)) for name in names]
