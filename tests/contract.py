@@ -29,6 +29,9 @@ NEEDED = {
     "/reconcile/flyout": "?id=vladimir-putin",
     "/v1alpha1/claims:search": "?query=Putin",
     "/v1alpha1/pages": "?organization=example.org",
+    "/core/api/v2/node": "?nodes=china&property=->name",
+    "/core/api/v2/observation": "?entity.dcids=china&select=variable&select=entity",
+    "/core/api/v2/resolve": "?nodes=Q148&property=<-wikidataId->dcid",
 }
 """The query without which a path is no question, or its answer has no end."""
 
@@ -38,7 +41,10 @@ PUBLISHED = "https://example.org/checks/1"
 GOOGLES = ("/v1alpha1/", "/$discovery/")
 """Where the addresses of Google's interface begin, which has refusals of its own."""
 
-OTHERS = (*GOOGLES, "/reconcile")
+DATA_COMMONS = "/core/api/v2/"
+"""Where those of Data Commons' begin, which has others."""
+
+OTHERS = (*GOOGLES, DATA_COMMONS, "/reconcile")
 """Where the addresses of other people's interfaces begin, which have descriptions of their own."""
 
 

@@ -30,6 +30,9 @@ QUERIES = {
     "/v1/figures/series": ["measure=bilateral trade&about=russia"],
     "/v1/search": ["q=gas"],
     "/v1/stats": ["", "by=speaker,verdict", "by=month,status"],
+    "/core/api/v2/node": ["nodes=russia&property=->*", "nodes=Country&property=<-typeOf"],
+    "/core/api/v2/observation": ["entity.dcids=russia&select=variable&select=entity&select=value"],
+    "/core/api/v2/resolve": ["nodes=Putin&property=<-description->dcid"],
 }  # fmt: skip
 """What each list is asked; any other address is asked as it is."""
 

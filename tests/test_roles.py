@@ -131,6 +131,16 @@ class Stage:
     def reconcile(self) -> Request:
         return '/reconcile?queries={"q0":{"query":"Xi"}}', None
 
+    def datacommons_node(self) -> Request:
+        return "/core/api/v2/node", {"nodes": ["china"], "property": "->name"}
+
+    def datacommons_observation(self) -> Request:
+        body = {"entity": {"dcids": ["china"]}, "select": ["variable", "entity"]}
+        return "/core/api/v2/observation", body
+
+    def datacommons_resolve(self) -> Request:
+        return "/core/api/v2/resolve", {"nodes": ["Q148"], "property": "<-wikidataId->dcid"}
+
     # keys
 
     def create_key(self) -> Request:

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import orjson
 from fastapi import Request, Response
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints
+from starlette.exceptions import HTTPException
 
 from app.base.errors import Invalid, Malformed, Problem
 from app.base.http import JSON, Route

@@ -84,9 +84,15 @@ def _outward(session: ReadSession, dcids: Sequence[str], base: str) -> dict[str,
     }
     if EARTH in dcids:
         found[EARTH] = {"name": _values(EARTH), "typeOf": _typed("Place")}
-    found |= _variables(session, {dcid: read for dcid in dcids if (read := variables.read(dcid))})
-    found |= _claims(session, [dcid for dcid in dcids if noun_of(dcid) == "claim"], base)
-    return {**_entities(session, [dcid for dcid in dcids if dcid not in found], base), **found}
+    asked = {dcid: variable for dcid in dcids if (variable := variables.read(dcid))}
+    claims = [dcid for dcid in dcids if noun_of(dcid) == "claim"]
+    others = [dcid for dcid in dcids if dcid not in found and dcid not in asked and noun_of(dcid) != "claim"]
+    return {
+        **found,
+        **(_variables(session, asked) if asked else {}),
+        **(_claims(session, claims, base) if claims else {}),
+        **(_entities(session, others, base) if others else {}),
+    }
 
 
 def _typed(name: str) -> list[Json]:
@@ -97,9 +103,8 @@ def _entities(session: ReadSession, dcids: Sequence[str], base: str) -> dict[str
     ids = entities_of(session, dcids)
     found = documents.by_id(session, sorted(set(ids.values())))
     beside = {held["organization"]["id"] for each in found.values() for held in each["affiliations"]}
-    kinds = dict(
-        session.execute(select(Entity.id, Entity.kind).where(among(session, Entity.id, beside))).all()
-    )
+    query = select(Entity.id, Entity.kind).where(among(session, Entity.id, beside))
+    kinds = {str(row.id): str(row.kind) for row in session.execute(query)}
     return {dcid: _entity(found[entity_id], kinds, base) for dcid, entity_id in ids.items()}
 
 

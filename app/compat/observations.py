@@ -150,7 +150,8 @@ def kind_of(name: str, place: str) -> EntityKind:
 def _variables(session: ReadSession, dcids: Sequence[str]) -> dict[str, Variable]:
     """Those that are variables, whose other entities may have been merged since."""
     found = {dcid: variable for dcid in dcids if (variable := variables.read(dcid))}
-    merged = entities_of(session, {other for variable in found.values() for other in variable.others})
+    others = {other for variable in found.values() for other in variable.others}
+    merged = entities_of(session, others) if others else {}
     return {
         dcid: variable._replace(others=tuple(sorted({merged.get(each, each) for each in variable.others})))
         for dcid, variable in found.items()
