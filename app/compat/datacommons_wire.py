@@ -67,7 +67,7 @@ def not_here(why: str) -> Response:
 
 # --- questions ---------------------------------------------------------------------------------
 
-Dcid = Annotated[str, StringConstraints(min_length=1, max_length=3000)]
+Dcid = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 Token = Annotated[str, StringConstraints(max_length=1000)]
 Select = Literal["date", "variable", "entity", "value", "facet"]

@@ -14,7 +14,7 @@ from app.base.sql import among, select
 from app.claims import bodies
 from app.claims.model import Claim, Figure, FigureAbout
 from app.compat import variables
-from app.compat.datacommons_wire import Json, NodeIn, Relation, relation
+from app.compat.datacommons_wire import MOST, Json, NodeIn, Relation, relation
 from app.compat.observations import CLASSES, CONTAINED, EARTH, entities_of, kind_of
 from app.compat.variables import Variable
 from app.entities import documents
@@ -144,7 +144,10 @@ def _claims(session: ReadSession, ids: Sequence[str], base: str) -> dict[str, Pr
 def _variables(session: ReadSession, asked: Mapping[str, Variable]) -> dict[str, Properties]:
     """Variables of which there are figures."""
     left_out = _left_out(session, {variable.measure for variable in asked.values()})
-    others = documents.by_id(session, sorted({other for each in asked.values() for other in each.others}))
+    beside = {other for variable in asked.values() for other in variable.others}
+    if len(beside) > MOST:
+        raise Invalid.at("/nodes", f"has variables of {len(beside)} other entities; {MOST} are read at once")
+    others = documents.by_id(session, sorted(beside))
     return {
         dcid: _variable(variable, left_out[variable.alone], [others[each] for each in variable.others])
         for dcid, variable in asked.items()

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from app.base.db import ReadSession
 from app.base.errors import Invalid, nearest
+from app.base.ids import noun_of
 from app.base.sql import Query, among, select
 from app.base.times import span
 from app.base.types import dated
@@ -111,7 +112,10 @@ def entities_of(session: ReadSession, dcids: Iterable[str]) -> dict[str, str]:
     """The ids of the entities that dcids lead to: ids, slugs, `wikidataId/Q159`, or ids of `datacommons`."""
     keys = {dcid: _keys(dcid) for dcid in dcids}
     owned = owners(session, {key for some in keys.values() for key in some})
-    found = {dcid: [id for key in some for id in owned.get(key, ())] for dcid, some in keys.items()}
+    found = {
+        dcid: [each for key in some for each in owned.get(key, ()) if noun_of(each) == "entity"]
+        for dcid, some in keys.items()
+    }
     return {dcid: ids[0] for dcid, ids in found.items() if ids}
 
 
