@@ -53,7 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("sizes", type=int, nargs="*", default=SIZES, help="claims in each base")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--directory", type=Path, default=schema.ROOT / "build" / "bench")
-    parser.add_argument("--imported", type=int, default=2_000, help="claims that are imported")
+    parser.add_argument("--imported", type=int, default=10_000, help="claims that are imported")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each contender in each round")
     parser.add_argument("--seed", type=int, default=1)

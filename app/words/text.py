@@ -71,8 +71,13 @@ def forms(text: str) -> list[str]:
     """The words of a text as `tokens` has them, without their places."""
     found: list[str] = []
     for piece in PIECES.findall(text):
-        found += (word.form for word in words_of(piece))
+        found += _forms_of(piece)
     return found
+
+
+@lru_cache(50_000)
+def _forms_of(piece: str) -> tuple[str, ...]:
+    return tuple(word.form for word in words_of(piece))
 
 
 def fold(word: str) -> str:
