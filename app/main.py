@@ -1,11 +1,12 @@
 """The application: the one place that sees every feature."""
 
+import asyncio
 import base64
 import hashlib
 import html
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,6 +50,8 @@ from app.exchange.linked import router as linked
 from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
+from app.hooks.deliveries import Deliveries
+from app.hooks.routes import router as webhooks
 from app.links.routes import router as links
 from app.operations.checks import is_underived
 from app.operations.metrics import measure
@@ -81,6 +84,7 @@ ROUTERS: Sequence[APIRouter] = (
     log_of_changes,
     reconciliation,
     keys,
+    webhooks,
     measures,
     google_factcheck,
     datacommons,
@@ -128,7 +132,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await run_in_threadpool(_refuse_unfit, house.db)
         house.open()
         keeper = reads.Keeper(house.db, house.reads)
-        yield
+        async with _delivering(house, app.state.metrics.note_delivery):
+            yield
         keeper.close()
         house.close()
 
@@ -163,6 +168,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Compress)
     measure(app, VERSION)
     return app
+
+
+@asynccontextmanager
+async def _delivering(house: House, note: Callable[[bool], None]) -> AsyncIterator[None]:
+    """Delivers to webhooks meanwhile."""
+    if not house.settings.webhooks:
+        yield
+        return
+    task = asyncio.ensure_future(Deliveries(house, note).run())
+    yield
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _bounds(settings: Settings) -> dict[str, Any]:

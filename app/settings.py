@@ -1,6 +1,7 @@
 """The settings, read once. No other module reads the environment."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -119,6 +120,17 @@ class Settings(BaseSettings):
         int,
         Field(description="How many of them one client may have open; beyond it 429.", ge=1),
     ] = 4
+    webhooks: Annotated[
+        bool,
+        Field(description="Whether this process delivers to webhooks. Off for a copy of a base, say."),
+    ] = True
+    webhook_networks: Annotated[
+        list[IPv4Network | IPv6Network],
+        Field(
+            description="Networks that webhooks may lead to besides public addresses, over http too, such as "
+            '`["10.1.0.0/16"]` (a JSON list).'
+        ),
+    ] = []
     read_seconds: Annotated[
         int, Field(description="How long one question may keep the database busy.", ge=1, le=3600)
     ] = 15

@@ -99,6 +99,7 @@ LAYOUT = (
     ("changes", "model guard tree store reads walk replay past log replicas streams"),
     ("access", "model store house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
+    ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),
     ("entities", "model rows documents words store routes"),
     ("sources", "model words store routes"),
@@ -230,6 +231,10 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/replay.py", "supply"): "what those entries must not hold",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
+    ("app/hooks/progress.py", "begin"): "where deliveries stand, which is no record",
+    ("app/hooks/progress.py", "lease"): "where deliveries stand, which is no record",
+    ("app/hooks/progress.py", "conclude"): "where deliveries stand, which is no record",
+    ("app/hooks/progress.py", "turn"): "where deliveries stand, which is no record",
     ("app/claims/references.py", "_begins_another.follower"): "the epoch of names, which follows them",
     ("app/claims/upkeep.py", "_write"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",

@@ -16,6 +16,7 @@ NOUNS = {
     "dec": "decision",
     "lnk": "link",
     "key": "key",
+    "whk": "webhook",
 }
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being answered, if one is."""

@@ -87,6 +87,6 @@ def log_config(level: str, form: Literal["text", "json"]) -> dict[str, Any]:
         "formatters": {"line": {"()": JsonLine if form == "json" else TextLine}},
         "handlers": {"stderr": handler},
         "root": {"handlers": ["stderr"], "level": level.upper()},
-        # It tells of itself whenever the schema is looked at.
-        "loggers": {"alembic": {"level": "WARNING"}},
+        # They tell of themselves whenever the schema is looked at, and of whole addresses.
+        "loggers": {name: {"level": "WARNING"} for name in ("alembic", "httpx", "httpcore")},
     }

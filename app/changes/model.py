@@ -161,7 +161,7 @@ class Difference(BaseModel):
 
 class ChangeOut(BaseModel):
     """One entry of the ledger. `difference` maps each field that changed to its old and new value; it is
-    null where only an admin may see it (keys). `hash` is the SHA-256 of the entry's RFC 8785 JSON
+    null where only an admin may see it (keys, webhooks). `hash` is the SHA-256 of the entry's RFC 8785 JSON
     without `hash` itself; `previous_hash` is that of the entry before.
     """
 

@@ -11,16 +11,19 @@ from app.base.page import Page, page
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
 from app.changes.store import document, entries
 
+FOR_ADMINS = frozenset({"key", "webhook"})
+"""The nouns of which others are told only that something was done: an address may be as good as a key."""
+
 
 def since(
     session: ReadSession, ask: ChangeQuestion, after: Sequence[Any] | None, *, secrets: bool
 ) -> Page[dict[str, Any]]:
-    """A page of the ledger. Without `secrets`, what was changed of keys is left out."""
+    """A page of the ledger. Without `secrets`, what was changed of keys and webhooks is left out."""
     query = entries().where(*_clauses(ask))
     if ask.after is not None:
         query = query.where(col(Change.seq) > ask.after)
     found = page(session, query, [col(Change.seq)], ask, after)
-    return Page([_shown(row, secrets) for row in found.rows], found.last)
+    return Page([shown(row, secrets=secrets) for row in found.rows], found.last)
 
 
 def between(
@@ -28,7 +31,7 @@ def between(
 ) -> list[dict[str, Any]]:
     """The entries after one `seq` up to another, oldest first, that match the other filters."""
     query = entries().where(*_clauses(ask), col(Change.seq) > after, col(Change.seq) <= upto)
-    return [_shown(row, secrets) for row in session.execute(query.order_by(col(Change.seq)))]
+    return [shown(row, secrets=secrets) for row in session.execute(query.order_by(col(Change.seq)))]
 
 
 def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
@@ -40,6 +43,7 @@ def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
         yield col(Change.actor).in_(ask.actor)
 
 
-def _shown(row: Row[Any], secrets: bool) -> dict[str, Any]:
+def shown(row: Row[Any], *, secrets: bool) -> dict[str, Any]:
+    """An entry as it is told, with `secrets` to an admin."""
     entry = document(row)
-    return entry if secrets or row.resource != "key" else {**entry, "difference": None}
+    return entry if secrets or row.resource not in FOR_ADMINS else {**entry, "difference": None}

@@ -20,7 +20,7 @@ from app.changes.model import Change, Record, fresh
 from app.changes.store import GENESIS, New, Saved, entry_hash, head, insert_rows, tell
 from app.changes.tree import grow
 
-ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision", "link")
+ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision", "link", "webhook")
 """The nouns so that none refers to a later one."""
 
 OFF_LEDGER = {"snapshot": "text", "key": "token_hash"}

@@ -80,6 +80,11 @@ class Streams:
                 self._looking.cancel()
                 self._readings.clear()
 
+    @property
+    def number(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
     def end(self) -> None:
         """Ends every stream at once: the server is to stop."""
         self.ended = True

@@ -30,6 +30,7 @@ from sqlmodel import col
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.house import House
 from app.base.db import SQLITE, Database, ReadSession
 from app.base.errors import Unavailable
 from app.base.sql import select
@@ -37,6 +38,7 @@ from app.base.sql import table as table_of
 from app.changes.store import head
 from app.changes.walk import record_kinds
 from app.claims.derived import ClaimTally
+from app.hooks.progress import states
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The buckets of durations."""
@@ -66,6 +68,7 @@ class Metrics:
         self.routes = routes
         self.in_flight = 0
         self._served: dict[tuple[str, str, int], _Served] = defaultdict(_Served)
+        self._deliveries = dict.fromkeys(("delivered", "failed"), 0)
         self._process = ProcessCollector(registry=None)
         self._counted: tuple[float, int, dict[str, int]] = (-math.inf, -1, {})
 
@@ -83,13 +86,17 @@ class Metrics:
     def _route_of(self, scope: Scope) -> BaseRoute | None:
         return next((each for each in self.routes if each.matches(scope)[0] is Match.FULL), None)
 
-    def exposition(self, db: Database) -> bytes:
+    def note_delivery(self, taken: bool) -> None:
+        """Keeps that a message was sent to a webhook."""
+        self._deliveries["delivered" if taken else "failed"] += 1
+
+    def exposition(self, house: House) -> bytes:
         """All metrics as text."""
-        return generate_latest(_Collected([*self._of_process(), *self._of_base(db)]))
+        return generate_latest(_Collected([*self._of_process(house), *self._of_base(house.db)]))
 
     # --- of this process -----------------------------------------------------------------------
 
-    def _of_process(self) -> Iterator[Metric]:
+    def _of_process(self, house: House) -> Iterator[Metric]:
         about = {
             "version": self.version,
             "python": platform.python_version(),
@@ -99,6 +106,17 @@ class Metrics:
         yield GaugeMetricFamily(
             "record_http_requests_in_flight", "Requests that are being answered.", value=self.in_flight
         )
+        yield GaugeMetricFamily(
+            "record_streams_open", "Streams of changes that are open.", value=house.streams.number
+        )
+        sent = CounterMetricFamily(
+            "record_webhook_deliveries",
+            "Messages sent to webhooks, by what became of them.",
+            labels=["outcome"],
+        )
+        for outcome, number in self._deliveries.items():
+            sent.add_metric([outcome], number)
+        yield sent
         yield from self._requests()
         yield from self._process.collect()
 
@@ -142,6 +160,7 @@ class Metrics:
             col(ClaimTally.first) == "status", col(ClaimTally.second) == ""
         )
         claims = {row.a: row.claims for row in session.execute(query)}
+        yield _labelled("record_webhooks", "Webhooks by how they stand.", "state", states(session))
         yield _labelled("record_claims", "Claims by status of their verification.", "status", claims)
 
     def _counts(self, session: ReadSession, seq: int) -> dict[str, int]:

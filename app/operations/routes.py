@@ -15,5 +15,5 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 def metrics(read: Measuring) -> Response:
     """The measures of this process and its base."""
     kept: Metrics = read.request.app.state.metrics
-    text = kept.exposition(read.house.db)
+    text = kept.exposition(read.house)
     return Response(text, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)

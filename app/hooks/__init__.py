@@ -1,0 +1,1 @@
+"""Webhooks: the ledger told to addresses that want to hear of it."""
