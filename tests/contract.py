@@ -240,6 +240,8 @@ def furnish(room: Newsroom) -> None:
         source = room.source(f"https://example.org/contract/{n}", f"Source {n}", published=f"202{n}")
         for text in ("A text.", "The text, corrected."):
             ok(room.admin.post(f"/v1/sources/{source['id']}/snapshots", json={"text": text}))
+    for n in (1, 2):
+        ok(room.admin.post("/v1/webhooks", json={"url": f"https://desk{n}.invalid/hook"}))
     twin = room.entity("A twin")
     same = {"into": "vladimir-putin"}
     ok(room.admin.post("/v1/entities/a-twin/merge", headers=match(twin), json=same))

@@ -231,7 +231,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/replay.py", "supply"): "what those entries must not hold",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
-    ("app/hooks/progress.py", "begin"): "where deliveries stand, which is no record",
+    ("app/hooks/progress.py", "start"): "where deliveries stand, which is no record",
     ("app/hooks/progress.py", "lease"): "where deliveries stand, which is no record",
     ("app/hooks/progress.py", "conclude"): "where deliveries stand, which is no record",
     ("app/hooks/progress.py", "turn"): "where deliveries stand, which is no record",

@@ -1,5 +1,6 @@
 """The OWASP API Security Top 10 (2023), a test each. Its docstring names the guard: without that it fails."""
 
+import asyncio
 import json
 import re
 import socket
@@ -10,6 +11,8 @@ import httpx
 import pytest
 
 from app.base.http import Route
+from app.hooks import targets
+from app.hooks.deliveries import Deliveries
 from tests.contract import CALLERS, OTHERS, operations
 from tests.newsroom import Json, Newsroom, SqliteBases, match, ok, problem, ruling
 from tests.served import environment, served
@@ -153,12 +156,14 @@ REACHING_OUT = re.compile(
 )
 
 
-def test_api7_server_side_request_forgery(room: Newsroom) -> None:
-    """Guard: that nothing in app/ opens a connection, but to its database. An address that is sent is kept,
-    never fetched; and no file of the code has what it would take.
+def test_api7_server_side_request_forgery(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guard: `addresses` in app/hooks/targets.py. Webhooks alone are sent to, and never inward: neither where
+    the address says so, nor where its name does by the time of sending. Any other address that is sent is
+    kept, never fetched; and no other file of the code has what it would take.
     """
-    reaching = [source.path for source in app_files() if REACHING_OUT.search(source.text)]
-    assert reaching == ["app/client.py"], "which is for those who ask the server"
+    reaching = {source.path for source in app_files() if REACHING_OUT.search(source.text)}
+    hooks = {"app/hooks/sending.py", "app/hooks/targets.py"}
+    assert reaching == {"app/client.py", *hooks}, "the client is for those who ask the server"
     assert not any("app.client" in source.text for source in app_files() if source.path not in reaching)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -171,8 +176,28 @@ def test_api7_server_side_request_forgery(room: Newsroom) -> None:
         row = json.dumps({"url": f"{here}/imported", "title": "Imported"})
         headers = {"Content-Type": "application/x-ndjson"}
         ok(room.reporter.post("/v1/import?noun=source", content=row, headers=headers))
+        _try_inward(room, here, monkeypatch)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def _try_inward(room: Newsroom, here: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has webhooks lead to an address on this machine, in every way that there is."""
+    port = here.rpartition(":")[2]
+    for inward in (here, f"https://127.0.0.1:{port}", f"https://[::ffff:7f00:1]:{port}"):
+        problem(room.admin.post("/v1/webhooks", json={"url": inward}), 422, "invalid")
+    hook = ok(room.admin.post("/v1/webhooks", json={"url": f"https://desk.invalid:{port}"}))
+    monkeypatch.setattr(targets, "looked_up", _here)
+    room.entity("Told of")
+    asyncio.run(Deliveries(room.app.state.house, lambda _taken: None).once())
+    ping = ok(room.admin.post(f"/v1/webhooks/{hook['id']}/test"))
+    shown = ok(room.admin.get(f"/v1/webhooks/{hook['id']}"))["deliveries"]
+    assert {ping["error"], shown["last_error"]} == {"not sent: leads to an address that is not public"}
+
+
+async def _here(_host: str, _port: int) -> list[str]:
+    """What a name leads to that was changed since."""
+    return ["127.0.0.1"]
 
 
 def test_api8_security_misconfiguration(sqlite_bases: SqliteBases, tmp_path: Path) -> None:

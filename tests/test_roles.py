@@ -141,7 +141,29 @@ class Stage:
     def datacommons_resolve(self) -> Request:
         return "/core/api/v2/resolve", {"nodes": ["Q148"], "property": "<-wikidataId->dcid"}
 
-    # keys
+    # webhooks and keys
+
+    def create_webhook(self) -> Request:
+        return "/v1/webhooks", {"url": "https://desk.invalid/hook"}
+
+    def webhook(self) -> str:
+        path, body = self.create_webhook()
+        return f"{path}/{ok(self.another.post(path, json=body))['id']}"
+
+    def revise_webhook(self) -> Request:
+        return self.webhook(), {"note": "Of the desk"}
+
+    def remove_webhook(self) -> Request:
+        return self.webhook(), None
+
+    def rotate_webhook(self) -> Request:
+        return f"{self.webhook()}/rotate", None
+
+    def replay_webhook(self) -> Request:
+        return f"{self.webhook()}/replay", {"after": 0}
+
+    def test_webhook(self) -> Request:
+        return f"{self.webhook()}/test", None
 
     def create_key(self) -> Request:
         return "/v1/keys", {"name": f"Key {self.number}", "role": "reader"}
@@ -198,7 +220,8 @@ def test_without_public_reading_the_first_column_is_401_throughout(furnished: Ne
     paths = {cells.name: place(furnished, cells.route.path) for cells in read}
     above = {cells.name for cells in read if cells.status("reader") != 200}
     not_answered = {name for name in roles.NOT_ANSWERED if name.startswith("GET")}
-    assert above == {"GET /v1/keys", "GET /v1/keys/{key_id}", "GET /v1/queues", *not_answered}
+    admins = {f"GET /v1/{path}" for path in ("keys", "keys/{key_id}", "webhooks", "webhooks/{webhook_id}")}
+    assert above == {*admins, "GET /v1/queues", *not_answered}
     with furnished.with_settings(public_reading=False) as private:
         for name, path in paths.items():
             assert private.anyone.get(path).status_code == 401, name

@@ -108,7 +108,7 @@ class Deliveries:
         """What is to be told now, once nobody else can; None if nothing is."""
         if hook.position is None:
             with self._house.db.write() as session:
-                progress.begin(session, hook.id)
+                progress.start(session, hook.id)
             return None
         with self._house.db.read() as session:
             batch = progress.batch(session, hook)

@@ -99,7 +99,7 @@ def batch(session: ReadSession, hook: Due) -> Batch:
 # --- runs of deliveries ------------------------------------------------------------------------
 
 
-def begin(session: WriteSession, webhook_id: str) -> None:
+def start(session: WriteSession, webhook_id: str) -> None:
     """Has a webhook be told of what comes from now on, unless it has a place in the ledger already."""
     if session.get(Progress, webhook_id) is None:
         session.add(Progress(webhook_id=webhook_id, position=session.execute(last_seq()).scalar() or 0))
@@ -158,7 +158,7 @@ def _after(
 
 def move(session: WriteSession, webhook_id: str, position: int) -> None:
     """Gives a webhook another place in the ledger, from which deliveries go on at once."""
-    begin(session, webhook_id)
+    start(session, webhook_id)
     turn(session, webhook_id, anew=True, position=position)
 
 

@@ -28,7 +28,7 @@ def create(session: WriteSession, wish: WebhookIn, *, by: By) -> Webhook:
     """A new webhook, which is told of what comes after."""
     hook = fresh(Webhook, id=new_id("whk"), **wish.model_dump())
     save(session, hook, by=by, action="webhook.create")
-    progress.begin(session, hook.id)
+    progress.start(session, hook.id)
     return hook
 
 

@@ -47,6 +47,8 @@ BEYOND_A_SCHEMA = {
     r"|of the direct quote": "what a text is checked for",
     r"^has more than \d+ words|^has no word to look for": "words are counted, not characters",
     r"http or https URL|can be resolved|percent-encoded form": "a format is a hint",
+    r"is not https$|is not public$|has a user in it|has a fragment|can be read$|that there is not$": "no "
+    "pattern says where an address leads",
     r"no moment: write|is yet to come|is in the future": "a moment of the past has one of three forms",
     r"entries of that log$|is more than there are|more than the \d+ of the later log|is not one of this log"
     r"|or else checkpoint is needed|of the two logs": "how much the log has, and what was signed for it",
@@ -167,9 +169,10 @@ def _beyond_a_schema(failure: Any, response: Any) -> str | None:
 
 
 def _stays(failure: Any) -> str | None:
-    """DELETE ends a key, whose record stays, as its description says, for what was done with it."""
-    is_key = type(failure).__name__ == "UseAfterFree" and failure.operation.endswith(" /v1/keys/{key_id}")
-    return "a key that was revoked is shown as revoked" if is_key else None
+    """DELETE ends a key or webhook, whose record stays, as its description says."""
+    ends = re.search(r" /v1/(keys|webhooks)/{\w+}(/\w+)?$", failure.operation)
+    kept = type(failure).__name__ == "UseAfterFree" and ends
+    return "what was ended is shown as ended" if kept else None
 
 
 def _of_both(failure: Any) -> str | None:
