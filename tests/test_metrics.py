@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.operations import metrics
 from tests.newsroom import Newsroom, SqliteBases, problem
 from tests.served import environment, served
+from tests.test_streams import following
 
 MONITORING = Path(__file__).parents[1] / "docs" / "monitoring"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -162,6 +163,21 @@ def test_the_base_is_told_of(seeded: Newsroom, monkeypatch: pytest.MonkeyPatch) 
     assert labels.keys() == {"version", "python", "sqlite"}
     pools = {dict(labels)["pool"] for name, labels in after if name == "record_database_connections"}
     assert pools == set(seeded.db.pools)
+
+
+def test_what_is_open_and_what_was_sent_is_told(room: Newsroom) -> None:
+    room.entity()
+    before = scraped(room.reader)
+    with following(room.reader) as events:
+        next(events)
+        assert value(scraped(room.reader), "record_streams_open") == value(before, "record_streams_open") + 1
+    assert value(before, "record_webhooks", state="delivering") == 0
+    for taken in (True, False, False):
+        room.app.state.metrics.note_delivery(taken)
+    after = scraped(room.reader)
+    for outcome, more in (("delivered", 1), ("failed", 2)):
+        name, label = "record_webhook_deliveries_total", {"outcome": outcome}
+        assert value(after, name, **label) == value(before, name, **label) + more
 
 
 def test_a_large_table_is_not_counted_at_every_scrape(seeded: Newsroom) -> None:

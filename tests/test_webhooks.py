@@ -26,6 +26,7 @@ from app.exchange.dump import export, restore
 from app.hooks import deliveries, progress, schedule, sending
 from app.hooks.deliveries import Deliveries
 from app.hooks.model import EventType, Progress
+from app.operations.doctor import examine
 from tests.contract import furnish, whole
 from tests.newsroom import SECRET, TESTS, Bases, Json, Newsroom, match, ok, problem
 from tests.receiver import Got, Receiver, Says, receiving
@@ -119,6 +120,23 @@ def test_every_change_is_told_in_order_once_and_signed(desk: Newsroom, receiver:
     assert len(receiver.got) == len(entries)
     state = seen(desk, hook)["deliveries"]
     assert (state["delivered"], state["last_status"], state["last_error"]) == (last(desk), 200, None)
+
+
+def test_the_page_s_receiver_believes_what_is_ours_and_nothing_else(
+    desk: Newsroom, receiver: Receiver
+) -> None:
+    hook = hooked(desk, receiver.url)
+    ok(desk.admin.post(f"{HOOKS}/{hook['id']}/test"))
+    [got] = receiver.got
+    page = (Path(__file__).parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    is_ours = names["is_ours"]
+    assert is_ours(hook["secret"], got.headers, got.body)
+    assert not is_ours(hook["secret"], got.headers, got.body + b" ")
+    assert not is_ours(hook["secret"], {**got.headers, "webhook-timestamp": "1700000000"}, got.body)
+    assert not is_ours(hooked(desk, receiver.url)["secret"], got.headers, got.body)
 
 
 def test_only_what_is_wanted_is_told_however_much_comes_between(
@@ -224,6 +242,8 @@ def test_is_disabled_after_days_of_failure_with_a_notice_and_goes_on_when_enable
     assert f"The webhook {hook['id']} was disabled" in caplog.text
     assert "of-the-target" not in caplog.text, "an address may be as good as a key"
     assert value(scraped(desk.reader), "record_webhooks", state="disabled") == 1
+    advice = [found.detail for found in examine(desk.settings) if found.check == "webhooks"]
+    assert advice == [f"{hook['id']} was disabled: {hook['disabled_because']}"]
     deliver(desk, at + timedelta(days=30))
     assert len(receiver.got) == 12
     receiver.answer = lambda _got: Says()

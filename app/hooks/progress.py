@@ -179,12 +179,11 @@ def states(session: ReadSession) -> dict[str, int]:
     """How many webhooks are `delivering`, `failing` and `disabled`."""
     failing = col(Progress.failing_since).is_not(None)
     query = (
-        select(col(Webhook.enabled), failing, func.count())
+        select(col(Webhook.enabled), failing)
         .join(Progress, col(Progress.webhook_id) == col(Webhook.id), isouter=True)
         .where(col(Webhook.removed_at).is_(None))
-        .group_by(col(Webhook.enabled), failing)
     )
     found = dict.fromkeys(("delivering", "failing", "disabled"), 0)
-    for enabled, fails, number in session.execute(query):
-        found["disabled" if not enabled else "failing" if fails else "delivering"] += number
+    for enabled, fails in session.execute(query):
+        found["disabled" if not enabled else "failing" if fails else "delivering"] += 1
     return found

@@ -1,4 +1,4 @@
-"""The examination of a base and what is around it: settings, files, disk, database, records, keys."""
+"""The examination of a base and what is around it: settings, files, disk, database, records and keys."""
 
 import os
 import shutil
@@ -20,6 +20,8 @@ from app.base.errors import Unavailable
 from app.base.times import now
 from app.changes.model import Change
 from app.changes.store import entries, head
+from app.hooks import store as webhooks
+from app.hooks.model import Webhook
 from app.operations import servers
 from app.operations.checks import faults
 from app.settings import Settings
@@ -73,6 +75,7 @@ def _base(settings: Settings, db: Database) -> Findings:
         yield from _records(session)
         yield from _clock(session)
         yield from _keys(session, settings)
+        yield from _webhooks(session)
 
 
 # --- settings and files ------------------------------------------------------------------------
@@ -96,6 +99,10 @@ def _settings(settings: Settings) -> Findings:
             "settings",
             "warning",
             f"RECORD_FEED_BYTES is more than is free for temporary files, {_megabytes(free)}",
+        )
+    if settings.webhook_networks:
+        yield Finding(
+            "settings", "warning", "RECORD_WEBHOOK_NETWORKS: webhooks may lead into networks of yours"
         )
     if _is_root():
         yield Finding("settings", "warning", "This runs as root: give the server a user of its own")
@@ -184,3 +191,15 @@ def _keys(session: ReadSession, settings: Settings) -> Findings:
             yield Finding("keys", "warning", f"{row.id} ({row.name}) expires at {row.expires_at}")
     active = [row for row in rows if keys.state(row) == "active"]
     yield Finding("keys", "ok", f"{len(active)} count")
+
+
+def _webhooks(session: ReadSession) -> Findings:
+    for row in session.execute(webhooks.find().where(col(Webhook.removed_at).is_(None))):
+        if row.disabled_because is not None:
+            yield Finding("webhooks", "warning", f"{row.id} was disabled: {row.disabled_because}")
+        elif row.enabled and row.failing_since is not None:
+            yield Finding(
+                "webhooks", "warning", f"{row.id} fails since {row.failing_since}: {row.last_error}"
+            )
+        elif row.enabled:
+            yield Finding("webhooks", "ok", f"{row.id} has been told everything up to change {row.position}")
