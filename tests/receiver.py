@@ -122,6 +122,8 @@ def receiving(answer: Answer | None = None, tls: ssl.SSLContext | None = None) -
         receiver.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/hook"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield receiver
-        server.shutdown()
-        thread.join()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()

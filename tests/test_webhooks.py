@@ -324,6 +324,24 @@ def test_an_answer_without_end_is_not_read(desk: Newsroom, receiver: Receiver) -
     assert receiver.poured < 20_000_000, "no more than what buffers hold"
 
 
+@pytest.mark.parametrize("body", [b"", b"abc"], ids=["stalled", "cut off"])
+def test_what_comes_after_a_good_status_is_not_waited_for(
+    desk: Newsroom, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(sending, "_REST_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        said, over = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + body, threading.Event()
+        if body:
+            over.set()
+        thread = threading.Thread(target=_say, args=(listener, said, over))
+        thread.start()
+        hook = hooked(desk, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        told = ok(desk.admin.post(f"{HOOKS}/{hook['id']}/test"))
+        over.set()
+        thread.join()
+    assert (told["delivered"], told["status"], told["seconds"] < 5) == (True, 200, True)
+
+
 RUBBISH = {
     b"": "no answer in HTTP",
     b"SSH-2.0-OpenSSH_9.2\r\n": "no answer in HTTP",
@@ -345,11 +363,14 @@ def test_what_is_no_answer_is_a_failure(desk: Newsroom) -> None:
     assert told["error"] == "no connection"
 
 
-def _say(listener: socket.socket, answer: bytes) -> None:
+def _say(listener: socket.socket, answer: bytes, over: threading.Event | None = None) -> None:
+    """Says something to whoever comes, and closes, once it is over."""
     connection, _ = listener.accept()
     with connection, suppress(OSError):
         connection.recv(65536)
         connection.sendall(answer)
+        if over is not None:
+            over.wait(20)
 
 
 # --- what admins do ----------------------------------------------------------------------------
