@@ -50,7 +50,7 @@ from app.exchange.linked import router as linked
 from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
 from app.figures.routes import router as figures
-from app.hooks.deliveries import Deliveries
+from app.hooks.deliveries import LAST_SECONDS, Deliveries
 from app.hooks.routes import router as webhooks
 from app.links.routes import router as links
 from app.operations.checks import is_underived
@@ -179,7 +179,7 @@ async def _delivering(house: House, note: Callable[[bool], None]) -> AsyncIterat
     task = asyncio.ensure_future(Deliveries(house, note).run())
     yield
     task.cancel()
-    await asyncio.wait([task])
+    await asyncio.wait([task], timeout=LAST_SECONDS)
 
 
 def _bounds(settings: Settings) -> dict[str, Any]:

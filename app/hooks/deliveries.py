@@ -21,7 +21,7 @@ from app.base.errors import Unavailable
 from app.base.ids import new_id
 from app.base.times import now
 from app.hooks import progress, signing, store
-from app.hooks.progress import LOOKED_THROUGH, Batch, Due
+from app.hooks.progress import Batch, Due
 from app.hooks.sending import Outcome, connection, send
 
 log = logging.getLogger("on-the-record")
@@ -34,7 +34,7 @@ _RUN_SECONDS = 10.0
 """After so long a run ends with the message that it is at, so that others have their turn."""
 _AT_A_TIME = 2
 """How many questions are put to the database at a time: requests come first."""
-_LAST_SECONDS = 2.0
+LAST_SECONDS = 2.0
 """So long a server that stops waits for what was reached to be kept."""
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Deliveries:
             for task in tasks:
                 task.cancel()
             if tasks:
-                await asyncio.wait(tasks, timeout=_LAST_SECONDS)
+                await asyncio.wait(tasks)
 
     def _start(self, hook: Due) -> None:
         task = self._under_way[hook.id] = asyncio.ensure_future(self._serve(hook))
@@ -112,7 +112,7 @@ class Deliveries:
             return None
         with self._house.db.read() as session:
             batch = progress.batch(session, hook)
-        if not batch.entries and batch.upto - hook.position < LOOKED_THROUGH:
+        if batch is None:
             return None
         with self._house.db.write() as session:
             return batch if progress.lease(session, hook, self.name, self._clock()) else None

@@ -85,14 +85,16 @@ def _is_past(moment: Any, at: datetime) -> ColumnElement[bool]:
     return or_(moment.is_(None), moment <= at)
 
 
-def batch(session: ReadSession, hook: Due) -> Batch:
-    """The next entries for a webhook. What only an admin may see is left out of them."""
+def batch(session: ReadSession, hook: Due) -> Batch | None:
+    """The next entries for a webhook, without what only an admin may see; None if there is nothing to do."""
     after, last = hook.position or 0, session.execute(last_seq()).scalar() or 0
     upto = min(after + LOOKED_THROUGH, last)
     query = entries().where(col(Change.seq) > after, col(Change.seq) <= upto).order_by(col(Change.seq))
     if hook.types:
         query = query.where(or_(col(Change.action).in_(hook.types), col(Change.resource).in_(hook.types)))
     rows = session.execute(query.limit(AT_ONCE)).all()
+    if not rows and upto - after < LOOKED_THROUGH:
+        return None
     return Batch([shown(row, secrets=False) for row in rows], rows[-1].seq if len(rows) == AT_ONCE else upto)
 
 
