@@ -372,6 +372,9 @@ def _say(listener: socket.socket, answer: bytes, over: threading.Event | None = 
         connection.sendall(answer)
         if over is not None:
             over.wait(20)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):  # what is closed unread is reset, and the answer may be lost with it
+            pass
 
 
 # --- what admins do ----------------------------------------------------------------------------
