@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -236,6 +236,10 @@ def _seed(directory: Path) -> None:
 # --- files -------------------------------------------------------------------------------------
 
 
+_FORMS: Mapping[str, Form] = {".csv": "csv", ".jsonld": "jsonld", ".html": "html", ".htm": "html"}
+"""What a file is, by the end of its name."""
+
+
 @cli.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="The file, or - for standard input.")],
@@ -247,21 +251,25 @@ def import_file(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, keep nothing.")] = False,
 ) -> None:
-    """Brings in claims, entities, sources and texts from NDJSON or CSV. What is here already stays as it is.
-    Exit status 1 if a row was refused.
+    """Brings in claims, entities, sources and texts from NDJSON or CSV, and reviews of other desks from pages
+    (.html) and files (.jsonld) with ClaimReviews. What is here already stays as it is. Exit status 1 if a row
+    was refused.
     """
     ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
-    form: Form = "csv" if csv or file.suffix.lower() == ".csv" else "ndjson"
-    with _base() as (_, db), _opened(file) as opened:
+    form: Form = "csv" if csv else _FORMS.get(file.suffix.lower(), "ndjson")
+    with _base() as (settings, db), _opened(file) as opened:
         first = opened.readline(MAX_LINE + 2)
         if first.startswith(FIRST):
             _restore(db, chain([first], of_file(opened, most=MAX_EXPORTED)), dry_run=dry_run)
         else:
-            _bring_in(db, chain([first] if first else [], of_file(opened)), form, ask)
+            _bring_in(db, chain([first] if first else [], of_file(opened)), form, ask, settings)
 
 
-def _bring_in(db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion) -> None:
-    with bringing_in(db, lines, form, ask, by=By("cli", "command line")) as results:
+def _bring_in(
+    db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion, settings: Settings
+) -> None:
+    by = By("cli", "command line")
+    with bringing_in(db, lines, form, ask, by=by, four_eyes=settings.four_eyes) as results:
         for result in results:
             for fault in result.errors:
                 say(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)

@@ -109,12 +109,15 @@ LAYOUT = (
         " upkeep bodies words repeats filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
-    ("reviews", "model rules evidence quoted documents store corrections queues verdicts syndication routes"),
+    (
+        "reviews",
+        "model labels rules evidence quoted documents settled store corrections queues verdicts syndication routes",
+    ),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     (
         "exchange",
-        "shapes lines names importer records dump bundle routes formats parquet columns flat render feeds"
+        "shapes lines names rows rulings importer nodes markup records dump bundle routes formats parquet columns flat render feeds"
         " claimreview linked",
     ),
     (

@@ -20,9 +20,10 @@ from app.base.errors import Invalid, TooLarge
 from app.changes import store
 from app.changes.store import Saved
 from app.claims.model import Claim
-from app.exchange.importer import BATCH, Result
+from app.exchange.importer import BATCH
 from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
+from app.exchange.rows import Result
 from app.exchange.shapes import ImportQuestion
 from tests.newsroom import TESTS, Json, Newsroom, SqliteBases, ok, problem
 from tests.served import APP, environment, served

@@ -19,14 +19,14 @@ EDITOR_OF_ANYTHING = {"withdraw"}
 
 # (status, who asks in relation to the claim) -> moves of a checker, and what an editor has besides
 EXPECTED: dict[tuple[str, str], tuple[set[str], set[str]]] = {
-    ("unverified", "anyone"): ({"take"}, EDITOR_OF_ANYTHING),
-    ("in_review", "holder"): ({"take", "release", "review"}, EDITOR_OF_ANYTHING),
-    ("in_review", "late holder"): ({"take", "release"}, EDITOR_OF_ANYTHING),
+    ("unverified", "anyone"): ({"take", "enter"}, EDITOR_OF_ANYTHING),
+    ("in_review", "holder"): ({"take", "enter", "release", "review"}, EDITOR_OF_ANYTHING),
+    ("in_review", "late holder"): ({"take", "enter", "release"}, EDITOR_OF_ANYTHING),
     ("in_review", "another"): (NOTHING, {"release", "withdraw"}),
-    ("in_review", "another, late"): ({"take"}, {"release", "withdraw"}),
+    ("in_review", "another, late"): ({"take", "enter"}, {"release", "withdraw"}),
     ("pending_approval", "proposer"): (NOTHING, EDITOR_OF_ANYTHING),
     ("pending_approval", "another"): (NOTHING, {"approve", "return", "withdraw"}),
-    ("reviewed", "anyone"): ({"take"}, {"correct", "withdraw"}),
+    ("reviewed", "anyone"): ({"take", "enter"}, {"correct", "withdraw"}),
     ("withdrawn", "anyone"): (NOTHING, {"reinstate"}),
 }
 

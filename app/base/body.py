@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -109,16 +110,22 @@ def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str
     return merged
 
 
+_WITHOUT_LINES = ("text/html", "application/ld+json")
+"""Types of files that may be one line, and are not read line by line."""
+
+
 async def received(request: Request) -> tuple[bytes, IO[bytes]]:
-    """The digest of a body and the body, of which no line may be endless. Raises TooLarge."""
+    """The digest of a body and the body, of which no line may be endless if it has lines. Raises TooLarge."""
     digest, since_newline = hashlib.sha256(), 0
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    longest_line = math.inf if media in _WITHOUT_LINES else MAX_LINE
     file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
     try:
         async for chunk in request.stream():
             before, newline, after = chunk.rpartition(b"\n")
             longest = max(map(len, before.split(b"\n")), default=0) if newline else len(after)
             since_newline = len(after) if newline else since_newline + len(after)
-            if max(longest, since_newline) > MAX_LINE:
+            if max(longest, since_newline) > longest_line:
                 detail = f"A line is longer than the {MAX_LINE} bytes that this server reads."
                 raise TooLarge(detail, headers={"Connection": "close"})
             digest.update(chunk)

@@ -23,6 +23,7 @@ _ATTRIBUTIONS: Mapping[Attribution, str] = {
     "altered": "Altered quote",
     "misattributed": "Misattributed",
 }
+_ASPECTS = ("verdict", "attribution")
 _ISO_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 """The dates of EDTF that are of ISO 8601 too: no seasons, intervals or guesses."""
 
@@ -93,7 +94,7 @@ def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
             "itemReviewed": described(claim, beside),
             "author": _desk(review, beside),
             "datePublished": review["reviewed_at"],
-            "abstract": review["summary"],
+            "abstract": None if review["summary"] == review["label"] else review["summary"],
             "reviewBody": review["explanation"],
             "reviewRating": None if _is_withdrawn(claim) else _rating(review),
             "citation": [{"@type": "CreativeWork", "url": url} for url in dict.fromkeys(cited)],
@@ -107,7 +108,7 @@ def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
 
 
 def textual_rating(review: Json) -> str:
-    """The desk's own wording, or the verdict in words; of a review without one, the attribution."""
+    """The desk's own wording, or the verdict in words; of a review without either, the attribution."""
     if review["label"]:
         return str(review["label"])
     if review["verdict"]:
@@ -133,7 +134,12 @@ def _rating(review: Json) -> dict[str, Any]:
             "bestRating": scale["best"],
             "worstRating": scale["worst"],
             "alternateName": textual_rating(review),
-            "reviewAspect": "verdict" if review["verdict"] else "attribution",
+            "reviewAspect": next((name for name in _ASPECTS if review[name]), None),
+            "identifier": [
+                {"@type": "PropertyValue", "propertyID": name, "value": review[name]}
+                for name in _ASPECTS
+                if review[name]
+            ],
         }
     )
 
@@ -172,6 +178,7 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
             "inLanguage": claim["language"],
             "author": [speaker(each, beside) for each in claim["speakers"]],
             "datePublished": _iso(claim["said"]),
+            "locationCreated": claim["place"] and {"@type": "Place", "name": claim["place"]},
             "about": [_named("Thing", each, beside) for each in claim["about"]],
             "keywords": claim["topics"],
             "firstAppearance": (first := first_print(claim, beside)) and _appearance(first, beside),
@@ -209,7 +216,7 @@ def _appearance(brief: Json, beside: Beside) -> dict[str, Any]:
             "@type": "CreativeWork",
             "@id": beside.at(f"sources/{source['id']}"),
             "url": source["url"],
-            "name": source["title"],
+            "name": None if source["title"] == source["url"] else source["title"],
             "publisher": source["publisher"] and _named("Organization", source["publisher"], beside),
             "datePublished": _iso(source["published"]),
             "inLanguage": source["language"],

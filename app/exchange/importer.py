@@ -4,91 +4,60 @@ A row is looked at as a whole before any of it is written, so that it is never h
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any
 
-from sqlalchemy import Row as Found
-from sqlmodel import col
-
+from app.access.model import Role
 from app.base.db import WriteSession
-from app.base.errors import Fault, Invalid, Problem
-from app.base.sql import select
-from app.changes.store import By, New, save_all
-from app.claims import store as claims
-from app.claims import twins
-from app.entities import rows as entities
-from app.entities.model import Entity, EntityIn, EntityKind
-from app.exchange.lines import NOUNS, Row
+from app.base.errors import Problem
+from app.changes.store import By, save_all
+from app.entities.model import EntityKind
+from app.exchange.lines import NOUNS, Row, faults_of
 from app.exchange.names import Entities, Sources
-from app.exchange.shapes import (
-    ClaimRecord,
-    EntityRecord,
-    MadeOut,
-    Noun,
-    Outcome,
-    SnapshotRecord,
-    SourceRecord,
+from app.exchange.rows import (
+    Batch,
+    ClaimRows,
+    EntityRows,
+    Result,
+    Rows,
+    Shared,
+    SnapshotRows,
+    SourceRows,
 )
-from app.reviews import evidence, quoted
-from app.sources import store as sources
-from app.sources.model import Snapshot, Source
+from app.exchange.rulings import ReviewRows
+from app.exchange.shapes import Noun, Outcome
+from app.reviews.store import Checker
 
 BATCH = 1_000
 
-
-@dataclass
-class Result:
-    """What became of a row."""
-
-    line: int
-    noun: Noun | None
-    outcome: Outcome
-    id: str | None = None
-    made: list[MadeOut] = field(default_factory=list)
-    errors: Sequence[Fault] = ()
-
-
-@dataclass
-class _Batch:
-    """What a few hundred rows will write."""
-
-    entities: list[New[Entity]] = field(default_factory=list)
-    sources: list[New[Source]] = field(default_factory=list)
-    claims: list[New[Any]] = field(default_factory=list)
-    evidence: list[New[Any]] = field(default_factory=list)
-
-
-class _Staged:
-    """What one row would add because it names it. Kept only if the whole row is good."""
-
-    def __init__(self) -> None:
-        self.entities: dict[str, New[Entity]] = {}
-        self.sources: dict[str, Source] = {}
-
-    @property
-    def made(self) -> list[MadeOut]:
-        people = [MadeOut(noun="entity", id=e.record.id, name=e.record.name) for e in self.entities.values()]
-        return people + [MadeOut(noun="source", id=s.id, name=s.title) for s in self.sources.values()]
+_ROWS: Mapping[Noun, type[Rows]] = {
+    "entity": EntityRows,
+    "source": SourceRows,
+    "snapshot": SnapshotRows,
+    "claim": ClaimRows,
+    "review": ReviewRows,
+}
 
 
 class Importer:
     """Brings rows into a base within one transaction, which is the caller's."""
 
-    def __init__(self, session: WriteSession, *, by: By, new_entities: EntityKind | None = None) -> None:
-        self.session = session
-        self.by = by
-        self.new_entities = new_entities
+    def __init__(
+        self,
+        session: WriteSession,
+        *,
+        by: By,
+        role: Role = Role.editor,
+        four_eyes: bool = False,
+        new_entities: EntityKind | None = None,
+    ) -> None:
         self.counts: Counter[tuple[Noun | None, Outcome]] = Counter()
-        self._entities = Entities(session)
-        self._sources = Sources(session)
+        who, found = Checker(by, role), (Entities(session), Sources(session))
+        self._shared = Shared(session, who, four_eyes, new_entities, *found)
 
     def bring_in(self, rows: Iterable[Row]) -> Iterator[Result]:
         """What becomes of each row, in order. Within a few hundred rows, entities go before sources, sources
-        before snapshots, and snapshots before claims.
+        before snapshots, snapshots before claims, and claims before reviews.
         """
         waiting = iter(rows)
         while some := list(islice(waiting, BATCH)):
@@ -104,280 +73,25 @@ class Importer:
             yield from results
 
     def _group(self, noun: Noun | None, rows: Sequence[Row]) -> list[Result]:
-        batch = _Batch()
-        records: Sequence[Any] = [row.record for row in rows]
-        bring: Callable[[Any], Result]
-        match noun:
-            case "entity":
-                self._entities.look_up(ref for record in records for ref in _named_by_entity(record))
-                bring = _EntityRows(self, batch)
-            case "source":
-                self._look_up_sources(record.url for record in records)
-                self._entities.look_up(record.publisher for record in records if record.publisher)
-                bring = _SourceRows(self, batch)
-            case "snapshot":
-                self._look_up_sources(record.source for record in records)
-                bring = _SnapshotRows(self, batch)
-            case _:
-                bring = _ClaimRows(self, batch, records)
+        batch = Batch()
+        bring = _ROWS[noun or "claim"](self._shared, batch, [row.record for row in rows])
         results = [_tried(row, bring) for row in rows]
         self._write(batch)
-        if isinstance(bring, _SourceRows):
-            bring.archive()
+        bring.finish()
         return results
 
-    def _write(self, batch: _Batch) -> None:
-        save_all(self.session, batch.entities, by=self.by, action="entity.create")
-        save_all(self.session, batch.sources, by=self.by, action="source.create")
-        save_all(self.session, batch.claims, by=self.by, action="claim.state")
-        save_all(self.session, batch.evidence, by=self.by, action="evidence.gather")
-
-    def _look_up_sources(self, refs: Iterable[str]) -> None:
-        self._sources.look_up(refs)
+    def _write(self, batch: Batch) -> None:
+        session, by = self._shared.session, self._shared.who.by
+        save_all(session, batch.entities, by=by, action="entity.create")
+        save_all(session, batch.sources, by=by, action="source.create")
+        save_all(session, batch.claims, by=by, action="claim.state")
+        save_all(session, batch.evidence, by=by, action="evidence.gather")
 
 
-def _tried(row: Row, bring: Callable[[Any], Result]) -> Result:
+def _tried(row: Row, bring: Rows) -> Result:
     try:
         result = bring(row.record)
     except Problem as fault:
-        errors = fault.errors or [{"pointer": "", "detail": fault.detail}]
-        return Result(row.line, row.noun, "refused", errors=errors)
+        return Result(row.line, row.noun, "refused", errors=faults_of(fault))
     result.line, result.noun = row.line, row.noun
     return result
-
-
-def _named_by_entity(record: EntityRecord) -> Iterator[str]:
-    yield from (item.organization for item in record.affiliations)
-    if record.slug is not None:
-        yield record.slug
-
-
-class _Rows:
-    """Rows of one noun, looked at one by one."""
-
-    def __init__(self, importer: Importer, batch: _Batch) -> None:
-        self.session = importer.session
-        self.by = importer.by
-        self.new_entities = importer.new_entities
-        self.entities = importer._entities
-        self.sources = importer._sources
-        self.batch = batch
-        self.slugs: set[str] = set()
-
-    # what a row names, found or to be made
-
-    def entity(self, ref: str, kind: EntityKind | None, at: str, staged: _Staged) -> str:
-        """The id of an entity. Raises Invalid if it is ambiguous, or is not here and its kind not told."""
-        found = self.entities.get(ref)
-        if len(found) > 1:
-            raise Invalid.at(at, f"{ref!r} is the name of {', '.join(found)}: give an id or slug")
-        if found:
-            return found[0]
-        if ref in staged.entities:
-            return staged.entities[ref].record.id
-        kind = kind or self.new_entities
-        if kind is None:
-            raise Invalid.at(at, f"There is no entity {ref}; it is made if its kind is told")
-        taken = self.slugs | {each.record.slug for each in staged.entities.values()}
-        made = entities.compose(self.session, EntityIn(kind=kind, name=ref), {}, taken)
-        staged.entities[ref] = made
-        return made.record.id
-
-    def source(self, record: SourceRecord, at: str, staged: _Staged) -> Source:
-        """The row of a source that is not here."""
-        canonical = self.sources.canonical(record.url)
-        if canonical not in staged.sources:
-            ids = {}
-            if record.publisher:
-                kind = self.new_entities or "organization"
-                ids[record.publisher] = self.entity(record.publisher, kind, f"{at}/publisher", staged)
-            staged.sources[canonical] = sources.compose(record, canonical, ids)
-        return staged.sources[canonical]
-
-    def keep(self, staged: _Staged) -> None:
-        """Takes what a good row adds into the batch."""
-        for new in staged.entities.values():
-            self.batch.entities.append(new)
-            self.slugs.add(new.record.slug)
-            self.entities.add(new.record)
-        for source in staged.sources.values():
-            self.batch.sources.append(New(source, {}))
-            self.sources.add(source)
-
-
-class _EntityRows(_Rows):
-    def __init__(self, importer: Importer, batch: _Batch) -> None:
-        super().__init__(importer, batch)
-        self.external_ids: set[tuple[str, str]] = set()
-        self.names: dict[tuple[str, str], str] = {}
-
-    def __call__(self, record: EntityRecord) -> Result:
-        if known := self._known(record):
-            return Result(0, None, "unchanged", known)
-        ids = {}
-        for n, item in enumerate(record.affiliations):
-            at = f"/affiliations/{n}/organization"
-            ids[item.organization] = self.entity(item.organization, None, at, _Staged())
-        pairs = {(external.scheme, external.value) for external in record.external_ids}
-        if taken := pairs & self.external_ids:
-            raise Invalid.at("/external_ids", f"{sorted(taken)[0]} is another's in this file")
-        new = entities.compose(self.session, record, ids, self.slugs, free=True)  # else it is known
-        self.external_ids |= pairs
-        self.names[record.name, record.kind] = new.record.id
-        staged = _Staged()
-        staged.entities[record.name] = new
-        self.keep(staged)
-        return Result(0, None, "created", new.record.id)
-
-    def _known(self, record: EntityRecord) -> str | None:
-        if record.slug is not None:
-            return self.entities.of_slug(record.slug)
-        if made := self.names.get((record.name, record.kind)):
-            return made
-        same = self.entities.same(record.name, record.kind)
-        if len(same) > 1:
-            raise Invalid.at("/name", f"is that of {', '.join(same)}: give a slug")
-        return same[0] if same else None
-
-
-class _SourceRows(_Rows):
-    def __init__(self, importer: Importer, batch: _Batch) -> None:
-        super().__init__(importer, batch)
-        self.texts: list[tuple[Source, Any]] = []
-
-    def __call__(self, record: SourceRecord) -> Result:
-        if known := self.sources.get(record.url):
-            return Result(0, None, "unchanged", known)
-        if record.snapshot is not None:
-            with _at("/snapshot"):
-                sources.fingerprint(record.snapshot)
-        staged = _Staged()
-        source = self.source(record, "", staged)
-        self.keep(staged)
-        if record.snapshot is not None:
-            self.texts.append((source, record.snapshot))
-        made = [one for one in staged.made if one.id != source.id]
-        return Result(0, None, "created", source.id, made)
-
-    def archive(self) -> None:
-        """Keeps the texts of sources that are written by now."""
-        for source, snapshot in self.texts:
-            quoted.archive_text(self.session, source, snapshot, by=self.by)
-
-
-class _SnapshotRows(_Rows):
-    def __call__(self, record: SnapshotRecord) -> Result:
-        source_id = self.sources.get(record.source)
-        if source_id is None:
-            raise Invalid.at("/source", f"There is no source {record.source}.")
-        sha256, _ = sources.fingerprint(record)
-        query = select(Snapshot.id, Snapshot.version).where(
-            col(Snapshot.source_id) == source_id, col(Snapshot.sha256) == sha256
-        )
-        before = self.session.execute(query).first()
-        source = sources.row(self.session, source_id)
-        kept, _ = quoted.archive_text(self.session, source, record, by=self.by)
-        unchanged = before is not None and before.version == kept.version
-        return Result(0, None, "unchanged" if unchanged else "created", kept.id)
-
-
-class _ClaimRows(_Rows):
-    def __init__(self, importer: Importer, batch: _Batch, records: Sequence[ClaimRecord]) -> None:
-        super().__init__(importer, batch)
-        self.records = records
-        self.entities.look_up(ref for record in records for ref in _named_by_claim(record))
-        self.sources.look_up(ref for record in records for ref in _printed_in(record))
-        self.texts: dict[tuple[str, str | None], Found[Any] | None] = {}
-        self.marks = {id(record): self._mark(record) for record in records}
-        self.twins = twins.known(self.session, {mark for mark in self.marks.values() if mark})
-
-    def __call__(self, record: ClaimRecord) -> Result:
-        mark = self.marks[id(record)] or self._mark(record)
-        if mark is not None and (twin := self.twins.get(mark)):
-            return Result(0, None, "unchanged", twin)
-        staged = _Staged()
-        people, printed = self._people(record, staged), self._printed(record, staged)
-        new = claims.compose(self.session, record, people, printed, self._text)
-        gathered = [
-            New(evidence.compose(new.record.id, item, printed, self._text, at=f"/evidence/{n}"), {})
-            for n, item in enumerate(record.evidence)
-        ]
-        self.keep(staged)
-        self.twins[mark or twins.of_new(new)] = new.record.id
-        self.batch.claims.append(new)
-        self.batch.evidence += gathered
-        return Result(0, None, "created", new.record.id, staged.made)
-
-    def _mark(self, record: ClaimRecord) -> str | None:
-        """What tells the claim apart, if all that it needs is here."""
-        speakers = [self.entities.get(speaker.entity) for speaker in record.speakers]
-        printed = [self.sources.get(item.source) for item in record.appearances]
-        if any(len(found) != 1 for found in speakers) or None in printed:
-            return None
-        ids = [source_id for source_id in printed if source_id]
-        return twins.fingerprint(record.text, record.mode, record.said, [found[0] for found in speakers], ids)
-
-    def _people(self, record: ClaimRecord, staged: _Staged) -> Mapping[str, str]:
-        kinds = {speaker.entity: speaker.kind for speaker in record.speakers}
-        if record.mode == "own_voice":
-            kinds = {ref: kind or "organization" for ref, kind in kinds.items()}
-        return {
-            ref: self.entity(ref, kinds.get(ref), at, staged)
-            for at, ref in claims.entity_refs(record).items()
-        }
-
-    def _printed(self, record: ClaimRecord, staged: _Staged) -> Mapping[str, str]:
-        ids: dict[str, str] = {}
-        for n, item in enumerate(record.appearances):
-            at = f"/appearances/{n}"
-            found = self.sources.get(item.source)
-            if found is None and (told := item.as_source(item.source)):
-                found = self.source(told, at, staged).id
-            ids[item.source] = _must_be(found, item.source, f"{at}/source")
-        for n, proof in enumerate(record.evidence):
-            if proof.source is not None and proof.source not in ids:
-                found = self.sources.get(proof.source)
-                ids[proof.source] = _must_be(found, proof.source, f"/evidence/{n}/source")
-        return ids
-
-    @cached_property
-    def _with_text(self) -> set[str]:
-        """The sources named here that have a text at hand: the others need not be asked for it."""
-        ids = {self.sources.get(ref) for record in self.records for ref in _printed_in(record)} - {None}
-        query = select(Snapshot.source_id).where(col(Snapshot.text_at_hand).is_(True))
-        return set(self.session.execute(query.where(col(Snapshot.source_id).in_(ids))).scalars())
-
-    def _text(self, source_id: str, snapshot_id: str | None) -> Found[Any] | None:
-        """As `sources.store.text_of`, asked once for each."""
-        if snapshot_id is None and source_id not in self._with_text:
-            return None
-        key = (source_id, snapshot_id)
-        if key not in self.texts:
-            self.texts[key] = sources.text_of(self.session, source_id, snapshot_id)
-        return self.texts[key]
-
-
-def _must_be(found: str | None, ref: str, at: str) -> str:
-    if found is None:
-        raise Invalid.at(at, f"There is no source {ref}; it is added if its title is told")
-    return found
-
-
-def _named_by_claim(record: ClaimRecord) -> Iterator[str]:
-    yield from claims.entity_refs(record).values()
-    yield from (item.publisher for item in record.appearances if item.publisher)
-
-
-def _printed_in(record: ClaimRecord) -> Iterator[str]:
-    yield from (item.source for item in record.appearances)
-    yield from (proof.source for proof in record.evidence if proof.source)
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Puts a place before the pointers of what is wrong."""
-    try:
-        yield
-    except Problem as fault:
-        errors: list[Fault] = [{**error, "pointer": place + error["pointer"]} for error in fault.errors]
-        raise Invalid(fault.detail, errors=errors) from fault

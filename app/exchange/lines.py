@@ -61,10 +61,11 @@ def _row(number: int, line: bytes, noun: Noun | None) -> Row:
             check_strings(value)
         return Row(number, told, checked(RECORDS[told], value))
     except Problem as fault:
-        return Row(number, told, None, _faults(fault))
+        return Row(number, told, None, faults_of(fault))
 
 
-def _faults(problem: Problem) -> Sequence[Fault]:
+def faults_of(problem: Problem) -> Sequence[Fault]:
+    """What is wrong, by places in a record."""
     return problem.errors or [{"pointer": "", "detail": problem.detail}]
 
 
@@ -173,7 +174,7 @@ def _csv_row(number: int, noun: Noun, names: Sequence[str], cells: Sequence[str]
         check_strings(made)
         return Row(number, noun, checked(RECORDS[noun], made))
     except Problem as fault:
-        return Row(number, noun, None, _faults(fault))
+        return Row(number, noun, None, faults_of(fault))
 
 
 def _claim(given: dict[str, Any]) -> dict[str, Any]:

@@ -5,19 +5,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from app.access.model import Role
 from app.base.db import Database, WriteSession
 from app.base.errors import Invalid, TooLarge
 from app.changes.store import By
-from app.exchange.importer import BATCH, Importer, Result
+from app.exchange.importer import BATCH, Importer
 from app.exchange.lines import Row, csv_rows, ndjson, of_file
+from app.exchange.markup import of_document, of_page
+from app.exchange.rows import Result
 from app.exchange.shapes import ImportQuestion, Noun, Outcome
 
 SEED: dict[str, Noun] = {"entities": "entity", "sources": "source", "claims": "claim"}
 """The files of a seed, and what each line of them is."""
 
-Form = Literal["ndjson", "csv"]
+Form = Literal["ndjson", "csv", "jsonld", "html"]
 
 
 class KeepNothing(Exception):
@@ -43,29 +46,35 @@ def bring_in(session: WriteSession, directory: Path, *, by: By) -> Counter[tuple
 class Results:
     """What becomes of every row of a file."""
 
-    def __init__(self, ask: ImportQuestion) -> None:
+    def __init__(
+        self, ask: ImportQuestion, *, by: By, role: Role = Role.editor, four_eyes: bool = False
+    ) -> None:
         self.ask = ask
+        self._how: dict[str, Any] = {"by": by, "role": role, "four_eyes": four_eyes}
         self.counts: Counter[Outcome] = Counter()
         self._results: Iterator[Result] = iter(())
 
     def start(
-        self, session: WriteSession, lines: Iterable[bytes], form: Form, by: By, most: int | None = None
+        self, session: WriteSession, lines: Iterable[bytes], form: Form, most: int | None = None
     ) -> None:
         """Names the lines to read. If they are more than `most` rows, reading it raises TooLarge."""
         rows = _rows(lines, form, self.ask.noun)
         if most is not None:
             rows = _no_more_than(most, rows)
-        self._results = Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(rows)
+        self._results = self._importer(session).bring_in(rows)
 
-    def start_by_batch(self, db: Database, lines: Iterable[bytes], form: Form, by: By) -> None:
+    def _importer(self, session: WriteSession) -> Importer:
+        return Importer(session, **self._how, new_entities=self.ask.new_entities)
+
+    def start_by_batch(self, db: Database, lines: Iterable[bytes], form: Form) -> None:
         """The same, with a transaction for each batch: what was told of is kept, whatever comes after."""
-        self._results = self._by_batch(db, _rows(lines, form, self.ask.noun), by)
+        self._results = self._by_batch(db, _rows(lines, form, self.ask.noun))
 
-    def _by_batch(self, db: Database, rows: Iterator[Row], by: By) -> Iterator[Result]:
+    def _by_batch(self, db: Database, rows: Iterator[Row]) -> Iterator[Result]:
         while some := list(islice(rows, BATCH)):
             with db.write() as session:
                 # Others may have written since the batch before: nothing is remembered.
-                done = list(Importer(session, by=by, new_entities=self.ask.new_entities).bring_in(some))
+                done = list(self._importer(session).bring_in(some))
             yield from done
 
     def __iter__(self) -> Iterator[Result]:
@@ -80,7 +89,15 @@ class Results:
 
 
 def _rows(lines: Iterable[bytes], form: Form, noun: Noun | None) -> Iterator[Row]:
-    return (csv_rows if form == "csv" else ndjson)(lines, noun)
+    match form:
+        case "jsonld":
+            return of_document(lines)
+        case "html":
+            return of_page(lines)
+        case "csv":
+            return csv_rows(lines, noun)
+        case _:
+            return ndjson(lines, noun)
 
 
 def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
@@ -92,19 +109,25 @@ def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
 
 @contextmanager
 def bringing_in(
-    db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion, *, by: By
+    db: Database,
+    lines: Iterable[bytes],
+    form: Form,
+    ask: ImportQuestion,
+    *,
+    by: By,
+    four_eyes: bool = False,
 ) -> Iterator[Results]:
     """The results of a file's rows, to be read to their end inside the block, whose end keeps what is to be
     kept: nothing of a dry run, nor of a file with a refused row if it is all or nothing. The good rows of a
     file are kept a batch at a time.
     """
-    results = Results(ask)
+    results = Results(ask, by=by, four_eyes=four_eyes)
     if ask.mode == "good" and not ask.dry_run:
-        results.start_by_batch(db, lines, form, by)
+        results.start_by_batch(db, lines, form)
         yield results
         return
     with suppress(KeepNothing), db.write() as session:
-        results.start(session, lines, form, by)
+        results.start(session, lines, form)
         yield results
         if not results.kept:
             raise KeepNothing

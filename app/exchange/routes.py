@@ -1,6 +1,6 @@
 """Files over HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -8,30 +8,50 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Query, Response
 
+from app.access.model import Role
 from app.access.requests import Importing, Reading
-from app.base.errors import Fault, Invalid, UnsupportedMediaType
+from app.base.errors import Fault, Forbidden, Invalid, UnsupportedMediaType
 from app.base.http import produces, respond, v1
 from app.base.openapi import answers, document_answers
 from app.exchange.bundle import LD, bundle
-from app.exchange.importer import Result
 from app.exchange.lines import of_file
+from app.exchange.markup import HTML, JSONLD
 from app.exchange.records import Form, KeepNothing, Results
+from app.exchange.rows import Result
 from app.exchange.shapes import ImportOut, ImportQuestion
 
 router, of_claims = v1("files"), v1("claims")
 
 MAX_ROWS, MAX_REFUSED_SHOWN = 50_000, 100
 
+_FORMS: Mapping[str, Form] = {
+    "application/x-ndjson": "ndjson",
+    "text/csv": "csv",
+    JSONLD: "jsonld",
+    HTML: "html",
+}
 _NDJSON = (
     '{"claim": {"text": "The parameters have been finalized.", "mode": "paraphrase", "speakers": ["Xi"]}}'
 )
 _CSV = "text,mode,speaker\nThe parameters have been finalized.,paraphrase,Xi Jinping"
+_CLAIM_REVIEW: dict[str, Any] = {
+    "@context": "https://schema.org",
+    "@type": "ClaimReview",
+    "url": "https://desk.example.org/checks/1",
+    "author": {"@type": "Organization", "name": "The Desk"},
+    "claimReviewed": "The parameters have been finalized.",
+    "itemReviewed": {"@type": "Claim", "author": {"@type": "Person", "name": "Xi Jinping"}},
+    "reviewRating": {"@type": "Rating", "alternateName": "Mostly false"},
+}
+_PAGE = f'<script type="application/ld+json">{orjson.dumps(_CLAIM_REVIEW).decode()}</script>'
 FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/x-ndjson": {"schema": {"type": "string", "examples": [_NDJSON]}},
             "text/csv": {"schema": {"type": "string", "examples": [_CSV]}},
+            JSONLD: {"schema": {"type": "object", "examples": [_CLAIM_REVIEW]}},
+            HTML: {"schema": {"type": "string", "examples": [_PAGE]}},
         },
     }
 }
@@ -41,14 +61,18 @@ FILE: dict[str, Any] = {
 def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Response:
     """Brings in claims, entities, sources and texts from NDJSON or CSV, and says what became of each row.
     What is here already stays as it is. If a row is refused, nothing is kept (422), unless `mode` is `good`.
+    Reviews of other desks come as ClaimReview, in JSON-LD or a page (role checker).
     """
     media = write.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    results = Results(ask)
+    form = _FORMS.get(media, "ndjson")
+    if form in ("jsonld", "html") and (write.role or Role.reader) < Role.checker:
+        raise Forbidden("What another desk has published is entered with the role checker, or one above.")
+    role = write.role or Role.reader
+    results = Results(ask, by=write.by, role=role, four_eyes=write.settings.four_eyes)
     with suppress(KeepNothing), write as session:
         if not media:  # with its type, a file of no rows is a file; without, it was forgotten
-            raise UnsupportedMediaType("Send a file, as application/x-ndjson or text/csv.")
-        form: Form = "csv" if media == "text/csv" else "ndjson"
-        results.start(session, of_file(write.file), form, write.by, MAX_ROWS)
+            raise UnsupportedMediaType(f"Send a file, as {' or '.join(_FORMS)}.")
+        results.start(session, of_file(write.file), form, MAX_ROWS)
         rows = list(results)
         if results.counts["refused"] and ask.mode == "all" and not ask.dry_run:
             raise _refused([row for row in rows if row.outcome == "refused"])

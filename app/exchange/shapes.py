@@ -1,16 +1,17 @@
 """Records as files have them, and what became of each."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from app.base.types import Edtf, Line, QueryFlag, Shape
+from app.base.types import Edtf, Flag, Language, Line, Prose, QueryFlag, Shape
 from app.claims.shapes import AppearanceIn, ClaimIn, FigureIn, SpeakerIn
 from app.entities.model import EntityIn, EntityKind
-from app.reviews.model import EvidenceIn
+from app.reviews.labels import attribution_of, verdict_of
+from app.reviews.model import EvidenceIn, PublishedIn
 from app.sources.model import SnapshotIn, SourceIn, SourceKind, SourceRef
 
-Noun = Literal["entity", "source", "snapshot", "claim"]
+Noun = Literal["entity", "source", "snapshot", "claim", "review"]
 Mode = Literal["all", "good"]
 Outcome = Literal["created", "unchanged", "refused"]
 
@@ -45,13 +46,16 @@ class AppearanceRecord(AppearanceIn):
     title: Line | None = None
     publisher: Line | None = None
     published: Edtf | None = None
+    language: Language | None = None
     kind: SourceKind = "article"
 
     def as_source(self, url: str) -> SourceRecord | None:
         """The source to be added, if enough is told of it."""
         if self.title is None:
             return None
-        about = {name: getattr(self, name) for name in ("title", "publisher", "published", "kind")}
+        about = {
+            name: getattr(self, name) for name in ("title", "publisher", "published", "language", "kind")
+        }
         return SourceRecord(url=url, **about)
 
 
@@ -79,11 +83,51 @@ class ClaimRecord(ClaimIn):
     evidence: Annotated[list[EvidenceIn], Field(max_length=100)] = []
 
 
+class NamedRecord(Shape):
+    """Who or what a review names: its kind, if it is not here, and its number in Wikidata, which finds it."""
+
+    name: Line
+    kind: EntityKind
+    wikidata: Annotated[str | None, Field(pattern=r"^Q[1-9]\d{0,11}$")] = None
+
+
+class ReviewRecord(PublishedIn):
+    """What another desk has published of a claim, which is added if it is not here: the words, who said them,
+    and no other day. Without a verdict it has the one that its label stands for, if it stands for one.
+    `known` are ids that it may have here, and `withdrawn` that the desk has taken it back.
+    """
+
+    summary: Prose | None = None  # type: ignore[assignment]  # without one, the label
+    claim: ClaimRecord
+    named: Annotated[list[NamedRecord], Field(max_length=200)] = []
+    known: Annotated[list[Line], Field(max_length=10)] = []
+    withdrawn: Flag = False
+
+    @model_validator(mode="after")
+    def _is_a_ruling(self) -> Self:
+        if self.claim.repeats is not None:
+            raise ValueError("a review is of the claim itself, not of one that repeats it")
+        if not (self.withdrawn or self.label or self.verdict or self.attribution):
+            raise ValueError("a label, a verdict or an attribution is needed")
+        if not (self.withdrawn or self.label or self.summary):
+            raise ValueError("a label or a summary is needed")
+        return self
+
+    def ruling(self) -> PublishedIn:
+        """What is kept of it beside the claim."""
+        told = {name: getattr(self, name) for name in PublishedIn.model_fields}
+        if self.label and not (self.verdict or self.attribution):
+            told["verdict"] = verdict_of(self.label)
+            told["attribution"] = None if told["verdict"] else attribution_of(self.label)
+        return PublishedIn.model_construct(**told | {"summary": self.summary or self.label})
+
+
 RECORDS: dict[Noun, type[Shape]] = {
     "entity": EntityRecord,
     "source": SourceRecord,
     "snapshot": SnapshotRecord,
     "claim": ClaimRecord,
+    "review": ReviewRecord,
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement, Row, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -70,9 +70,12 @@ def _replaced() -> ColumnElement[bool]:
 
 
 def standing() -> list[ColumnElement[bool]]:
-    """That a review of `query` stands: approved where it had to be, and not corrected since."""
+    """That a review of `query` stands: approved where it had to be, not corrected since, and ruling on
+    something, if only in the desk's own wording.
+    """
     approved = col(Review.needs_approval).is_(False) | (col(Decision.outcome) == "approved")
-    return [approved, ~_replaced()]
+    ruled = [col(each).is_not(None) for each in (Review.verdict, Review.attribution, Review.label)]
+    return [approved, ~_replaced(), or_(*ruled)]
 
 
 @cache

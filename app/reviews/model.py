@@ -222,6 +222,24 @@ class ReviewIn(Shape):
         return self
 
 
+class PublishedIn(Shape):
+    """What another desk has published: in its own wording, with the verdict that this stands for here, if it
+    stands for one.
+    """
+
+    publisher: Annotated[Line, Describe(description="The desk: an id, a slug or a name.")]
+    url: Annotated[Url | None, Describe(description="Where it is published.")] = None
+    verdict: Verdict | None = None
+    attribution: Attribution | None = None
+    label: Annotated[Line | None, Describe(description="The desk's own wording.")] = None
+    rating: RatingIn | None = None
+    summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
+    explanation: Prose | None = None
+    reviewed_at: Moment | None = None
+    citations: Annotated[list[Url], Describe(max_length=100, description="What it rests on.")] = []
+    correction_note: Annotated[Prose | None, Describe(description="Public.")] = None
+
+
 class AssignmentIn(Shape):
     """Who takes the claim and for how long; by default the caller, for the time that the house has set."""
 
@@ -350,7 +368,7 @@ class DecisionOut(BaseModel):
 
 class ReviewOut(BaseModel):
     """One ruling. `state`: it waits for approval (`proposed`), was sent back (`returned`), stands, or was
-    corrected by a later one.
+    corrected by a later one. What has no verdict, attribution or label takes back what it `corrects`.
     """
 
     id: str

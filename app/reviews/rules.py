@@ -14,7 +14,7 @@ from app.reviews.model import ReviewIn
 from app.sources.model import SourceKind
 
 Move = Literal[
-    "take", "release", "review", "approve", "return", "correct", "withdraw", "reinstate", "attribute"
+    "take", "release", "review", "enter", "approve", "return", "correct", "withdraw", "reinstate", "attribute"
 ]
 Who = Literal["anyone", "holder", "holder_or_editor", "whoever_finds_it_free", "second_pair_of_eyes"]
 
@@ -43,6 +43,8 @@ RULES: tuple[Rule, ...] = (
          "DELETE /v1/claims/{id}/assignment"),
     Rule("review", _in("in_review"), Role.checker, "holder",
          "POST /v1/claims/{id}/reviews"),
+    Rule("enter", _in("unverified", "in_review", "reviewed"), Role.checker, "whoever_finds_it_free",
+         "POST /v1/import with what another desk has published"),
     Rule("approve", _in("pending_approval"), Role.editor, "second_pair_of_eyes",
          "POST /v1/claims/{id}/approval"),
     Rule("return", _in("pending_approval"), Role.editor, "second_pair_of_eyes",

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import Row
 from sqlmodel import col
 
 from app.access.model import Key, Role
@@ -25,13 +23,19 @@ from app.reviews.model import (
     AssignmentIn,
     Decision,
     Evidence,
+    EvidenceIn,
     Outcome,
+    PublishedIn,
     Review,
     ReviewEvidence,
     ReviewIn,
 )
 from app.reviews.rules import Move, Piece, Standing, check, check_attribution
+from app.reviews.settled import proposal, settle, standing_reviews
 from app.sources.model import Source
+
+CHANGED = "The desk has changed its review."
+"""The public note of a change for which the desk gives no reason."""
 
 
 @dataclass(frozen=True)
@@ -70,33 +74,94 @@ def _check_assignee(session: ReadSession, assignee: str, who: Checker) -> None:
 def release(session: WriteSession, claim: Claim, *, who: Checker) -> None:
     """Puts the claim back as it was before it was taken."""
     _check(session, "release", claim, who)
-    _settle(session, claim)
+    settle(session, claim)
     _save(session, claim, who, "claim.release")
 
 
 def review(session: WriteSession, claim: Claim, ruling: ReviewIn, *, four_eyes: bool, who: Checker) -> Review:
     """Rules on a claim, or corrects a ruling. Under four eyes the ruling waits for approval."""
-    move = _move(claim, ruling)
+    move = _move(claim, ruling, ruling.corrects is not None)
     _check(session, move, claim, who)
-    if ruling.verdict is not None and claim.kind in ("opinion", "position"):
-        raise Invalid.at("/verdict", f"is not given to {claim.kind}s: they are recorded, not rated")
+    must_be_rated(claim.kind, ruling)
     record = _record(session, claim, ruling, who.by, needs_approval=four_eyes)
+    _rule(session, claim, record, move, who, ruling.correction_note or ruling.summary)
+    return record
+
+
+def publish(
+    session: WriteSession,
+    claim: Claim,
+    ruling: PublishedIn,
+    desk: str,
+    corrected: Review | None = None,
+    *,
+    four_eyes: bool,
+    who: Checker,
+) -> Review:
+    """Enters what another desk has published, in place of what it had published before (`corrected`). It
+    rests on what that desk says at its address, so that it needs no evidence here.
+    """
+    move = must_be_open(session, claim, ruling, who, corrected)
+    must_be_rated(claim.kind, ruling)
+    record = _row(claim, ruling, who.by, desk, needs_approval=four_eyes)
+    if corrected is not None:
+        record.corrects_id = corrected.id
+        record.correction_note = ruling.correction_note or CHANGED
+    pages = (EvidenceIn(url=url, stance="context") for url in dict.fromkeys(ruling.citations))
+    _keep(session, record, [gathered.gather(session, claim, page, by=who.by).id for page in pages], who.by)
+    _rule(session, claim, record, move, who, record.correction_note or ruling.summary)
+    return record
+
+
+def must_be_open(
+    session: ReadSession,
+    claim: Claim,
+    ruling: PublishedIn,
+    who: Checker,
+    corrected: Review | None = None,
+) -> Move:
+    """The move that entering it is. Raises IllegalMove and Forbidden."""
+    move = _move(claim, ruling, corrected is not None)
+    _check(session, "enter" if move == "review" else move, claim, who)
+    return move
+
+
+def take_back(
+    session: WriteSession, claim: Claim, review: Review, note: str, *, four_eyes: bool, who: Checker
+) -> Review:
+    """Notes that a desk has withdrawn a review: a later one takes its place that rules on nothing."""
+    _check(session, "correct", claim, who)
+    nothing = PublishedIn(publisher="-", url=review.url, summary=note, correction_note=note)
+    record = _row(claim, nothing, who.by, review.publisher_id, needs_approval=four_eyes)
+    record.corrects_id = review.id
+    _keep(session, record, [], who.by)
+    _rule(session, claim, record, "correct", who, note)
+    return record
+
+
+def _rule(session: WriteSession, claim: Claim, record: Review, move: Move, who: Checker, reason: str) -> None:
+    """Gives the claim the standing that it has with a new review."""
     action, was = f"claim.{move}", stood(claim)
     if record.needs_approval:
         _wait(claim, record.reviewer_id)
         action = "claim.propose"
     else:
-        _settle(session, claim)
+        settle(session, claim)
         if record.corrects_id is not None:
             correct(claim, "correction", was, record.correction_note, record.id)
-    _save(session, claim, who, action, reason=ruling.correction_note or ruling.summary)
-    return record
+    _save(session, claim, who, action, reason=reason)
 
 
-def _move(claim: Claim, ruling: ReviewIn) -> Move:
-    if claim.repeats_id is not None and ruling.verdict is not None:
+def must_be_rated(kind: str, ruling: ReviewIn | PublishedIn) -> None:
+    """Raises Invalid for a verdict on a kind of claim that has none."""
+    if ruling.verdict is not None and kind in ("opinion", "position"):
+        raise Invalid.at("/verdict", f"is not given to {kind}s: they are recorded, not rated")
+
+
+def _move(claim: Claim, ruling: ReviewIn | PublishedIn, corrects: bool) -> Move:
+    if claim.repeats_id is not None and (ruling.verdict is not None or ruling.attribution is None):
         return "review"  # which a repeat has not
-    if ruling.corrects is not None:
+    if corrects:
         return "correct"
     return "review" if claim.repeats_id is None else "attribute"
 
@@ -110,37 +175,54 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
     corrected = _corrected(session, claim, ruling)
     named = {"/publisher": ruling.publisher, "/actual_speaker": ruling.actual_speaker}
     entities = resolve_entities(session, {at: ref for at, ref in named.items() if ref})
-    record = Review(
+    record = _row(
+        claim,
+        ruling,
+        by,
+        entities[ruling.publisher] if ruling.publisher else None,
+        needs_approval=needs_approval,
+    )
+    record.corrects_id = corrected.id if corrected else None
+    record.actual_words = ruling.actual_words
+    record.actual_speaker_id = entities[ruling.actual_speaker] if ruling.actual_speaker else None
+    _check_actual_speaker(session, claim, ruling)
+    cited = _cited(session, claim, ruling, by)
+    check_attribution(ruling, _pieces(session, cited))
+    _keep(session, record, cited, by)
+    return record
+
+
+def _row(
+    claim: Claim, ruling: ReviewIn | PublishedIn, by: By, desk: str | None, *, needs_approval: bool
+) -> Review:
+    rating = ruling.rating
+    return Review(
         id=new_id("rev"),
         claim_id=claim.id,
-        publisher_id=entities[ruling.publisher] if ruling.publisher else None,
+        publisher_id=desk,
         reviewer_id=by.id,
         reviewer_name=by.name,
         verdict=ruling.verdict,
         attribution=ruling.attribution,
         label=ruling.label,
-        rating_value=ruling.rating.value if ruling.rating else None,
-        rating_best=ruling.rating.best if ruling.rating else None,
-        rating_worst=ruling.rating.worst if ruling.rating else None,
+        rating_value=rating.value if rating else None,
+        rating_best=rating.best if rating else None,
+        rating_worst=rating.worst if rating else None,
         summary=ruling.summary,
         explanation=ruling.explanation,
         url=ruling.url,
         reviewed_at=ruling.reviewed_at or now(),
-        corrects_id=corrected.id if corrected else None,
         correction_note=ruling.correction_note,
         needs_approval=needs_approval and claim.repeats_id is None,
-        actual_words=ruling.actual_words,
-        actual_speaker_id=entities[ruling.actual_speaker] if ruling.actual_speaker else None,
     )
-    _check_actual_speaker(session, claim, ruling)
-    cited = _cited(session, claim, ruling, by)
-    check_attribution(ruling, _pieces(session, cited))
+
+
+def _keep(session: WriteSession, record: Review, cited: Sequence[str], by: By) -> None:
     links = [
         ReviewEvidence(review_id=record.id, position=n, evidence_id=evidence_id)
         for n, evidence_id in enumerate(cited)
     ]
     save(session, record, by=by, action="review.give", parts={"evidence": links})
-    return record
 
 
 def _corrected(session: ReadSession, claim: Claim, ruling: ReviewIn) -> Review | None:
@@ -149,7 +231,7 @@ def _corrected(session: ReadSession, claim: Claim, ruling: ReviewIn) -> Review |
     corrected = session.get(Review, ruling.corrects)
     if corrected is None or corrected.claim_id != claim.id:
         raise Invalid.at("/corrects", "is not a review of this claim")
-    if corrected.id not in {review.id for review in _standing_reviews(session, claim.id)}:
+    if corrected.id not in {review.id for review in standing_reviews(session, claim.id)}:
         raise Invalid.at("/corrects", "does not stand: it was corrected, returned or never approved")
     for name in ("verdict", "attribution"):
         if getattr(corrected, name) is not None and getattr(ruling, name) is None:
@@ -196,12 +278,12 @@ def decide(
 ) -> None:
     """Approves the ruling that waits, or returns it to its proposer with a fresh lease on the claim."""
     _check(session, "approve" if outcome == "approved" else "return", claim, who)
-    proposal = _proposal(session, claim.id)
-    if proposal is None:
+    waiting = proposal(session, claim.id)
+    if waiting is None:
         raise NotFound("No ruling waits for approval.")
     decision = Decision(
         id=new_id("dec"),
-        review_id=proposal.id,
+        review_id=waiting.id,
         outcome=outcome,
         note=note,
         decided_by=who.by.id,
@@ -209,14 +291,14 @@ def decide(
     )
     save(session, decision, by=who.by, action=f"review.{outcome}", reason=note)
     was = stood(claim) | {"status": "reviewed"}
-    _settle(session, claim)
+    settle(session, claim)
     if outcome == "returned":
-        claim.status, claim.assignee_id = "in_review", proposal.reviewer_id
+        claim.status, claim.assignee_id = "in_review", waiting.reviewer_id
         claim.lease_expires_at = now() + lease
         _save(session, claim, who, "claim.return", note)
-    elif proposal.corrects_id is not None:
-        correct(claim, "correction", was, proposal.correction_note, proposal.id)
-        _save(session, claim, who, "claim.correct", proposal.correction_note)
+    elif waiting.corrects_id is not None:
+        correct(claim, "correction", was, waiting.correction_note, waiting.id)
+        _save(session, claim, who, "claim.correct", waiting.correction_note)
     else:
         _save(session, claim, who, "claim.approve", note)
 
@@ -236,21 +318,21 @@ def reinstate(session: WriteSession, claim: Claim, *, who: Checker) -> None:
     """
     _check(session, "reinstate", claim, who)
     correct(claim, "reinstatement", stood(claim), None)
-    _settle(session, claim)
-    if proposal := _proposal(session, claim.id):
-        _wait(claim, proposal.reviewer_id)
+    settle(session, claim)
+    if waiting := proposal(session, claim.id):
+        _wait(claim, waiting.reviewer_id)
     _save(session, claim, who, "claim.reinstate")
 
 
 def _check(session: ReadSession, move: Move, claim: Claim, who: Checker) -> None:
-    proposal = _proposal(session, claim.id) if claim.status == "pending_approval" else None
+    waiting = proposal(session, claim.id) if claim.status == "pending_approval" else None
     standing = Standing(
         claim_id=claim.id,
         status=claim.status,  # type: ignore[arg-type]
         repeats=claim.repeats_id,
         holder=claim.assignee_id,
         lease_expires_at=claim.lease_expires_at,
-        proposer=proposal.reviewer_id if proposal else None,
+        proposer=waiting.reviewer_id if waiting else None,
     )
     check(move, standing, who.by.id, who.role, now())
 
@@ -258,73 +340,3 @@ def _check(session: ReadSession, move: Move, claim: Claim, who: Checker) -> None
 def _save(session: WriteSession, claim: Claim, who: Checker, action: str, reason: str | None = None) -> None:
     save(session, claim, by=who.by, action=action, reason=reason)
     repeats.carry(session, claim, by=who.by)
-
-
-# --- standing ----------------------------------------------------------------------------------
-
-
-def _settle(session: ReadSession, claim: Claim) -> None:
-    """Gives the claim the standing that its reviews make: each desk's latest word counts, the latest of all
-    is the verdict, and who differs shows in the agreement.
-    """
-    standing = _standing_reviews(session, claim.id)
-    attributed = [review for review in standing if review.attribution]
-    said = {review.publisher_id: review.attribution for review in attributed}
-    claim.attribution = attributed[-1].attribution if attributed else "unconfirmed"
-    claim.attribution_agreement = _agreement(list(said.values()))
-    if claim.repeats_id is not None:
-        return
-    ruled = [review for review in standing if review.verdict]
-    desks = {review.publisher_id: review.verdict for review in ruled}
-    claim.verdict = ruled[-1].verdict if ruled else None
-    claim.agreement = _agreement(list(desks.values()))
-    claim.reviewed_at = standing[-1].reviewed_at if standing else None
-    notes = [review.correction_note for review in standing if review.correction_note]
-    claim.public_note = notes[-1] if notes else None
-    claim.status = "reviewed" if standing else "unverified"
-    claim.assignee_id = claim.lease_expires_at = claim.proposer_id = None
-
-
-def _agreement(words: Sequence[str]) -> str | None:
-    if len(words) < 2:
-        return "single" if words else None
-    return "unanimous" if len(set(words)) == 1 else "split"
-
-
-def _standing_reviews(session: ReadSession, claim_id: str) -> list[Row[Any]]:
-    """The reviews that count, oldest first: approved where they had to be, and not corrected since."""
-    query = (
-        select(
-            Review.id,
-            Review.publisher_id,
-            Review.verdict,
-            Review.attribution,
-            Review.reviewed_at,
-            Review.corrects_id,
-            Review.correction_note,
-        )
-        .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
-        .where(
-            col(Review.claim_id) == claim_id,
-            col(Review.needs_approval).is_(False) | (col(Decision.outcome) == "approved"),
-        )
-        .order_by(col(Review.id))
-    )
-    approved = session.execute(query).all()
-    corrected = {review.corrects_id for review in approved}
-    return [review for review in approved if review.id not in corrected]
-
-
-def _proposal(session: ReadSession, claim_id: str) -> Row[Any] | None:
-    """The ruling that waits for approval."""
-    query = (
-        select(Review.id, Review.reviewer_id, Review.corrects_id, Review.correction_note)
-        .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
-        .where(
-            col(Review.claim_id) == claim_id,
-            col(Review.needs_approval).is_(True),
-            col(Decision.id).is_(None),
-        )
-        .order_by(col(Review.id).desc())
-    )
-    return session.execute(query.limit(1)).first()

@@ -122,14 +122,22 @@ def _outcome(verdict: Verdict) -> str:
         return "Withdrawn"
     if verdict.kind == "reinstatement":
         return "Reinstated"
+    if verdict.kind == "correction" and _is_nothing(verdict.ruling):
+        return "Taken back"
     found = _ruled(verdict.ruling or {})
     return f"Corrected to {found}" if verdict.kind == "correction" else found[:1].upper() + found[1:]
 
 
+def _is_nothing(ruling: Any) -> bool:
+    return bool(ruling) and not any(ruling[name] for name in ("verdict", "attribution", "label"))
+
+
 def _ruled(standing: Any) -> str:
-    """What a review has found, or how a claim stood."""
+    """What a review has found, if only in a desk's own wording, or how a claim stood."""
     if standing.get("verdict"):
         return str(standing["verdict"]).replace("_", " ")
+    if not standing.get("attribution") and standing.get("label"):
+        return str(standing["label"])
     return f"attribution {standing.get('attribution') or 'unconfirmed'}"
 
 

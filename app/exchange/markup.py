@@ -1,0 +1,316 @@
+"""ClaimReviews out of pages and files: HTML or JSON-LD in, rows of reviews out. Pure. Nothing is fetched, and
+what is broken in one place spoils no other. A review is numbered by its place among all.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from html.parser import HTMLParser
+from itertools import count
+from typing import Any
+
+from app.base.body import MAX_DEPTH, MAX_NUMBER, check_strings
+from app.base.errors import Invalid, Malformed, Problem, TooLarge
+from app.base.problems import checked
+from app.exchange.lines import Row, faults_of
+from app.exchange.nodes import Json, Nodes, plain, records, types
+from app.exchange.shapes import ReviewRecord
+
+HTML, JSONLD = "text/html", "application/ld+json"
+
+MAX_VALUE = 2 * 1024 * 1024
+"""Characters of a script, of a file that is read as a whole, and of an item of a larger one."""
+MAX_PAGE = 8 * 1024 * 1024
+
+_LISTS = ("dataFeedElement", "@graph", "itemListElement")
+"""The members of a file that are read item by item if it is large."""
+
+_WRAPPED = re.compile(r"^\s*(//\s*)?<!(--|\[CDATA\[)|(//\s*)?(--|\]\])>\s*$")
+"""What hides a script from browsers of long ago."""
+
+Found = tuple[Json, Nodes, bool]
+"""A ClaimReview, the nodes that it may name, and whether its feed has it as deleted."""
+
+
+def of_page(pieces: Iterable[bytes]) -> Iterator[Row]:
+    """The reviews in the scripts of a page. Raises TooLarge, and Invalid for what is not UTF-8."""
+    page, parts, size = _Page(), [], 0
+    for text in _decoded(pieces):
+        parts.append(text)
+        size += len(text)
+        if size > MAX_PAGE:
+            raise TooLarge(f"The page is longer than {MAX_PAGE} characters.")
+    page.feed("".join(parts))  # at once: what is open would be looked at anew for every part
+    found: list[Any] = []
+    broken: list[Problem] = []
+    for number, text in enumerate(page.scripts, start=1):
+        try:
+            found.append(_value(_WRAPPED.sub("", text)))
+        except Problem as fault:
+            broken.append(Invalid(f"Script {number} of JSON-LD: {fault.detail}"))
+    if page.inside:
+        broken.append(Invalid(f"Script {len(page.scripts) + 1} of JSON-LD has no end."))
+    yield from _rows(_together(found), broken, home=page.canonical)
+
+
+def of_document(pieces: Iterable[bytes]) -> Iterator[Row]:
+    """The reviews in a file of JSON-LD, of which a large one is read item by item. Raises as `of_page`."""
+    stream = _Stream(_decoded(pieces))
+    if not stream.is_long:
+        yield from _rows(_together([stream.whole()]))
+    else:
+        yield from _rows(_one_by_one(stream))
+
+
+def of_nodes(nodes: Iterable[Json]) -> Iterator[Row]:
+    """The rows of ClaimReviews that are at hand."""
+    return _rows((node, {}, False) for node in nodes)
+
+
+def _rows(
+    found: Iterable[Found], broken: Iterable[Problem] = (), *, home: str | None = None
+) -> Iterator[Row]:
+    numbers = count(1)
+    for fault in broken:
+        yield Row(next(numbers), "review", None, faults_of(fault))
+    each = iter(found)
+    while True:
+        try:
+            node, nodes, deleted = next(each)
+        except StopIteration:
+            return
+        except Problem as fault:
+            yield Row(next(numbers), "review", None, faults_of(fault))
+            return
+        for record in records(node, nodes, deleted=deleted, home=home):
+            yield _row(next(numbers), record)
+
+
+def _row(number: int, record: Json) -> Row:
+    try:
+        check_strings(record)
+        return Row(number, "review", checked(ReviewRecord, record))
+    except Problem as fault:
+        return Row(number, "review", None, faults_of(fault))
+
+
+# --- what is in a value ------------------------------------------------------------------------
+
+
+def _together(values: list[Any]) -> Iterator[Found]:
+    """The reviews of values that may name each other's nodes."""
+    nodes: dict[str, Json] = {}
+    for value in values:
+        nodes |= {
+            str(node["@id"]): node for node in map(plain, _objects(value)) if len(node) > 1 and "@id" in node
+        }
+    for value in values:
+        for node, deleted in _reviews(value):
+            yield node, nodes, deleted
+
+
+def _one_by_one(stream: "_Stream") -> Iterator[Found]:
+    for value in stream.items():
+        for node, deleted in _reviews(value):
+            yield node, {}, deleted
+
+
+def _objects(value: Any, depth: int = 0) -> Iterator[Json]:
+    """All objects in a value. Raises Malformed."""
+    if depth > MAX_DEPTH:
+        raise Malformed("It is nested too deeply.")
+    if isinstance(value, dict):
+        yield value
+    for each in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        if isinstance(each, (dict, list)):
+            yield from _objects(each, depth + 1)
+
+
+def _reviews(value: Any, deleted: bool = False, depth: int = 0) -> Iterator[tuple[Json, bool]]:
+    """The ClaimReviews in a value, wherever they are in it. Raises Malformed."""
+    if depth > MAX_DEPTH:
+        raise Malformed("It is nested too deeply.")
+    if isinstance(value, list):
+        for each in value:
+            yield from _reviews(each, deleted, depth + 1)
+    elif isinstance(value, dict):
+        if "ClaimReview" in types(value):
+            yield value, deleted
+            return
+        deleted = deleted or bool(plain(value).get("dateDeleted"))
+        for name, each in value.items():
+            if isinstance(each, (dict, list)) and name != "@context":
+                yield from _reviews(each, deleted, depth + 1)
+
+
+# --- JSON --------------------------------------------------------------------------------------
+
+
+def _decimal(text: str) -> Any:
+    with suppress(InvalidOperation):
+        number = Decimal(text)
+        if len(text) <= MAX_NUMBER and abs(number.adjusted()) <= MAX_NUMBER:
+            return number
+    return text  # which is no number to anyone, and is refused where one is needed
+
+
+def _integer(text: str) -> Any:
+    return int(text) if len(text) <= MAX_NUMBER else text
+
+
+_DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=lambda _: None)
+
+
+def _value(text: str) -> Any:
+    """The value that a text has. Raises Malformed."""
+    return _Stream(iter([text])).whole()
+
+
+def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    try:
+        yield from codecs.iterdecode(pieces, "utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid("It is not UTF-8; save it as UTF-8.") from None
+
+
+class _Stream:
+    """JSON of any length, of which no more than an item is held."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._pieces = pieces
+        self._text, self._at, self._lines = "", 0, 0
+        self._ended = False
+        self._fill()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is more than is read as a whole."""
+        return len(self._text) > MAX_VALUE
+
+    def whole(self) -> Any:
+        """The one value that it is. Raises Malformed."""
+        value = self._one()
+        self._end()
+        return value
+
+    def items(self) -> Iterator[Any]:
+        """The items of its lists, and its other members. Raises Malformed."""
+        if self._takes("["):
+            yield from self._list()
+        elif self._takes("{"):
+            yield from self._members()
+        else:
+            raise self._fault("is neither a list nor an object")
+        self._end()
+
+    def _members(self) -> Iterator[Any]:
+        if self._takes("}"):
+            return
+        while True:
+            name = self._one()
+            self._must(":")
+            if name in _LISTS and self._takes("["):
+                yield from self._list()
+            else:
+                yield {name: self._one()}
+            if not self._takes(","):
+                self._must("}")
+                return
+
+    def _list(self) -> Iterator[Any]:
+        if self._takes("]"):
+            return
+        while True:
+            yield self._one()
+            if not self._takes(","):
+                self._must("]")
+                return
+
+    def _fill(self) -> None:
+        if len(self._text) - self._at > MAX_VALUE:
+            return
+        parts, size = [self._text[self._at :]], len(self._text) - self._at
+        self._lines += self._text.count("\n", 0, self._at)
+        while size <= 2 * MAX_VALUE and not self._ended:
+            piece = next(self._pieces, None)
+            self._ended = piece is None
+            parts.append(piece or "")
+            size += len(parts[-1])
+        self._text, self._at = "".join(parts), 0
+
+    def _space(self) -> None:
+        self._fill()
+        while self._text[self._at : self._at + 1] in (" ", "\t", "\n", "\r"):
+            self._at += 1
+            if self._at == len(self._text):
+                self._fill()
+
+    def _one(self) -> Any:
+        self._space()
+        try:
+            value, self._at = _DECODER.raw_decode(self._text, self._at)
+        except json.JSONDecodeError as fault:
+            cut = fault.pos >= len(self._text) or fault.msg.startswith("Unterminated")
+            if cut and not self._ended:
+                raise self._fault(f"has an item of more than {MAX_VALUE} characters") from None
+            self._at = fault.pos
+            raise self._fault(fault.msg) from None
+        except RecursionError:
+            raise self._fault("is nested too deeply") from None
+        return value
+
+    def _takes(self, sign: str) -> bool:
+        self._space()
+        found = self._text.startswith(sign, self._at)
+        self._at += found
+        return found
+
+    def _must(self, sign: str) -> None:
+        if not self._takes(sign):
+            raise self._fault(f"has no {sign} where one must be")
+
+    def _end(self) -> None:
+        self._space()
+        if self._at < len(self._text):
+            raise self._fault("goes on after its end")
+
+    def _fault(self, what: str) -> Malformed:
+        line = self._lines + self._text.count("\n", 0, self._at) + 1
+        column = self._at - self._text.rfind("\n", 0, self._at)
+        return Malformed(f"It is not JSON: {what}, at line {line}, column {column}.")
+
+
+# --- HTML --------------------------------------------------------------------------------------
+
+
+class _Page(HTMLParser):
+    """The texts of a page's scripts of JSON-LD, and the address that it gives itself. It is never closed,
+    since that would look at what is left over again and again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.scripts: list[str] = []
+        self.canonical: str | None = None
+        self.inside = False
+        self._parts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = {name: value or "" for name, value in attrs}
+        if tag == "script":
+            self.inside = told.get("type", "").partition(";")[0].strip().lower() == JSONLD
+            self._parts = []
+        elif tag == "link" and "canonical" in told.get("rel", "").lower().split():
+            self.canonical = self.canonical or told.get("href")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self._parts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script" and self.inside:
+            self.scripts.append("".join(self._parts))
+            self.inside = False
