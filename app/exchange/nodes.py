@@ -280,23 +280,25 @@ def _printed(item: Json, nodes: Nodes) -> Iterator[Json]:
 
 
 def _appearances(items: list[Json], nodes: Nodes) -> list[Json]:
+    """The pages, in the order of those that are listed, after those that are not."""
     found: dict[str, Json] = {}
-    listed = [each for item in items for each in _nodes(item.get("appearance"), nodes)]
-    order = [_address(each) for each in listed]
+    listed = [_address(each) for item in items for each in _nodes(item.get("appearance"), nodes)]
     for page in (page for item in items for page in _printed(item, nodes)):
-        url = _address(page)
-        if url and url not in found:
-            title = next(filter(None, (_line(page.get(each)) for each in ("name", "headline"))), url)
-            desk = next(iter(_nodes(page.get("publisher"), nodes)), {})
-            when = {
-                "published": _day(page.get("datePublished")),
-                "language": _language(page.get("inLanguage"), nodes),
-            }
-            own = when if page not in items else {}
-            found[url] = _told({"source": url, "title": title, "publisher": _name(desk), **own})
-    return sorted(
-        found.values(), key=lambda each: order.index(each["source"]) if each["source"] in order else -1
-    )
+        if url := _address(page):
+            found[url] = {**found.get(url, {}), **_page(page, nodes, is_claim=page in items)}
+    order = [url for url in found if url not in listed] + [url for url in dict.fromkeys(listed) if url]
+    return [{"source": url, "title": url, **found[url]} for url in order]
+
+
+def _page(page: Json, nodes: Nodes, *, is_claim: bool) -> Json:
+    desk = next(iter(_nodes(page.get("publisher"), nodes)), {})
+    own = {
+        "published": _day(page.get("datePublished")),
+        "language": _language(page.get("inLanguage"), nodes),
+    }
+    title = next(filter(None, (_line(page.get(each)) for each in ("headline", "name"))), None)
+    url = title and re.match(r"https?://", title)
+    return _told({"title": None if url else title, "publisher": _name(desk), **({} if is_claim else own)})
 
 
 def _kind(node: Json, otherwise: EntityKind) -> EntityKind:
