@@ -39,7 +39,9 @@ from app.claims import reads
 from app.claims.routes import of_stats as stats
 from app.claims.routes import router as claims
 from app.compat.datacommons import router as datacommons
+from app.compat.google_batch import router as google_batch
 from app.compat.google_factcheck import router as google_factcheck
+from app.compat.google_pages import router as google_pages
 from app.compat.reconcile import PATH as RECONCILE
 from app.compat.reconcile import router as reconciliation
 from app.entities.routes import router as entities
@@ -88,6 +90,8 @@ ROUTERS: Sequence[APIRouter] = (
     measures,
     google_factcheck,
     datacommons,
+    google_pages,
+    google_batch,
 )
 
 STATIC = "/static-offline-docs"

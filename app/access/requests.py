@@ -260,6 +260,12 @@ class Write(_Call[WriteSession]):
             self._keep(key, response, kept)
         return response
 
+    def told(self, response: Response) -> Response:
+        """An answer that was made elsewhere, which says how far the base is, as all answers to writes do."""
+        response.headers["Cache-Control"] = "no-store"
+        self._answered = response
+        return response
+
     def _idempotency_key(self) -> str | None:
         key = self.request.headers.get("idempotency-key")
         if key is None or self.request.method != "POST":

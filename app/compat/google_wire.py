@@ -12,8 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from app.access.requests import Read
-from app.base.errors import Fault, Invalid, Malformed, Problem, TooLarge
+from app.access.requests import Read, Write
+from app.base.errors import Fault, IllegalMove, Invalid, Malformed, Problem, Stale, TooLarge
 from app.base.http import JSON, Route, respond
 from app.base.problems import invalid
 from app.base.types import QueryFlag
@@ -29,6 +29,8 @@ _STATUSES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+    412: "ABORTED",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
@@ -75,7 +77,8 @@ class GoogleRoute(Route):
 
         async def handle(request: Request) -> Response:
             try:
-                return await inner(with_key(await _with_query(request), request.query_params.get("key", "")))
+                asked = await _with_query(request)
+                return await inner(with_key(asked, _key(asked)))
             except RequestValidationError as fault:
                 return refusal(invalid(fault.errors()))
             except Problem as fault:
@@ -98,6 +101,12 @@ async def _with_query(request: Request) -> Request:
     return Request({**request.scope, "query_string": body}, request.receive)
 
 
+def _key(request: Request) -> str:
+    """The key in an address. It opens nothing that writes: addresses are kept in logs."""
+    reads = request.method in ("GET", "HEAD") or request.headers.get("x-http-method-override") == "GET"
+    return request.query_params.get("key", "") if reads else ""
+
+
 def with_key(request: Request, key: str) -> Request:
     """The request with `key` as a key of ours, where reading needs one; elsewhere it may be anything."""
     public = request.app.state.house.settings.public_reading
@@ -110,7 +119,7 @@ def with_key(request: Request, key: str) -> Request:
 # --- answers -----------------------------------------------------------------------------------
 
 
-def answer(read: Read, ask: Asked, body: Json, schema: Json, schemas: Mapping[str, Json]) -> Response:
+def answer(call: Read | Write, ask: Asked, body: Json, schema: Json, schemas: Mapping[str, Json]) -> Response:
     """The answer, or those fields of it that are asked for, which its schema must have. Raises Invalid."""
     if ask.fields_:
         mask = _Mask(ask.fields_).whole()
@@ -118,18 +127,24 @@ def answer(read: Read, ask: Asked, body: Json, schema: Json, schemas: Mapping[st
             _check(mask, schema, schemas)
         body = _part(body, mask)
     written = embeddable(body, indent=ask.pretty_print)
-    headers, media = dict(read.cache), JSON
+    headers, media = dict(call.cache), JSON
     if ask.callback:
         written = b"// API callback\n" + ask.callback.encode() + b"(" + written + b");"
         # A script is for other sites, or it is for nobody.
         headers["Cross-Origin-Resource-Policy"], media = "cross-origin", "text/javascript"
-    return respond(read.request, written, headers=headers, media=media)
+    response = respond(call.request, written, headers=headers, media=media)
+    return call.told(response) if isinstance(call, Write) else response
 
 
 def refusal(problem: Problem, code: int | None = None) -> Response:
     """A problem as Google has it."""
     code = code or (problem.status if problem.status in _STATUSES else 400)
-    error: Json = {"code": code, "message": problem.detail, "status": _STATUSES[code]}
+    status = _STATUSES[code]
+    if isinstance(problem, IllegalMove):
+        code, status = 400, "FAILED_PRECONDITION"
+    elif isinstance(problem, Stale):
+        code = 409
+    error: Json = {"code": code, "message": problem.detail, "status": status}
     if problem.errors:
         error["details"] = [bad_request(problem.errors)]
     headers = {"Cache-Control": "no-store", **problem.headers}

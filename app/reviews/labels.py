@@ -56,7 +56,8 @@ _VERDICTS: Mapping[Verdict, str] = {
         enganoso; enganosa; enganador; fuera de contexto; fora de contexto; descontextualizado; exagerado;
         sin contexto; falta contexto; fuorviante; fuori contesto; irrefuehrend; irreführend;
         aus dem kontext gerissen; fehlender kontext; kontext fehlt; misleidend; manipulacja;
-        вырвано из контекста; вводит в заблуждение; без контекста; yaniltici; مضلل; vilseledande; harhaanjohtava
+        вырвано из контекста; вводит в заблуждение; без контекста; yaniltici; مضلل; vilseledande;
+        harhaanjohtava
         """,
     "unsupported": """
         unsupported; unproven; no evidence; unsubstantiated; unfounded; baseless; not proven; lacks evidence;
