@@ -48,6 +48,7 @@ from app.entities.routes import router as entities
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
 from app.exchange.linked import PATHS as LINKED
+from app.exchange.linked import preferred
 from app.exchange.linked import router as linked
 from app.exchange.routes import of_claims as bundles
 from app.exchange.routes import router as files
@@ -70,6 +71,7 @@ VERSION = "0.1.0"
 
 ROUTERS: Sequence[APIRouter] = (
     linked,  # before the claims, or `.jsonld` would be part of an id
+    preferred,
     claims,
     bundles,
     search,

@@ -38,7 +38,7 @@ NEEDED = {
 PUBLISHED = "https://example.org/checks/1"
 """Where a review of the furnished base is published."""
 
-GOOGLES = ("/v1alpha1/", "/$discovery/")
+GOOGLES = ("/v1alpha1/", "/$discovery/", "/batch/")
 """Where the addresses of Google's interface begin, which has refusals of its own."""
 
 DATA_COMMONS = "/core/api/v2/"
@@ -81,7 +81,7 @@ class Operation:
             for status in ("200", "201")
             if status in self.document["responses"]
         )
-        [media] = success["content"]
+        media = next(iter(success["content"]))
         return str(media)
 
     @property

@@ -12,7 +12,7 @@ from typing import Literal
 from fastapi import FastAPI
 
 from app.access.model import Role, RoleName
-from app.base.http import Route
+from app.base.http import Negotiated, Route
 from app.main import create_app
 from app.reviews.rules import RULES, Rule, Standing, legal_moves
 from app.settings import Settings
@@ -35,12 +35,7 @@ MOVES = {
 }
 """The operations for which it matters whose the claim or the ruling is, and their moves."""
 
-NOT_ANSWERED = {
-    "GET /v1alpha1/claims:imageSearch",
-    "POST /v1alpha1/pages",
-    "PUT /v1alpha1/pages/{page_id}",
-    "DELETE /v1alpha1/pages/{page_id}",
-}
+NOT_ANSWERED = {"GET /v1alpha1/claims:imageSearch"}
 """What another's interface has, and there is nothing to here."""
 
 
@@ -93,7 +88,7 @@ def _is_legal(move: str, role: Role, whose: Whose) -> bool:
 def rows(app: FastAPI) -> Iterator[Cells]:
     """Every route with a gate, twice where it matters whose it is."""
     for route in app.state.routes:
-        if isinstance(route, Route):
+        if isinstance(route, Route) and not isinstance(route, Negotiated):  # whose address is another's
             for whose in ("own", "another's") if route.operation_id in MOVES else ("",):
                 yield Cells(route, whose)
 

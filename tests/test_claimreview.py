@@ -55,6 +55,11 @@ def claim(seeded: Newsroom) -> Json:
     return dict(found)
 
 
+def ours(name: str, value: str) -> Json:
+    """A rating in this server's words."""
+    return {"@type": "PropertyValue", "propertyID": name, "value": value}
+
+
 def ruled(room: Newsroom, claim: Json, **more: Any) -> Json:
     room.take(claim)
     return room.review(claim, **more)
@@ -128,6 +133,7 @@ def test_each_desk_s_review_is_a_claim_review(seeded: Newsroom, claim: Json) -> 
     assert first["reviewRating"] == {
         "@type": "Rating", "ratingValue": "3.5", "bestRating": "4", "worstRating": "0",
         "alternateName": "Four Pinocchios", "reviewAspect": "verdict",
+        "identifier": [ours("verdict", "false")],
     }  # fmt: skip
     assert first["datePublished"].startswith("2024-01-02T")
     assert first["citation"] == [{"@type": "CreativeWork", "url": "https://example.org/proof"}]
@@ -137,10 +143,12 @@ def test_each_desk_s_review_is_a_claim_review(seeded: Newsroom, claim: Json) -> 
     assert second["reviewRating"] == {
         "@type": "Rating", "ratingValue": "2", "bestRating": "5", "worstRating": "1",
         "alternateName": "Mostly false", "reviewAspect": "verdict",
+        "identifier": [ours("verdict", "mostly_false")],
     }  # fmt: skip
     assert third["@id"].endswith(said["id"])
     assert third["reviewRating"] == {
         "@type": "Rating", "alternateName": "Misattributed", "reviewAspect": "attribution",
+        "identifier": [ours("attribution", "misattributed")],
     }  # fmt: skip
     for review in (first, second, third):
         assert review["claimReviewed"] == claim["text"]

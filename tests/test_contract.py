@@ -63,7 +63,7 @@ def test_a_key_that_has_ended_opens_nothing_at_all(furnished: Newsroom) -> None:
                 sent = [(b"Authorization", header.encode())]
                 answer = furnished.anyone.request(operation.method, operation.nowhere, headers=sent)
                 refused = problem(answer, 401, "unauthorized")
-                assert answer.headers["www-authenticate"] == "Bearer", f"{operation} with {header}"
+                assert answer.headers["www-authenticate"].startswith("Bearer "), f"{operation} with {header}"
                 assert token not in str(refused)
 
 

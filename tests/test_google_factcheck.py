@@ -1,5 +1,6 @@
 """Google's Fact Check Tools API: by Google's own client on a live server, and each parameter by itself."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 import httpx
 import orjson
 import pytest
+from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
@@ -42,6 +44,30 @@ def _check(room: Newsroom) -> None:
         room.review(claim, publisher=desk["id"], url=PAGE, label="Half right", verdict="half_true")
 
 
+CHECK = "https://check.example.org/gas"
+"""A page that is written."""
+
+
+def page_of(*claims: str, **more: Any) -> Json:
+    """The mark-up of a page, of one claim or more."""
+    markups = [
+        {
+            "claimReviewed": text,
+            "claimDate": "2024-01-02",
+            "claimLocation": "Vienna",
+            "claimFirstAppearance": "https://news.example.org/a",
+            "claimAppearances": ["https://news.example.org/b"],
+            "claimAuthor": {"name": "Ann Example", "jobTitle": "Minister",
+                            "sameAs": "https://www.wikidata.org/wiki/Q42"},
+            "rating": {"ratingValue": 2, "bestRating": 5, "worstRating": 1, "textualRating": "Mostly false",
+                       "ratingExplanation": "It is not."},
+        }
+        for text in claims or ("Gas is free.",)
+    ]  # fmt: skip
+    whole = {"pageUrl": CHECK, "publishDate": "2024-02-03", "claimReviewAuthor": {"name": "The Check"}}
+    return {**whole, "claimReviewMarkups": markups, **more}
+
+
 def search(room: Newsroom, **query: Any) -> Json:
     return ok(room.anyone.get(SEARCH, params=query))
 
@@ -69,13 +95,14 @@ def client(sqlite_bases: SqliteBases, server: Server, tmp_path: Path) -> Iterato
     with sqlite_bases.fresh() as base:
         with Newsroom(server, base) as room:
             _check(room)
+            token = room.key("editor")[1]
         env = environment(base, RECORD_SECRET=SECRET)
         with served(env, tmp_path / "log") as live:
             url = live.url.rstrip("/")
             with build(
                 "factchecktools", "v1alpha1", developerKey="any", client_options={"api_endpoint": url}
             ) as own:
-                own.url = url
+                own.url, own.editor = url, token
                 yield own
 
 
@@ -99,28 +126,65 @@ def test_google_s_own_client_searches_and_pages(client: Any) -> None:
     with pytest.raises(HttpError) as fault:
         claims.imageSearch(imageUri="https://example.org/a.png").execute()
     assert fault.value.status_code == 501
-    _pages(client)
-    _discovered(client)
-
-
-def _pages(client: Any) -> None:
     listed = client.pages().list(organization="desk.example.org").execute()["claimReviewMarkupPages"]
     assert [each["pageUrl"] for each in listed] == [PAGE]
     assert client.pages().get(name=listed[0]["name"]).execute() == listed[0]
     with pytest.raises(HttpError) as fault:
         client.pages().delete(name=listed[0]["name"]).execute()
-    assert fault.value.status_code == 501
+    assert (fault.value.status_code, "Authorization" in fault.value.reason) == (401, True)
+    _discovered(client)
 
 
 def _discovered(client: Any) -> None:
-    """A client that is made of this server's own discovery document asks this server."""
-    url = f"{client.url}/$discovery/rest?version={{apiVersion}}"
-    with build(
-        "factchecktools", "v1alpha1", developerKey="k", discoveryServiceUrl=url, static_discovery=False
-    ) as own:
+    """A client that is made of this server's own discovery document asks this server, one request at a time
+    or many, and writes with a key.
+    """
+    with _made_of(client.url, developerKey="k") as own:
         found = own.claims().search(query="pipeline").execute()
         assert len(texts(found)) == 5
         assert own._baseUrl == f"{client.url}/"
+        _batched(own, PAGE)
+    with _made_of(client.url, credentials=Credentials(token=client.editor)) as own:  # type: ignore[no-untyped-call]
+        _written(own)
+
+
+def _made_of(url: str, **more: Any) -> Any:
+    at = f"{url}/$discovery/rest?version={{apiVersion}}"
+    return build("factchecktools", "v1alpha1", discoveryServiceUrl=at, static_discovery=False, **more)
+
+
+def _batched(own: Any, url: str) -> None:
+    met: dict[str, Any] = {}
+    batch = own.new_batch_http_request(callback=lambda name, found, fault: met.update({name: fault or found}))
+    batch.add(own.claims().search(query="pipeline", pageSize=2), request_id="газ 1")
+    batch.add(own.pages().list(url=url))
+    batch.add(own.claims().search(query="pipeline", pageToken="nonsense"))
+    batch.add(own.pages().create(body=page_of()))
+    batch.execute()
+    first, pages, wrong, keyless = met.values()
+    assert next(iter(met)) == "газ 1"
+    assert len(texts(first)) == 2
+    assert [each["pageUrl"] for each in pages["claimReviewMarkupPages"]] == [url]
+    assert [each.status_code for each in (wrong, keyless)] == [400, 401]
+
+
+def _written(own: Any) -> None:
+    pages, body = own.pages(), page_of()
+    made = pages.create(body=body).execute()
+    assert pages.get(name=made["name"]).execute() == made
+    with pytest.raises(HttpError) as fault:
+        pages.create(body=body).execute()
+    assert fault.value.status_code == 409
+    made["claimReviewMarkups"][0]["rating"]["textualRating"] = "Mostly true"
+    changed = pages.update(name=made["name"], body=made).execute()
+    assert changed["claimReviewMarkups"][0]["rating"]["textualRating"] == "Mostly true"
+    with pytest.raises(HttpError) as fault:
+        pages.update(name=made["name"], body=made).execute()  # of a version that was
+    assert fault.value.status_code == 409
+    assert pages.delete(name=made["name"]).execute() == {}
+    with pytest.raises(HttpError) as fault:
+        pages.get(name=made["name"]).execute()
+    assert fault.value.status_code == 404
 
 
 # --- what is answered --------------------------------------------------------------------------
@@ -385,8 +449,6 @@ def test_pages_of_a_site_are_a_list(checked: Newsroom) -> None:
 def test_what_is_not_answered_says_so(room: Newsroom) -> None:
     image = "/v1alpha1/claims:imageSearch?imageUri=https://example.org/a.png&pageSize=3"
     refused(room.anyone.get(image), 501, "UNIMPLEMENTED")
-    for method, path in (("POST", "pages"), ("PUT", "pages/x"), ("DELETE", "pages/x")):
-        refused(room.anyone.request(method, f"/v1alpha1/{path}", json={}), 501, "UNIMPLEMENTED")
 
 
 def test_the_discovery_document_is_this_server_s(room: Newsroom) -> None:
@@ -403,3 +465,203 @@ def test_the_discovery_document_is_this_server_s(room: Newsroom) -> None:
             error = refused(answer, 400, "INVALID_ARGUMENT")
             for name in method["parameters"].keys() - {"name"}:
                 assert name in error["message"] or "did you mean" in error["message"], error
+
+
+# --- pages that are written --------------------------------------------------------------------
+
+PAGES = "/v1alpha1/pages"
+
+
+def written(answer: httpx.Response) -> Json:
+    page: Json = ok(answer)
+    assert answer.headers["cache-control"] == "no-store"
+    assert int(answer.headers["record-position"]) > 0
+    return page
+
+
+def test_a_page_becomes_claims_and_reviews_and_comes_back_as_it_was(room: Newsroom) -> None:
+    sent = page_of("Gas is free.", "Gas is blue.")
+    page = written(room.checker.post(PAGES, json=sent))
+    assert page.pop("name").startswith("pages/")
+    assert len(page.pop("versionId")) == 16
+    for markup in sent["claimReviewMarkups"]:
+        markup["url"] = CHECK
+    assert page == sent
+    claim = room.get("/v1/claims", q="blue")["data"][0]
+    assert claim["verification"]["verdict"] == "mostly_false"
+    [review] = room.get(f"/v1/claims/{claim['id']}/reviews")["data"]
+    assert (review["publisher"]["name"], review["url"], review["label"]) == (
+        "The Check",
+        CHECK,
+        "Mostly false",
+    )
+    assert texts(search(room, reviewPublisherSiteFilter="check.example.org")) == [
+        "Gas is blue.",
+        "Gas is free.",
+    ]
+
+
+def test_an_update_is_of_the_whole_page(room: Newsroom) -> None:
+    page = written(room.checker.post(PAGES, json=page_of("Gas is free.", "Gas is blue.", "Gas is old.")))
+    at = f"/v1alpha1/{page['name']}"
+    with room.unchanged():
+        assert written(room.editor.put(at, json=page)) == page
+    free, blue, _ = page["claimReviewMarkups"]
+    blue["rating"]["textualRating"] = "Who knows"
+    new = {**free, "claimReviewed": "Gas is light.", "url": f"{CHECK}#light"}
+    changed = written(room.editor.put(at, json={**page, "claimReviewMarkups": [free, blue, new]}))
+    assert changed["versionId"] != page["versionId"]
+    assert changed["claimReviewMarkups"] == [free, blue, new]
+    got = ok(room.anyone.get(at))
+    assert sorted(map(str, got["claimReviewMarkups"])) == sorted(map(str, changed["claimReviewMarkups"]))
+    stale = room.editor.put(at, json=page)
+    refused(stale, 409, "ABORTED")
+    standing = {each["text"]: each["verification"] for each in room.get("/v1/claims")["data"]}
+    assert [standing[f"Gas is {each}."]["status"] for each in ("free", "blue", "old", "light")] == [
+        "reviewed", "reviewed", "unverified", "reviewed",
+    ]  # fmt: skip
+    assert standing["Gas is blue."]["verdict"] is None, "a wording that nobody knows is no verdict"
+    assert standing["Gas is old."]["correction"]["note"] == "The desk has withdrawn its review."
+    told = [each["kind"] for each in room.get("/v1/corrections")["data"]]
+    assert told == ["correction", "correction"]
+    atom = room.anyone.get("/v1/verdicts.atom").text
+    assert "Taken back: Gas is old." in atom
+    assert "Corrected to Who knows: Gas is blue." in atom
+
+
+def test_what_is_deleted_is_taken_back_and_stays_in_the_history(room: Newsroom) -> None:
+    page = written(room.checker.post(PAGES, json=page_of()))
+    at = f"/v1alpha1/{page['name']}"
+    assert written(room.editor.delete(at)) == {}
+    refused(room.anyone.get(at), 404, "NOT_FOUND")
+    refused(room.editor.delete(at), 404, "NOT_FOUND")
+    refused(room.editor.put(at, json=page), 404, "NOT_FOUND")
+    claim = room.get("/v1/claims")["data"][0]
+    after, before = room.get(f"/v1/claims/{claim['id']}/reviews")["data"]
+    assert (before["state"], after["corrects"], after["verdict"]) == ("corrected", before["id"], None)
+    assert claim["verification"]["status"] == "unverified"
+    assert written(room.checker.post(PAGES, json=page_of()))["name"] == page["name"]
+
+
+def test_only_who_may_review_writes_pages_and_never_by_a_key_in_the_address(room: Newsroom) -> None:
+    body, token = page_of(), room.key("editor")[1]
+    with room.unchanged():
+        refused(room.anyone.post(PAGES, json=body), 401, "UNAUTHENTICATED")
+        refused(room.anyone.post(PAGES, json=body, params={"key": token}), 401, "UNAUTHENTICATED")
+        refused(room.reporter.post(PAGES, json=body), 403, "PERMISSION_DENIED")
+    with room.with_settings(public_reading=False) as private:
+        refused(private.anyone.post(PAGES, json=body, params={"key": token}), 401, "UNAUTHENTICATED")
+    page = written(room.checker.post(PAGES, json=body))
+    for method in ("PUT", "DELETE"):
+        refused(
+            room.checker.request(method, f"/v1alpha1/{page['name']}", json=body), 403, "PERMISSION_DENIED"
+        )
+
+
+def test_this_desk_s_own_rulings_are_not_changed_by_a_page(room: Newsroom) -> None:
+    claim = room.claim()
+    room.take(claim)
+    room.review(claim, url=CHECK)
+    [page] = ok(room.anyone.get(PAGES, params={"url": CHECK}))["claimReviewMarkupPages"]
+    with room.unchanged():
+        for method in ("PUT", "DELETE"):
+            answer = room.editor.request(method, f"/v1alpha1/{page['name']}", json=page)
+            refused(answer, 400, "FAILED_PRECONDITION")
+        refused(room.checker.post(PAGES, json=page_of()), 409, "ALREADY_EXISTS")
+
+
+def test_under_four_eyes_a_page_waits(room: Newsroom) -> None:
+    with room.with_settings(four_eyes=True) as strict:
+        page = written(strict.checker.post(PAGES, json=page_of()))
+        refused(strict.anyone.get(f"/v1alpha1/{page['name']}"), 404, "NOT_FOUND")
+        refused(strict.checker.post(PAGES, json=page_of()), 409, "ALREADY_EXISTS")
+        claim = strict.get("/v1/claims")["data"][0]
+        assert claim["verification"]["status"] == "pending_approval"
+        ok(strict.editor.post(f"/v1/claims/{claim['id']}/approval", headers=match(claim)))
+        assert ok(strict.anyone.get(f"/v1alpha1/{page['name']}"))["claimReviewMarkups"]
+
+
+WRONG_PAGES: list[tuple[Json, str]] = [
+    ({"pageUrl": "nowhere"}, "/pageUrl"),
+    ({"pageUrl": None}, "pageUrl"),
+    ({"claimReviewMarkups": []}, "/claimReviewMarkups"),
+    ({"claimReviewMarkups": "x"}, "/claimReviewMarkups"),
+    ({"claimReviewAuthor": {"name": " "}}, "claimReviewAuthor.name"),
+    ({"claimReviewAuthor": {"nome": "x"}}, "/claimReviewAuthor/nome"),
+    ({"publishDate": "soon"}, "claimReviewMarkups[0].publishDate"),
+    ({"markup": {"claimReviewed": ""}}, "claimReviewMarkups[0].claimReviewed"),
+    ({"markup": {"claimAuthor": {}}}, "claimReviewMarkups[0].claimAuthor.name"),
+    ({"markup": {"claimDate": "once"}}, "claimReviewMarkups[0].claimDate"),
+    ({"markup": {"rating": {"ratingValue": 3}}}, ""),
+    ({"markup": {"rating": {"ratingValue": 3, "worstRating": 0}}}, "claimReviewMarkups[0]"),
+    ({"markup": {"rating": {"ratingValue": 2**70}}}, "/claimReviewMarkups/0/rating/ratingValue"),
+    ({"markup": {"rating": {"ratingValue": 1.5}}}, "/claimReviewMarkups/0/rating/ratingValue"),
+    ({"markup": {"url": "https://elsewhere.example.org/"}}, "claimReviewMarkups[0].url"),
+]
+
+
+def test_mark_up_that_is_wrong_is_refused_with_its_place(room: Newsroom) -> None:
+    for members, place in WRONG_PAGES:
+        body = page_of()
+        body["claimReviewMarkups"][0] |= members.get("markup", {})
+        body |= {name: value for name, value in members.items() if name != "markup"}
+        answer = room.checker.post(PAGES, json=body)
+        if not place:
+            page = written(answer)
+            assert page["claimReviewMarkups"][0]["rating"]["textualRating"] == "Half true"
+            ok(room.editor.delete(f"/v1alpha1/{page['name']}"))
+            continue
+        error = refused(answer, 400, "INVALID_ARGUMENT")
+        assert place in str(error.get("details", error["message"])), (members, error)
+
+
+# --- many requests in one ----------------------------------------------------------------------
+
+BATCH = "/batch/factchecktools/v1alpha1"
+
+
+def batch(room: Newsroom, *parts: str, by: httpx.Client | None = None, **headers: str) -> httpx.Response:
+    whole = "".join(f"--b\r\nContent-Type: application/http\r\nContent-ID: <x + {n}>\r\n\r\n{each}\r\n"
+                    for n, each in enumerate(parts)) + "--b--\r\n"  # fmt: skip
+    sent = {"Content-Type": "multipart/mixed; boundary=b", **headers}
+    return (by or room.anyone).post(BATCH, content=whole.encode(), headers=sent)
+
+
+def answered(answer: httpx.Response) -> list[int]:
+    """The statuses of the answers within one."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("multipart/mixed; boundary=batch_")
+    return [int(each) for each in re.findall(r"^HTTP/1\.1 (\d{3}) ", answer.text, re.MULTILINE)]
+
+
+def test_each_request_in_a_batch_is_one_of_its_own(checked: Newsroom) -> None:
+    asked = "GET /v1alpha1/claims:search?query=pipeline&fields=claims/text HTTP/1.1\r\n"
+    token = checked.key("reporter")[1]
+    body = orjson.dumps(page_of()).decode()
+    post = "POST /v1alpha1/pages HTTP/1.1\r\nContent-Type: application/json\r\n{}\r\n"
+    answer = batch(
+        checked, f"{asked}\r\n", f"{asked}If-None-Match: *\r\n\r\n", "GET /v1/keys HTTP/1.1\r\n\r\n",
+        f"POST {BATCH} HTTP/1.1\r\n\r\n", "nonsense", post.format("") + body,
+        post.format(f"Authorization: Bearer {token}\r\n") + body, by=checked.checker,
+    )  # fmt: skip
+    assert answered(answer) == [200, 304, 400, 400, 400, 200, 403]
+    assert re.findall("Content-ID: (.*)\r", answer.text) == [f"<response-x + {n}>" for n in range(7)]
+    assert '"Gas pipeline number 1 is agreed."' in answer.text
+    assert len({*re.findall("x-request-id: (.*)\r", answer.text)}) == 4
+
+
+def test_a_batch_has_an_end_and_no_way_around_the_limits(room: Newsroom) -> None:
+    refused(batch(room), 400, "INVALID_ARGUMENT")
+    one = "GET /v1alpha1/claims:search?query=x HTTP/1.1\r\n\r\n"
+    assert len(answered(batch(room, *[one] * 100))) == 100
+    refused(batch(room, *[one] * 101), 400, "INVALID_ARGUMENT")
+    for media in ("multipart/mixed", "application/json"):
+        answer = room.anyone.post(BATCH, content=b"--b\r\n\r\n", headers={"Content-Type": media})
+        refused(answer, 400, "INVALID_ARGUMENT")
+    refused(batch(room, one, Authorization="Bearer otr_wrong"), 401, "UNAUTHENTICATED")
+    for hostile in (b"--b", b"--b--", b"\0" * 9, b"--b\r\n" * 5000, b"--b\n\n" + b"a:" * 90_000 + b"\n--b--"):
+        sent = {"Content-Type": "multipart/mixed; boundary=b"}
+        assert room.anyone.post(BATCH, content=hostile, headers=sent).status_code in (200, 400)
+    with room.with_settings(public_reading=False) as private:
+        refused(batch(private, one), 401, "UNAUTHENTICATED")
+        assert answered(batch(private, one, by=private.reader)) == [200]

@@ -111,13 +111,15 @@ LAYOUT = (
     ("figures", "model words ranges store series routes"),
     (
         "reviews",
-        "model labels rules evidence quoted documents settled store corrections queues verdicts syndication routes",
+        "model labels rules evidence quoted documents settled store corrections queues verdicts"
+        " syndication routes",
     ),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     (
         "exchange",
-        "shapes lines names rows rulings importer nodes markup records dump bundle routes formats parquet columns flat render feeds"
+        "shapes lines names rows rulings importer nodes markup records dump bundle routes formats parquet"
+        " columns flat render feeds"
         " claimreview linked",
     ),
     (

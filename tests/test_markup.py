@@ -1,13 +1,9 @@
 """ClaimReviews brought in: from pages, from files of JSON-LD and from feeds, however they are written."""
 
 import json
-import re
 from typing import Any
 
-import pytest
-
-from app.reviews.labels import ATTRIBUTIONS, VERDICTS, verdict_of
-from tests.newsroom import Json, Newsroom, match, ok, problem
+from tests.newsroom import Json, Newsroom, ok
 
 LD = "application/ld+json"
 REVIEW: Json = {

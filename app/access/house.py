@@ -38,7 +38,7 @@ class House:
     replicas: Replicas | None = None
     questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
     """What queries of late were read as."""
-    tags: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
+    tags: dict[tuple[str, bytes], tuple[str, str, dict[str, str]]] = field(default_factory=dict)
     """The ETags of late answers, each with the hash of the ledger's last entry when it was read."""
 
     reads: Tally = field(default_factory=Tally)

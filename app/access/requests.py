@@ -117,11 +117,12 @@ class Read(_Call[ReadSession]):
         if not rows:
             return self._try(shortcut)
         kept = self.house.tags
-        if kept.get(self._asked) == (rows[0][0], asked):
-            return Response(status_code=304, headers={"ETag": str(asked), **self.cache})
+        if (known := kept.get(self._asked)) and known[:2] == (rows[0][0], asked):
+            return Response(status_code=304, headers={"ETag": str(asked), **self.cache, **known[2]})
         answer = self._try(shortcut)
         if answer is not None and self.base.ask(last_hash(), {}) == rows:  # or it may be of a later state
-            self._keep(kept, (rows[0][0], answer.headers["etag"]))
+            varying = {name: value for name, value in answer.headers.items() if name == "vary"}
+            self._keep(kept, (rows[0][0], answer.headers["etag"], varying))
         return answer
 
     def _try(self, shortcut: Shortcut) -> Response | None:
@@ -181,8 +182,9 @@ class Read(_Call[ReadSession]):
         return respond(self.request, body, version=version, headers={**self.cache, **(headers or {})})
 
     def record(self, version: int, body: str) -> Response:
-        """One record that is JSON already."""
-        return respond(self.request, body.encode(), version=version, headers=self.cache)
+        """One record that is JSON already, and other types for those who would rather have them."""
+        headers = {**self.cache, "Vary": "Accept"}
+        return respond(self.request, body.encode(), version=version, headers=headers)
 
     def page(self, question: Question, data: Sequence[Any], last: Any, **more: Any) -> Response:
         """One page of a list, and what else stands beside its rows."""

@@ -83,7 +83,8 @@ class Unauthorized(Problem):
     status, slug, title = 401, "unauthorized", "A valid key is needed"
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+        # RFC 6750 wants a parameter; httplib2 fails on a scheme alone, and its users never see the 401.
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="On the Record"'})
 
 
 class Forbidden(Problem):

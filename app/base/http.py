@@ -13,6 +13,8 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.routing import Match
+from starlette.types import Scope
 
 from app.base.body import StrictRequest
 from app.base.errors import (
@@ -32,6 +34,7 @@ JSON, PROBLEM, MERGE_PATCH, EVENTS = (
     "text/event-stream",
 )
 
+LINKED = "application/ld+json"
 
 AS_OF = "as_of"
 """The parameter of a read that names the moment as of which it reads."""
@@ -150,6 +153,29 @@ class Route(APIRoute):
             return await inner(StrictRequest(request.scope, request.receive))
 
         return handle
+
+
+class Negotiated(Route):
+    """A route for those who would rather have its type than JSON, which its address has for all others."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        media: str = getattr(self.endpoint, "produces", JSON)
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        if media.encode() in accept.lower() and _is_preferred(accept.decode("latin-1").lower(), media):
+            return super().matches(scope)
+        return Match.NONE, {}
+
+
+def _is_preferred(accept: str, media: str) -> bool:
+    """Whether a client prefers a type to JSON (RFC 9110, section 12.5.1), or likes both and names this alone."""
+    named = {}
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weights = (re.fullmatch(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", each) for each in parameters)
+        named[kind] = next((float(each[1]) for each in weights if each), 1.0)
+    wild = (f"{media.partition('/')[0]}/*", "*/*")
+    other = next((named[kind] for kind in (JSON, *wild) if kind in named), 0.0)
+    return 0 < named.get(media, 0.0) >= other and (named[media] > other or JSON not in named)
 
 
 def _fields_of_query_models(route: APIRoute) -> set[str]:

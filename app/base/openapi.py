@@ -81,6 +81,13 @@ def answers(model: type[BaseModel], status: Literal[200, 201] = 200) -> Response
     return {status: {"model": model, "description": described}, **_problems(_WRITE)}
 
 
+def answered_as_well(model: type[BaseModel], media: str, description: str) -> Responses:
+    """One record in the answer, which has another type for those who would rather have that."""
+    found = answers(model)
+    content = {media: {"schema": {"type": "object", "description": description}}}
+    return {**found, 200: {**found[200], "content": content}}
+
+
 def listed(model: type[BaseModel], **more: Any) -> Responses:
     """A page of records in the answer, and the types of what else stands beside them."""
     return answers(_page_of(model, tuple(more.items())))

@@ -7,8 +7,8 @@ from fastapi import Query, Response
 from app.access.model import Role
 from app.access.requests import Read, Reading, Reporting
 from app.base.errors import Forbidden
-from app.base.http import at_once, v1
-from app.base.openapi import IF_MATCH, answers, listed, partial
+from app.base.http import LINKED, at_once, v1
+from app.base.openapi import IF_MATCH, answered_as_well, answers, listed, partial
 from app.base.page import Question
 from app.base.problems import revised
 from app.changes.model import ChangeOut
@@ -34,10 +34,10 @@ def _claims_at_once(read: Read) -> Response:
 
 def _claim_at_once(read: Read) -> Response:
     claim_id = read.request.path_params["claim_id"]
-    return _noted(read, claim_id, read.record(*bodies.one_at_once(read.base, claim_id)))
+    return noted(read, claim_id, read.record(*bodies.one_at_once(read.base, claim_id)))
 
 
-def _noted(read: Read, claim_id: str, answer: Response) -> Response:
+def noted(read: Read, claim_id: str, answer: Response) -> Response:
     """Counts a whole answer, not one that says what the client has still holds, as a reading of the claim."""
     if answer.status_code == 200 and not read.request.scope.get("head"):
         read.house.reads.add(claim_id)
@@ -69,12 +69,18 @@ def state_claim(body: ClaimIn, write: Reporting) -> Response:
         return write.answer(shown, 201, location=f"/v1/claims/{claim.id}")
 
 
-@router.get("/claims/{claim_id}", responses=answers(ClaimOut), operation_id="get_claim")
+@router.get(
+    "/claims/{claim_id}",
+    responses=answered_as_well(ClaimOut, LINKED, "The same as `/v1/claims/{claim_id}.jsonld` has it."),
+    operation_id="get_claim",
+)
 @at_once(_claim_at_once)
 def get_claim(claim_id: str, read: Reading) -> Response:
-    """One claim with its speakers, sources, quotes, figures and standing."""
+    """One claim with its speakers, sources, quotes, figures and standing. Who prefers JSON-LD (`Accept`) gets
+    the words of schema.org.
+    """
     with read as session:
-        return _noted(read, claim_id, read.record(*store.body(session, claim_id)))
+        return noted(read, claim_id, read.record(*store.body(session, claim_id)))
 
 
 @router.patch(

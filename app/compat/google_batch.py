@@ -29,9 +29,11 @@ MOST = 100
 
 _WITHIN = re.compile(r"(?:https?://[^/?#]*)?(/v1alpha1/[^\s#]*)", re.IGNORECASE)
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
-_OWN = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"accept-encoding",
-                  b"content-type", b"expect", b"x-request-id", b"idempotency-key", b"if-match",
-                  b"if-none-match", b"x-http-method-override", b"range"})  # fmt: skip
+_OF_CONNECTION = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection",
+                            b"accept-encoding", b"expect"})  # fmt: skip
+"""Headers that a request in another has no say in."""
+_OWN = _OF_CONNECTION | {b"content-type", b"x-request-id", b"idempotency-key", b"if-match", b"if-none-match",
+                         b"x-http-method-override", b"range"}  # fmt: skip
 """Headers that are of the whole request, and not of each in it."""
 
 Headers = list[tuple[bytes, bytes]]
@@ -150,7 +152,7 @@ async def _answered(app: ASGIApp, scope: Scope, part: _Part) -> tuple[int, Heade
 def _scope(scope: Scope, part: _Part, address: str) -> Scope:
     """A request as a connection would bring it: from the same client, with its key unless it has its own."""
     path, _, query = address.partition("?")
-    own: Headers = [each for each in part.headers if each[0] not in (b"host", b"content-length")]
+    own: Headers = [each for each in part.headers if each[0] not in _OF_CONNECTION]
     names = {name for name, _ in own}
     shared = [each for each in scope["headers"] if each[0] not in _OWN | names]
     host = [each for each in scope["headers"] if each[0] == b"host"]

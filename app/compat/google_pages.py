@@ -199,12 +199,15 @@ class AuthorIn(_In):
     image_url: str = ""
 
 
+_Int32 = Annotated[int | None, Field(ge=-(2**31), le=2**31 - 1)]
+
+
 class RatingIn(_In):
     """The rating, in words and in numbers."""
 
-    rating_value: int | None = None
-    best_rating: int | None = None
-    worst_rating: int | None = None
+    rating_value: _Int32 = None
+    best_rating: _Int32 = None
+    worst_rating: _Int32 = None
     textual_rating: str = ""
     rating_explanation: str = ""
     image_url: str = ""

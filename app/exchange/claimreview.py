@@ -94,7 +94,7 @@ def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
             "itemReviewed": described(claim, beside),
             "author": _desk(review, beside),
             "datePublished": review["reviewed_at"],
-            "abstract": None if review["summary"] == review["label"] else review["summary"],
+            "abstract": None if review["summary"] == textual_rating(review) else review["summary"],
             "reviewBody": review["explanation"],
             "reviewRating": None if _is_withdrawn(claim) else _rating(review),
             "citation": [{"@type": "CreativeWork", "url": url} for url in dict.fromkeys(cited)],

@@ -5,15 +5,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import APIRouter, Query, Response
 from sqlmodel import col
 
-from app.access.requests import Reading
+from app.access.requests import Read, Reading
 from app.base.db import ReadSession
-from app.base.http import produces, respond, v1
+from app.base.http import Negotiated, produces, respond, v1
 from app.base.openapi import document_answers, file_answers
 from app.claims import bodies
 from app.claims import store as claims
+from app.claims.routes import noted
 from app.entities import documents as entities
 from app.exchange.bundle import LD
 from app.exchange.claimreview import Beside, data_feed, embeddable, feed_item, graph
@@ -25,6 +26,7 @@ from app.reviews.model import Review, ReviewQuestion
 from app.sources import store as sources
 
 router = v1("linked data")
+preferred = APIRouter(prefix="/v1", route_class=Negotiated, include_in_schema=False)
 
 Json = dict[str, Any]
 
@@ -57,6 +59,19 @@ def get_claim_as_linked_data(claim_id: str, read: Reading) -> Response:
     """One claim in the words of schema.org: a ClaimReview for each review that stands, or without one the
     Claim alone. It can be put into an HTML page as it is.
     """
+    return _linked(read, claim_id)
+
+
+@preferred.get("/claims/{claim_id}", response_class=Response)
+@produces(LD)
+def get_claim_preferably_linked(claim_id: str, read: Reading) -> Response:
+    """The same, for those who would rather have it than JSON: a reading of the claim like any other."""
+    answer = _linked(read, claim_id)
+    answer.headers["Vary"] = "Accept"
+    return noted(read, claim_id, answer)
+
+
+def _linked(read: Read, claim_id: str) -> Response:
     with read as session:
         claim = claims.document(session, claim_id)
         found = beside(session, [claim], str(read.request.base_url))

@@ -14,12 +14,13 @@ from typing import Any
 
 from app.base.body import MAX_DEPTH, MAX_NUMBER, check_strings
 from app.base.errors import Invalid, Malformed, Problem, TooLarge
+from app.base.http import LINKED
 from app.base.problems import checked
 from app.exchange.lines import Row, faults_of
 from app.exchange.nodes import Json, Nodes, plain, records, types
 from app.exchange.shapes import ReviewRecord
 
-HTML, JSONLD = "text/html", "application/ld+json"
+HTML, JSONLD = "text/html", LINKED
 
 MAX_VALUE = 2 * 1024 * 1024
 """Characters of a script, of a file that is read as a whole, and of an item of a larger one."""

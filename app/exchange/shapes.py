@@ -97,7 +97,7 @@ class ReviewRecord(PublishedIn):
     `known` are ids that it may have here, and `withdrawn` that the desk has taken it back.
     """
 
-    summary: Prose | None = None  # type: ignore[assignment]  # without one, the label
+    summary: Prose | None = None  # type: ignore[assignment]  # without one, the rating
     claim: ClaimRecord
     named: Annotated[list[NamedRecord], Field(max_length=200)] = []
     known: Annotated[list[Line], Field(max_length=10)] = []
@@ -109,8 +109,6 @@ class ReviewRecord(PublishedIn):
             raise ValueError("a review is of the claim itself, not of one that repeats it")
         if not (self.withdrawn or self.label or self.verdict or self.attribution):
             raise ValueError("a label, a verdict or an attribution is needed")
-        if not (self.withdrawn or self.label or self.summary):
-            raise ValueError("a label or a summary is needed")
         return self
 
     def ruling(self) -> PublishedIn:
@@ -119,7 +117,8 @@ class ReviewRecord(PublishedIn):
         if self.label and not (self.verdict or self.attribution):
             told["verdict"] = verdict_of(self.label)
             told["attribution"] = None if told["verdict"] else attribution_of(self.label)
-        return PublishedIn.model_construct(**told | {"summary": self.summary or self.label})
+        word = self.label or str(self.verdict or self.attribution).replace("_", " ").capitalize()
+        return PublishedIn.model_construct(**told | {"summary": self.summary or word})
 
 
 RECORDS: dict[Noun, type[Shape]] = {
