@@ -167,7 +167,7 @@ class Negotiated(Route):
 
 
 def _is_preferred(accept: str, media: str) -> bool:
-    """Whether a client prefers a type to JSON (RFC 9110, section 12.5.1), or likes both and names this alone."""
+    """Whether a client prefers a type to JSON (RFC 9110, section 12.5.1), or likes both and names it."""
     named = {}
     for part in accept.split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))

@@ -59,11 +59,7 @@ def of_page(pieces: Iterable[bytes]) -> Iterator[Row]:
 
 def of_document(pieces: Iterable[bytes]) -> Iterator[Row]:
     """The reviews in a file of JSON-LD, of which a large one is read item by item. Raises as `of_page`."""
-    stream = _Stream(_decoded(pieces))
-    if not stream.is_long:
-        yield from _rows(_together([stream.whole()]))
-    else:
-        yield from _rows(_one_by_one(stream))
+    return _rows(_in_document(_Stream(_decoded(pieces))))
 
 
 def of_nodes(nodes: Iterable[Json]) -> Iterator[Row]:
@@ -113,10 +109,9 @@ def _together(values: list[Any]) -> Iterator[Found]:
             yield node, nodes, deleted
 
 
-def _one_by_one(stream: "_Stream") -> Iterator[Found]:
-    for value in stream.items():
-        for node, deleted in _reviews(value):
-            yield node, {}, deleted
+def _in_document(stream: "_Stream") -> Iterator[Found]:
+    for value in stream.items() if stream.is_long else (stream.whole(),):
+        yield from _together([value])
 
 
 def _objects(value: Any, depth: int = 0) -> Iterator[Json]:

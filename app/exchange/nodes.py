@@ -57,7 +57,9 @@ def _many(value: Any) -> list[Any]:
             if container in value:
                 return _many(value[container])
     if isinstance(value, list):
-        return [each for part in value for each in (_many(part) if isinstance(part, dict) else [part])]
+        return [
+            each for part in value for each in (_many(part) if isinstance(part, (dict, list)) else [part])
+        ]
     return [] if value is None else [value]
 
 
