@@ -1,12 +1,19 @@
 """ClaimReviews brought in: from pages, from files of JSON-LD and from feeds, however they are written."""
 
+import itertools
 import json
+import time
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.base.errors import TooLarge
+from app.exchange import markup, routes
 from app.reviews.labels import ATTRIBUTIONS, VERDICTS, verdict_of
-from tests.newsroom import Json, Newsroom, ok, problem
+from tests.commands import Command
+from tests.newsroom import Bases, Json, Newsroom, Server, ok, problem
 
 LD = "application/ld+json"
 REVIEW: Json = {
@@ -414,3 +421,230 @@ def test_what_is_wrong_is_told_with_its_place(room: Newsroom, n: int) -> None:
     with room.unchanged():
         answer = bring(room, document)
     assert place in str(answer.get("results", "")) + answer["detail"], answer
+
+
+# --- out and in again --------------------------------------------------------------------------
+
+
+def _furnished(room: Newsroom) -> None:
+    """Rules on claims of the seed in all the ways that there are."""
+    desk = room.entity("Another desk", "organization")
+    claims = room.get("/v1/claims", has_figure="true", kind="fact", limit=2)["data"]
+    claims += room.get("/v1/claims", mode="direct_quote", kind="fact", limit=2)["data"]
+    theirs = {"publisher": desk["id"], "label": "Four Pinocchios", "reviewed_at": "2024-01-02T00:00:00Z"}
+    scale: Json = {"rating": {"value": "3.5", "best": "4", "worst": "0"}, "explanation": "At length."}
+    for n, claim in enumerate(claims):
+        room.take(claim)
+        room.review(claim, verdict="mostly_false", summary="The table has less.")
+        if n % 2:
+            room.take(claim)
+            room.review(claim, **theirs, **scale, url=f"https://desk.example.org/{n}", verdict="half_true")
+    room.take(claims[0])
+    altered = room.review(claims[0], verdict=None, attribution="altered", actual_words="Nearly.")
+    room.review(claims[0], by=room.editor, verdict=None, attribution="misattributed",
+                corrects=altered["id"], correction_note="It was another.")  # fmt: skip
+    told = {"speakers": ["xi-jinping", {"entity": "china", "title": "A state"}], "place": "Moscow",
+            "original_text": "Газ будет.", "original_language": "ru", "said": "2023-03"}  # fmt: skip
+    both = room.claim("Gas will be.", topics=["energy"], about=["power-of-siberia-2"], **told)
+    room.take(both)
+    room.review(both, verdict="not_checkable", attribution="unconfirmed", evidence=[])
+
+
+def _alike(value: Any) -> Any:
+    """What two servers have alike: all but ids, their own addresses, and when they wrote it."""
+    own = {"@id", "dateCreated", "dateModified"}
+    if isinstance(value, list):
+        return [_alike(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    is_claim = "Claim" in str(value.get("@type")) and "claimReviewed" not in value
+    own |= {"url", "identifier"} if is_claim else set()
+    return {name: _alike(each) for name, each in value.items() if name not in own}
+
+
+def feed(room: Newsroom) -> list[Any]:
+    found = room.anyone.get("/v1/claimreviews.jsonld", params={"order": "asc"}).json()["dataFeedElement"]
+    return [_alike(each) for each in found]
+
+
+def test_our_own_feed_makes_the_same_feed_elsewhere(
+    seeded: Newsroom, bases: Bases, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _furnished(seeded)
+    whole, expected = seeded.anyone.get("/v1/claimreviews.jsonld?order=asc").content, feed(seeded)
+    assert len(expected) == 8
+    with seeded.unchanged():
+        assert {*outcomes(bring(seeded, whole))} == {"unchanged"}
+    monkeypatch.setattr(markup, "MAX_VALUE", 5000)  # so that it is read item by item
+    with bases.fresh() as base, Newsroom(server, base) as other:
+        done = bring(other, whole)
+        assert {*outcomes(done)} == {"created"}, told(done)
+        for ours, theirs in zip(feed(other), expected, strict=True):
+            assert ours == theirs
+        with other.unchanged():
+            assert {*outcomes(bring(other, whole))} == {"unchanged"}
+            again = other.anyone.get("/v1/claimreviews.jsonld").content
+            assert {*outcomes(bring(other, again))} == {"unchanged"}
+
+
+KEPT = ("url", "claimReviewed", "author", "abstract", "reviewBody", "citation", "reviewRating")
+"""The members of a foreign review that come out as they came in; its date comes out as a moment."""
+
+
+def test_a_foreign_review_comes_out_as_it_came_in(room: Newsroom) -> None:
+    done = bring(room, REVIEW)
+    claim_id = review(done, room)["claim"]
+    answer = ok(room.anyone.get(f"/v1/claims/{claim_id}.jsonld"))
+    [shown] = answer["@graph"]
+    plain, given = _alike(shown), dict(REVIEW)
+    plain["reviewRating"].pop("reviewAspect")
+    assert plain["reviewRating"].pop("identifier")[0]["value"] == "mostly_false"
+    assert {name: plain[name] for name in KEPT} == {name: given[name] for name in KEPT}
+    assert plain["datePublished"] == "2024-02-03T00:00:00.000000Z"
+    item, sent = plain["itemReviewed"], json.loads(json.dumps(given["itemReviewed"]))
+    assert item.pop("text") == given["claimReviewed"]
+    sent["author"] = [{**sent["author"], "sameAs": [sent["author"]["sameAs"]]}]
+    sent["firstAppearance"] = sent["appearance"][0]  # of which it has told more elsewhere
+    assert item == sent
+    bare = changed(reviewRating={"@type": "Rating", "alternateName": "Nobody knows"}, abstract=None,
+                   reviewBody=None, citation=None, claimReviewed="Another.")  # fmt: skip
+    claim_id = review(bring(room, bare), room)["claim"]
+    [shown] = ok(room.anyone.get(f"/v1/claims/{claim_id}.jsonld"))["@graph"]
+    assert shown["reviewRating"] == bare["reviewRating"]
+    assert not shown.keys() & {"abstract", "reviewBody", "citation", "correction"}
+
+
+# --- much of it --------------------------------------------------------------------------------
+
+
+def test_a_million_entries_are_read_one_by_one_and_refused_when_there_are_too_many(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = json.dumps(REVIEW).encode()
+    many = itertools.chain([b'{"@type": "DataFeed", "dataFeedElement": ['], itertools.repeat(row + b","))
+    monkeypatch.setattr(markup, "MAX_VALUE", 20_000)
+    tracemalloc.start()
+    rows = markup.of_document(many)
+    assert sum(1 for _ in itertools.islice(rows, 500)) == 500
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 500_000, "half of what they are"
+    monkeypatch.setattr(routes, "MAX_ROWS", 2)
+    with room.unchanged():
+        answer = room.checker.post(
+            "/v1/import", content=json.dumps([REVIEW] * 3), headers={"Content-Type": LD}
+        )
+        problem(answer, 413, "too-large")
+
+
+LARGE: list[tuple[bytes, str]] = [
+    (b'[{"@type": "ClaimReview", "reviewBody": "' + b"x" * 50_000 + b'"}]', "an item of more than"),
+    (b"[" + b"[]," * 100_000 + b"1]", ""),
+    (b'{"a": {}, "@graph": [' + b'{"@type": "Claim"},' * 5_000 + b"{}]} x", "goes on after its end"),
+    (b'{"dataFeedElement": [{}, ' + b" " * 50_000 + b"nonsense", "line 1, column 50026"),
+    (b'{"dataFeedElement": []' + b"\n" * 50_000 + b"nonsense", "line 50001"),
+]
+
+
+def test_large_files_are_read_to_where_they_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markup, "MAX_VALUE", 20_000)
+    for content, fault in LARGE:
+        pieces = (content[n : n + 1_000] for n in range(0, len(content), 1_000))
+        began = time.process_time()
+        rows = list(markup.of_document(pieces))
+        assert [fault in str(row.errors) for row in rows] == [True] * bool(fault), (fault, rows)
+        assert time.process_time() - began < 2, fault
+
+
+HOSTILE = (
+    "<!--",
+    "<a ",
+    "</",
+    "<![CDATA[",
+    "<?",
+    "<!",
+    "<script>",
+    "</script ",
+    "&",
+    "<a b='",
+    "<a b=c/",
+    "<!-->",
+)
+
+
+def test_pages_that_never_close_anything_take_no_longer_than_others() -> None:
+    for part in HOSTILE:
+        began = time.process_time()
+        assert list(markup.of_page([part.encode() * 30_000])) == []
+        assert time.process_time() - began < 2, part
+    with pytest.raises(TooLarge):
+        list(markup.of_page([b" " * 1_000_000] * 9))
+
+
+# --- by the command, and by preference ----------------------------------------------------------
+
+
+def test_the_command_knows_pages_and_files_by_their_names(
+    room: Newsroom, tmp_path: Path, command: Command
+) -> None:
+    for name, content in (("a.html", page(REVIEW)), ("b.jsonld", json.dumps([REVIEW, changed(author=None)]))):
+        (tmp_path / name).write_text(content)
+    first = command(room.settings.database_url, "import", str(tmp_path / "a.html"))
+    assert (first.code, first.out.strip()) == (0, "1 created, 0 here already, 0 refused")
+    good = ("import", str(tmp_path / "b.jsonld"), "--mode", "good")
+    second = command(room.settings.database_url, *good)
+    assert (second.code, second.out.strip()) == (1, "0 created, 1 here already, 1 refused")
+    assert "/publisher" in second.err
+
+
+PREFERRED = {
+    None: False,
+    "*/*": False,
+    "application/json": False,
+    "application/json, text/plain, */*": False,
+    LD: True,
+    "APPLICATION/LD+JSON": True,
+    f"{LD}, application/json": False,
+    f"{LD}, application/json;q=0.9": True,
+    f"{LD};q=0.5, application/json;q=0.4": True,
+    f"{LD};q=0.4, application/json;q=0.5": False,
+    f"{LD}, */*;q=0.1": True,
+    f"{LD}, */*": True,
+    f"{LD};q=0.8, */*": False,
+    f"{LD};q=0, */*": False,
+    f'{LD};profile="https://schema.org"': True,
+    "text/html,application/xhtml+xml,*/*;q=0.8": False,
+}
+
+
+def test_a_claim_is_linked_data_for_those_who_prefer_it(room: Newsroom) -> None:
+    claim_id = review(bring(room, REVIEW), room)["claim"]
+    path, house = f"/v1/claims/{claim_id}", room.app.state.house
+    linked = room.anyone.get(f"{path}.jsonld")
+    for accept, is_linked in PREFERRED.items():
+        headers = {"Accept": accept} if accept else {}
+        answer = room.anyone.get(path, headers=headers)
+        assert answer.headers["content-type"] == (LD if is_linked else "application/json"), accept
+        assert "Accept" in [each.strip() for each in answer.headers["vary"].split(",")], accept
+        again = room.anyone.get(path, headers={**headers, "If-None-Match": answer.headers["etag"]})
+        third = room.anyone.get(path, headers={**headers, "If-None-Match": answer.headers["etag"]})
+        assert again.status_code == third.status_code == 304
+        assert "Accept" in again.headers["vary"]
+        assert "Accept" in third.headers["vary"]
+        if is_linked:
+            assert answer.content == linked.content
+    plain, preferred = room.anyone.get(path), room.anyone.get(path, headers={"Accept": LD})
+    assert plain.headers["etag"] != preferred.headers["etag"]
+    crossed = {"If-None-Match": plain.headers["etag"], "Accept": LD}
+    assert room.anyone.get(path, headers=crossed).status_code == 200
+    problem(room.anyone.get("/v1/claims/clm_none", headers={"Accept": LD}), 404, "not-found")
+    problem(room.anyone.get(path, headers={"Accept": "text/turtle"}), 406, "not-acceptable")
+    house.reads.take()
+    head = room.anyone.head(path, headers={"Accept": LD})
+    assert (head.headers["content-type"], head.content, house.reads.take()) == (LD, b"", {})
+    ok(room.anyone.get(path, headers={"Accept": LD}))
+    assert house.reads.take() == {claim_id: 1}
+    with room.with_settings(public_reading=False) as private:
+        problem(private.anyone.get(path, headers={"Accept": LD}), 401, "unauthorized")
+    patched = room.editor.patch(path, headers={"Accept": LD, "If-Match": "*"}, json={"place": "Graz"})
+    problem(patched, 406, "not-acceptable")

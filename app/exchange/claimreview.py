@@ -24,6 +24,8 @@ _ATTRIBUTIONS: Mapping[Attribution, str] = {
     "misattributed": "Misattributed",
 }
 _ASPECTS = ("verdict", "attribution")
+_THINGS = ("person", "organization", "country", "place", "event")
+"""The kinds of entities that schema.org has as types."""
 _ISO_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 """The dates of EDTF that are of ISO 8601 too: no seasons, intervals or guesses."""
 
@@ -179,7 +181,7 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
             "author": [speaker(each, beside) for each in claim["speakers"]],
             "datePublished": _iso(claim["said"]),
             "locationCreated": claim["place"] and {"@type": "Place", "name": claim["place"]},
-            "about": [_named("Thing", each, beside) for each in claim["about"]],
+            "about": [_subject(each, beside) for each in claim["about"]],
             "keywords": claim["topics"],
             "firstAppearance": (first := first_print(claim, beside)) and _appearance(first, beside),
             "appearance": places,
@@ -193,16 +195,25 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
 
 def speaker(said: Json, beside: Beside) -> dict[str, Any]:
     """Who makes a claim: a Person, or else an Organization."""
-    entity = beside.entities[said["id"]]
-    is_person = entity["kind"] == "person"
-    same = [each["value"] for each in entity["external_ids"] if each["scheme"] == "wikidata"]
+    is_person = beside.entities[said["id"]]["kind"] == "person"
     return _told(
         {
             **_named("Person" if is_person else "Organization", said, beside),
             "jobTitle": said["title"] if is_person else None,
-            "sameAs": [f"https://www.wikidata.org/wiki/{each}" for each in same],
+            "sameAs": _same(said, beside),
         }
     )
+
+
+def _subject(entity: Json, beside: Beside) -> dict[str, Any]:
+    kind = beside.entities[entity["id"]]["kind"]
+    named = _named(kind.capitalize() if kind in _THINGS else "Thing", entity, beside)
+    return _told({**named, "sameAs": _same(entity, beside)})
+
+
+def _same(entity: Json, beside: Beside) -> list[str]:
+    ids = beside.entities[entity["id"]]["external_ids"]
+    return [f"https://www.wikidata.org/wiki/{each['value']}" for each in ids if each["scheme"] == "wikidata"]
 
 
 def _named(kind: str, entity: Json, beside: Beside) -> dict[str, Any]:

@@ -33,10 +33,10 @@ Json = dict[str, Any]
 
 def beside(session: ReadSession, found: Sequence[Json], base: str) -> Beside:
     """What some claims refer to, in a constant number of queries."""
-    speakers = {each["id"] for claim in found for each in claim["speakers"]}
+    named = {each["id"] for claim in found for each in (*claim["speakers"], *claim["about"])}
     printed = {each["source"]["id"] for claim in found for each in claim["appearances"]}
     return Beside(
-        entities=entities.by_id(session, sorted(speakers)),
+        entities=entities.by_id(session, sorted(named)),
         sources=sources.by_id(session, sorted(printed)),
         base=base,
     )

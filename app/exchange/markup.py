@@ -177,7 +177,7 @@ class _Stream:
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces = pieces
-        self._text, self._at, self._lines = "", 0, 0
+        self._text, self._at, self._lines, self._before = "", 0, 0, 0
         self._ended = False
         self._fill()
 
@@ -226,10 +226,12 @@ class _Stream:
                 return
 
     def _fill(self) -> None:
-        if len(self._text) - self._at > MAX_VALUE:
+        if self._ended or len(self._text) - self._at > MAX_VALUE:
             return
         parts, size = [self._text[self._at :]], len(self._text) - self._at
         self._lines += self._text.count("\n", 0, self._at)
+        newline = self._text.rfind("\n", 0, self._at)
+        self._before = self._at - newline - 1 if newline >= 0 else self._before + self._at
         while size <= 2 * MAX_VALUE and not self._ended:
             piece = next(self._pieces, None)
             self._ended = piece is None
@@ -275,7 +277,8 @@ class _Stream:
 
     def _fault(self, what: str) -> Malformed:
         line = self._lines + self._text.count("\n", 0, self._at) + 1
-        column = self._at - self._text.rfind("\n", 0, self._at)
+        newline = self._text.rfind("\n", 0, self._at)
+        column = self._at - newline if newline >= 0 else self._before + self._at + 1
         return Malformed(f"It is not JSON: {what}, at line {line}, column {column}.")
 
 
