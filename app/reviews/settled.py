@@ -14,9 +14,10 @@ from app.reviews.model import Decision, Review
 
 def settle(session: ReadSession, claim: Claim) -> None:
     """Gives the claim the standing that its reviews make: each desk's latest word counts, the latest of all
-    is the verdict, and who differs shows in the agreement.
+    is the verdict, and who differs shows in the agreement. Latest is what was reviewed last: what a desk
+    published years ago may be entered today.
     """
-    standing = standing_reviews(session, claim.id)
+    standing = sorted(standing_reviews(session, claim.id), key=lambda each: (each.reviewed_at, each.id))
     attributed = [review for review in standing if review.attribution]
     said = {review.publisher_id: review.attribution for review in attributed}
     claim.attribution = attributed[-1].attribution if attributed else "unconfirmed"
