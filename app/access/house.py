@@ -1,4 +1,4 @@
-"""What one running server has, and how positions of its base are told and asked for."""
+"""What one running server has, how positions of its base are told and asked for, and by which key."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
 from app.base.db import Database, Readable
-from app.base.errors import Malformed
+from app.base.errors import Malformed, Unauthorized
 from app.base.notes import Signer
 from app.base.page import Question
 from app.base.shelf import Shelf
@@ -98,6 +98,17 @@ def asked_position(request: Request) -> int:
     if not re.fullmatch(r"\d{1,16}", header, re.ASCII) or int(header) > MAX_INT:
         raise Malformed(f"{POSITION} is a number, as the answer to a write gave it.")
     return int(header)
+
+
+def asked_key(request: Request) -> str | None:
+    """The key that was sent, if one was. Raises Unauthorized."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip().isascii() or not token.strip():
+        raise Unauthorized("The key is sent as: Authorization: Bearer otr_…")
+    return token.strip()
 
 
 def _place(base: Readable, moment: str) -> int:

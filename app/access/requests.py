@@ -25,7 +25,7 @@ from sqlalchemy import delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
-from app.access.house import POSITION, House, asked_position
+from app.access.house import POSITION, House, asked_key, asked_position
 from app.access.model import Idempotency, Role
 from app.access.store import recognise
 from app.base.body import received, strict_json
@@ -356,7 +356,7 @@ class May(Generic[C]):
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""
         house: House = request.app.state.house
-        token, position = _token(request), asked_position(request)
+        token, position = asked_key(request), asked_position(request)
         by, role = ANONYMOUS, None
         if token is not None:
             by, role, known = await run_in_threadpool(recognise, house.db, house.secret, token)
@@ -384,16 +384,6 @@ class May(Generic[C]):
         if issubclass(self.call, Upload):
             return self.call(request, by, role, *await received(request))
         return self.call(request, by, role, await request.body() if self.call is Write else b"")
-
-
-def _token(request: Request) -> str | None:
-    header = request.headers.get("authorization")
-    if header is None:
-        return None
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip().isascii() or not token.strip():
-        raise Unauthorized("The key is sent as: Authorization: Bearer otr_…")
-    return token.strip()
 
 
 Reading = Annotated[Read, Depends(May(Role.reader, Read, then=True))]
