@@ -71,7 +71,7 @@ def test_a_claim_that_another_has_taken_is_theirs_until_the_lease_expires(room: 
     let_lease_expire(room, claim)
     late = problem(move(room, room.checker, "POST", claim, "reviews", ruling()), 409)
     assert "expired" in late["detail"]
-    assert legal(late) == ["take", "release"]
+    assert legal(late) == ["take", "release", "enter"]
     assert (
         ok(move(room, second, "POST", claim, "assignment"))["verification"]["assignee"]["name"]
         == "Second desk"
@@ -95,7 +95,7 @@ def test_an_untaken_claim_is_not_ruled_on(room: Newsroom) -> None:
     claim = room.claim()
     with room.unchanged():
         refused = problem(move(room, room.checker, "POST", claim, "reviews", ruling()), 409, "illegal-move")
-    assert legal(refused) == ["take"]
+    assert legal(refused) == ["take", "enter"]
     assert refused["legal_moves"][0]["request"] == f"POST /v1/claims/{claim['id']}/assignment"
 
 

@@ -21,7 +21,7 @@ from tests.test_rules import NOW, allowed
 
 ACTORS = {"reporter": Role.reporter, "checker": Role.checker, "another": Role.checker,
           "editor": Role.editor, "chief": Role.editor}  # fmt: skip
-OF_CHECKERS = ("take", "release", "review")
+OF_CHECKERS = ("take", "release", "review", "enter")
 MOVES = [move for move in get_args(Move) if move != "attribute"]
 Outcome = set[str] | str | None
 """Of a move: None if it was made, `forbidden`, or the moves that are legal instead."""
@@ -76,9 +76,9 @@ class Workflow(RuleBasedStateMachine):
         match move:
             case "take":
                 self.status, self.holder, self.late = "in_review", actor, False
-            case "review" | "correct" if self.four_eyes:
+            case "review" | "enter" | "correct" if self.four_eyes:
                 self.status, self.proposer = "pending_approval", actor
-            case "review" | "correct" | "approve":
+            case "review" | "enter" | "correct" | "approve":
                 self.ruled, self.proposer = True, ""
                 self.settles()
             case "return":
@@ -132,6 +132,8 @@ class OfRequests(Workflow):
         self.claim = room.claim(f"Claim {room.state()} of the workflow.")
 
     def attempt(self, move: str, actor: str) -> Outcome:
+        if move == "enter":
+            return self.enter(actor)
         method, what, body = self.request(move)
         at = f"/v1/claims/{self.claim['id']}/{what}"
         answer = self.clients[actor].request(method, at, json=body, headers={"If-Match": "*"})
@@ -141,6 +143,15 @@ class OfRequests(Workflow):
             return {each["move"] for each in problem(answer, 409, "illegal-move")["legal_moves"]}
         ok(answer)
         return None
+
+    def enter(self, actor: str) -> Outcome:
+        """Brings in what a desk has published, whose refusal is a row's and does not name the legal moves."""
+        claim = {"text": self.claim["text"], "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+        told = {"claim": claim, "publisher": f"Desk {self.room.state()}", "label": "False"}
+        answer = self.clients[actor].post(
+            "/v1/import?noun=review", json=told, headers={"Content-Type": "application/x-ndjson"}
+        )
+        return None if answer.is_success else self.expected("enter", actor) or "refused"
 
     def request(self, move: str) -> tuple[str, str, Json | None]:
         """How a move is asked for."""
