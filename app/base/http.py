@@ -158,10 +158,16 @@ class Route(APIRoute):
 class Negotiated(Route):
     """A route for those who would rather have its type than JSON, which its address has for all others."""
 
+    def __init__(self, *told: Any, **named: Any) -> None:
+        super().__init__(*told, **named)
+        self.media: str = getattr(self.endpoint, "produces", JSON)
+        self._name = self.media.encode()
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        media: str = getattr(self.endpoint, "produces", JSON)
-        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        if media.encode() in accept.lower() and _is_preferred(accept.decode("latin-1").lower(), media):
+        # Of each request to its address: most accept anything, and have nothing to be weighed.
+        accepts = [value for name, value in scope["headers"] if name == b"accept"]
+        accept = b"" if accepts == [b"*/*"] else b",".join(accepts).lower()
+        if self._name in accept and _is_preferred(accept.decode("latin-1"), self.media):
             return super().matches(scope)
         return Match.NONE, {}
 

@@ -19,7 +19,7 @@ Nodes = Mapping[str, Json]
 """The nodes of a document by their ids, for those who only name one."""
 
 _PREFIX = re.compile(r"^(https?://(www\.)?schema\.org/|schema:)")
-_KEYWORDS = {"type": "@type", "id": "@id", "value": "@value"}
+_KEYWORDS = {"type": "@type", "id": "@id"}
 _KINDS: Sequence[tuple[str, EntityKind]] = (
     ("Person", "person"), ("Country", "country"), ("Place", "place"), ("City", "place"), ("Event", "event"),
     ("Corporation", "organization"), ("Party", "organization"), ("NGO", "organization"),
@@ -41,7 +41,7 @@ _BEST, _WORST = Decimal(5), Decimal(1)
 def plain(node: Json) -> Json:
     """A node's members by their names in schema.org, without prefix."""
     named = ((_PREFIX.sub("", name), value) for name, value in node.items())
-    return {_KEYWORDS.get(name, name) if name in ("type", "id") else name: value for name, value in named}
+    return {_KEYWORDS.get(name, name): value for name, value in named}
 
 
 def types(node: Json) -> set[str]:
@@ -173,8 +173,7 @@ def _rating(told: Json, nodes: Nodes) -> Json:
     share is a verdict; words that are no rating in numbers are the words.
     """
     rating = next(iter(_nodes(told.get("reviewRating"), nodes)), {})
-    value, best, worst = (_number(rating.get(f"{each}Rating")) for each in ("value", "best", "worst"))
-    value = _number(rating.get("ratingValue"))
+    value, best, worst = (_number(rating.get(each)) for each in ("ratingValue", "bestRating", "worstRating"))
     best, worst = _BEST if best is None else best, _WORST if worst is None else worst
     words = ("alternateName", "name", *(("ratingValue",) if value is None else ("description",)))
     label = next(filter(None, (_line(rating.get(each)) for each in words)), None)
