@@ -151,7 +151,10 @@ class OfRequests(Workflow):
         answer = self.clients[actor].post(
             "/v1/import?noun=review", json=told, headers={"Content-Type": "application/x-ndjson"}
         )
-        return None if answer.is_success else self.expected("enter", actor) or "refused"
+        if answer.is_success:
+            return None
+        expected = self.expected("enter", actor)
+        return "refused" if expected is None else expected
 
     def request(self, move: str) -> tuple[str, str, Json | None]:
         """How a move is asked for."""
