@@ -119,8 +119,7 @@ LAYOUT = (
     (
         "exchange",
         "shapes lines names rows rulings importer nodes markup records dump bundle routes formats parquet"
-        " columns flat render feeds"
-        " claimreview linked",
+        " columns flat render feeds claimreview linked",
     ),
     (
         "compat",
