@@ -123,8 +123,8 @@ LAYOUT = (
     ),
     (
         "compat",
-        "google_wire google_factcheck google_pages google_batch matching properties candidates scoring suggest"
-        " reconcile datacommons_wire variables observations nodes datacommons",
+        "google_wire google_factcheck google_pages google_batch matching properties candidates scoring"
+        " suggest reconcile datacommons_wire variables observations nodes datacommons",
     ),
     ("web", "routes"),
     ("operations", "metrics routes checks clients backup servers doctor offline commands"),
