@@ -42,7 +42,7 @@ from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
 from app.operations.checks import is_underived
-from app.operations.commands import base, operations, say
+from app.operations.commands import WHOLE_SECONDS, base, operations, say
 from app.reviews.quoted import archive_text
 from app.search.store import NOUNS
 from app.settings import Settings
@@ -85,8 +85,8 @@ def main() -> None:
 
 
 @contextmanager
-def _base(check: Check = unfitness) -> Iterator[tuple[Settings, Database]]:
-    with base() as (settings, db):
+def _base(check: Check = unfitness, *, whole: bool = False) -> Iterator[tuple[Settings, Database]]:
+    with base(whole=whole) as (settings, db):
         if fault := check(db):
             raise ValueError(fault)
         yield settings, db
@@ -187,7 +187,7 @@ def _upgrade(url: str, revision: str = "head") -> None:
     them.
     """
     schema.upgrade(url, revision)
-    db = Database(url)
+    db = Database(url, read_seconds=WHOLE_SECONDS)
     try:
         if schema.staleness(db) is None:
             with db.write() as session:
@@ -202,7 +202,7 @@ def reindex() -> None:
     """Makes all that is derived from the records anew: what claims are listed, counted and shown by, the
     index of words, and the order of figures.
     """
-    with _base(schema.staleness) as (_, db), db.write() as session:
+    with _base(schema.staleness, whole=True) as (_, db), db.write() as session:
         _reindex(session)
 
 
@@ -257,7 +257,7 @@ def import_file(
     """
     ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
     form: Form = "csv" if csv else _FORMS.get(file.suffix.lower(), "ndjson")
-    with _base() as (settings, db), _opened(file) as opened:
+    with _base(whole=True) as (settings, db), _opened(file) as opened:
         first = opened.readline(MAX_LINE + 2)
         if first.startswith(FIRST):
             _restore(db, chain([first], of_file(opened, most=MAX_EXPORTED)), dry_run=dry_run)
@@ -293,7 +293,7 @@ def export_file(
     file: Annotated[Path, typer.Argument(help="The file, or - for standard output.")] = Path("-"),
 ) -> None:
     """Writes the whole base into one file, from which `import` makes the same base, on any database."""
-    with _base() as (_, db), db.read() as session:
+    with _base(whole=True) as (_, db), db.read() as session:
         if str(file) == "-":
             sys.stdout.buffer.writelines(export(session))
             return

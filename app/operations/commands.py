@@ -22,6 +22,8 @@ from app.settings import Settings
 operations = typer.Typer()
 
 FORCE = typer.Option("--force", help="Replace what is there.")
+WHOLE_SECONDS = 24 * 3600
+"""How long one statement may take of those that go over a whole base, however large."""
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -30,10 +32,10 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 @contextmanager
-def base() -> Iterator[tuple[Settings, Database]]:
-    """The base of the settings, for one command."""
+def base(*, whole: bool = False) -> Iterator[tuple[Settings, Database]]:
+    """The base of the settings, for one command, which may go over the whole of it."""
     settings = Settings()
-    db = Database(settings.database_url, settings.pool_size)
+    db = Database(settings.database_url, settings.pool_size, WHOLE_SECONDS if whole else None)
     try:
         yield settings, db
     finally:
@@ -128,7 +130,7 @@ def _verify_bundle(file: Path, key: str | None) -> None:
 
 @contextmanager
 def _current_base() -> Iterator[tuple[Settings, Database]]:
-    with base() as (settings, db):
+    with base(whole=True) as (settings, db):
         if fault := schema.staleness(db):
             raise ValueError(fault)
         yield settings, db
