@@ -315,7 +315,8 @@ def test_a_page_has_many_scripts_and_a_broken_one_spoils_no_other(room: Newsroom
     bare = f'<SCRIPT TYPE="Application/LD+JSON; charset=utf-8">{json.dumps(REVIEW)}</SCRIPT>'
     assert outcomes(bring(room, bare, "text/html")) == ["unchanged"]
     assert "has no end" in told(bring(room, bare[:-9], "text/html"))
-    assert bring(room, page({"@type": "NewsArticle"}), "text/html")["results"] == []
+    assert "no ClaimReview" in told(bring(room, page({"@type": "NewsArticle"}), "text/html"))
+    assert "neither a list nor an object" in told(bring(room, "5", LD))
 
 
 def test_a_review_of_several_claims_is_one_of_each(room: Newsroom) -> None:

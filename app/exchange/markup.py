@@ -54,7 +54,10 @@ def of_page(pieces: Iterable[bytes]) -> Iterator[Row]:
             broken.append(Invalid(f"Script {number} of JSON-LD: {fault.detail}"))
     if page.inside:
         broken.append(Invalid(f"Script {len(page.scripts) + 1} of JSON-LD has no end."))
-    yield from _rows(_together(found), broken, home=page.canonical)
+    rows = _rows(_together(found), broken, home=page.canonical)
+    none = Row(1, "review", None, faults_of(Invalid("The page has no ClaimReview in JSON-LD.")))
+    yield next(rows, none)
+    yield from rows
 
 
 def of_document(pieces: Iterable[bytes]) -> Iterator[Row]:
@@ -172,6 +175,9 @@ def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
         raise Invalid("It is not UTF-8; save it as UTF-8.") from None
 
 
+_NO_CONTAINER = "it is neither a list nor an object"
+
+
 class _Stream:
     """JSON of any length, of which no more than an item is held."""
 
@@ -187,7 +193,9 @@ class _Stream:
         return len(self._text) > MAX_VALUE
 
     def whole(self) -> Any:
-        """The one value that it is. Raises Malformed."""
+        """The one list or object that it is. Raises Malformed."""
+        if not self._text.lstrip().startswith(("[", "{")):
+            raise self._fault(_NO_CONTAINER)
         value = self._one()
         self._end()
         return value
@@ -199,7 +207,7 @@ class _Stream:
         elif self._takes("{"):
             yield from self._members()
         else:
-            raise self._fault("is neither a list nor an object")
+            raise self._fault(_NO_CONTAINER)
         self._end()
 
     def _members(self) -> Iterator[Any]:

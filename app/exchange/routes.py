@@ -50,7 +50,7 @@ FILE: dict[str, Any] = {
         "content": {
             "application/x-ndjson": {"schema": {"type": "string", "examples": [_NDJSON]}},
             "text/csv": {"schema": {"type": "string", "examples": [_CSV]}},
-            JSONLD: {"schema": {"type": "object", "examples": [_CLAIM_REVIEW]}},
+            JSONLD: {"schema": {"examples": [_CLAIM_REVIEW]}},
             HTML: {"schema": {"type": "string", "examples": [_PAGE]}},
         },
     }

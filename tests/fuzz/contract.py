@@ -40,8 +40,8 @@ BEYOND_A_SCHEMA = {
     r"is not a unit|is a unit alone|needs a unit|is not a scale|begins with a number|is less than min"
     r"|is a unit of|does not compare with": "units are in a table",
     r"too long to be kept|has more than \d+ digits": "no keyword counts the digits of a number",
-    r"is not a column|not read from CSV|^The file|^[Ll]ine \d|rows are refused|^A line": "to its schema, a "
-    "file is a string",
+    r"is not a column|not read from CSV|^The (file|page)|^[Ll]ine \d|rows are refused|^A line": "to its "
+    "schema, a file is a string",
     r"^is not given to \w+s: they are recorded": "what kind of claim it is, another request has said",
     r"^is needed, or else both|^is not the text's|past the text's end|source's text"
     r"|of the direct quote": "what a text is checked for",
@@ -150,13 +150,23 @@ def _hooks(document: Any, wish: Wish, tally: Tally) -> None:
         return not wish.own or (case.path_parameters or {}).get("key_id") != wish.own
 
     def filter_failure(_context: Any, failure: Any, _case: Any, response: Any) -> bool:
-        reason = _beyond_a_schema(failure, response) or _stays(failure) or _of_both(failure)
+        reason = _reason_of(failure, response)
         if reason is not None:
             tally.waived[reason] += 1
         return reason is None
 
     for hook in (filter_case, filter_failure):
         document.hook(hook)
+
+
+def _reason_of(failure: Any, response: Any) -> str | None:
+    """Why a failure is none."""
+    return (
+        _beyond_a_schema(failure, response)
+        or _row_by_row(failure, response)
+        or _stays(failure)
+        or _of_both(failure)
+    )
 
 
 def _beyond_a_schema(failure: Any, response: Any) -> str | None:
@@ -173,6 +183,12 @@ def _stays(failure: Any) -> str | None:
     ends = re.search(r" /v1/(keys|webhooks)/{\w+}(/\w+)?$", failure.operation)
     kept = type(failure).__name__ == "UseAfterFree" and ends
     return "what was ended is shown as ended" if kept else None
+
+
+def _row_by_row(failure: Any, response: Any) -> str | None:
+    """What is wrong with a file is in the answer to a dry run, and where its good rows are kept."""
+    is_file = type(failure).__name__ == "AcceptedNegativeData" and failure.operation == "POST /v1/import"
+    return "the rows of a file are refused in the answer" if is_file and response.json()["refused"] else None
 
 
 def _of_both(failure: Any) -> str | None:
