@@ -3,7 +3,7 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
 COPY requirements.lock ./
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps \
         --only-binary :all: --require-hashes -r requirements.lock
 
 FROM python:3.13-slim-bookworm

@@ -127,32 +127,32 @@ def test_a_ruling_says_what_who_when_why_and_on_what_evidence(room: Newsroom) ->
     assert room.get(f"/v1/claims/{claim['id']}/reviews/{review['id']}") == review
 
 
-@pytest.mark.parametrize(
-    ("wrong", "place"),
-    [
-        ({"summary": None}, "/summary"),
-        ({"summary": "  "}, "/summary"),
-        ({"evidence": []}, ""),
-        ({"verdict": None}, ""),
-        ({"verdict": "sort of"}, "/verdict"),
-        ({"evidence": [{"stance": "refutes"}]}, "/evidence/0"),
-        ({"evidence": [{"url": "ftp://x.example", "stance": "refutes"}]}, "/evidence/0/url"),
-        ({"evidence": [{"source": "https://example.org/none", "stance": "context"}]}, "/evidence/0/source"),
-        ({"cites": ["evd_00000000000000000000000000"]}, "/cites/0"),
-        ({"corrects": "rev_x"}, ""),
-        ({"publisher": "nobody"}, "/publisher"),
-        ({"reviewed_at": "2023-03-22T10:00:00"}, "/reviewed_at"),
-        ({"rating": {"value": "3", "best": "5"}}, "/rating/worst"),
-    ],
-)
-def test_a_ruling_without_reason_or_evidence_is_refused(room: Newsroom, wrong: Json, place: str) -> None:
+NO_RULINGS: list[tuple[Json, str]] = [
+    ({"summary": None}, "/summary"),
+    ({"summary": "  "}, "/summary"),
+    ({"evidence": []}, ""),
+    ({"verdict": None}, ""),
+    ({"verdict": "sort of"}, "/verdict"),
+    ({"evidence": [{"stance": "refutes"}]}, "/evidence/0"),
+    ({"evidence": [{"url": "ftp://x.example", "stance": "refutes"}]}, "/evidence/0/url"),
+    ({"evidence": [{"source": "https://example.org/none", "stance": "context"}]}, "/evidence/0/source"),
+    ({"cites": ["evd_00000000000000000000000000"]}, "/cites/0"),
+    ({"corrects": "rev_x"}, ""),
+    ({"publisher": "nobody"}, "/publisher"),
+    ({"reviewed_at": "2023-03-22T10:00:00"}, "/reviewed_at"),
+    ({"rating": {"value": "3", "best": "5"}}, "/rating/worst"),
+]
+
+
+def test_a_ruling_without_reason_or_evidence_is_refused(room: Newsroom) -> None:
     claim = room.take(room.claim())
-    body = {name: value for name, value in {**ruling(), **wrong}.items() if value is not None}
-    with room.unchanged():
-        refused = problem(
-            room.checker.post(f"/v1/claims/{claim['id']}/reviews", headers=match(claim), json=body), 422
-        )
-    assert refused["errors"][0]["pointer"] == place
+    for wrong, place in NO_RULINGS:
+        body = {name: value for name, value in {**ruling(), **wrong}.items() if value is not None}
+        with room.unchanged():
+            refused = problem(
+                room.checker.post(f"/v1/claims/{claim['id']}/reviews", headers=match(claim), json=body), 422
+            )
+        assert refused["errors"][0]["pointer"] == place, wrong
 
 
 def test_what_cannot_be_checked_needs_no_evidence(room: Newsroom) -> None:
