@@ -194,10 +194,15 @@ class Client:
     """One connection kept alive, and as little work for each answer as can be."""
 
     def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self.host = address.netloc
-        self.socket = socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=120)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = urlsplit(url)
+        self.host = self.address.netloc
+        self.socket = self._connected()
+
+    def _connected(self) -> socket.socket:
+        where = (str(self.address.hostname), int(self.address.port or 0))
+        found = socket.create_connection(where, timeout=120)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -214,6 +219,14 @@ class Client:
 
     def send(self, wire: bytes) -> Answer:
         """Sends a request and reads the whole answer."""
+        try:
+            return self._sent(wire)
+        except ConnectionError:  # kept alive for less long than the rivals took their turns
+            self.socket.close()
+            self.socket = self._connected()
+            return self._sent(wire)
+
+    def _sent(self, wire: bytes) -> Answer:
         self.socket.sendall(wire)
         data = self._more()
         while (end := data.find(b"\r\n\r\n")) < 0:

@@ -6,6 +6,7 @@ are asked over HTTP, on a real socket, by a real client. Each worker has one ser
 application of the test that is running. Nothing is mocked.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: a part of the time a test waits for servers to start."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: to look through it again and again takes a part of every test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 @pytest.fixture(scope="session")

@@ -576,7 +576,8 @@ HOSTILE = (
 def test_pages_that_never_close_anything_take_no_longer_than_others() -> None:
     for part in HOSTILE:
         began = time.process_time()
-        assert list(markup.of_page([part.encode() * 30_000])) == []
+        [row] = markup.of_page([part.encode() * 30_000])
+        assert "no ClaimReview" in row.errors[0]["detail"]
         assert time.process_time() - began < 2, part
     with pytest.raises(TooLarge):
         list(markup.of_page([b" " * 1_000_000] * 9))
