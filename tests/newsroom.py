@@ -37,6 +37,7 @@ from app.main import create_app
 from app.operations.checks import faults as found_faults
 from app.settings import Settings
 
+_TURNS = itertools.count()
 SECRET = "a secret for tests, of more than 32 characters"
 SEED = schema.ROOT / "seed"
 TESTS = By("tests", "tests")
@@ -218,7 +219,9 @@ class Newsroom:
         for client in self._clients.values():
             client.close()
         # Whatever a test has written, the base must agree with its own ledger, and what is derived with it.
-        checked = not kind and not self.tampered and self.state() != self.at_first
+        # On PostgreSQL that takes as long as most tests: every third base is looked at.
+        looked_at = self.db.sqlite or next(_TURNS) % 3 == 0
+        checked = looked_at and not kind and not self.tampered and self.state() != self.at_first
         faults = self.faults() if checked else []
         self.db.dispose()
         assert not faults, faults
