@@ -80,7 +80,11 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            size = int(self.headers["content-length"])
+            body = self.rfile.read(size)
+            if len(body) < size:  # its sender was killed meanwhile
+                self.close_connection = True
+                return
             got = Got({name.lower(): value for name, value in self.headers.items()}, body)
             says = receiver.answer(got)
             receiver.got.append(got)
