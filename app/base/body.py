@@ -110,14 +110,21 @@ def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str
     return merged
 
 
-_WITHOUT_LINES = ("text/html", "application/ld+json")
+LINKED, HTML = "application/ld+json", "text/html"
+
+_WITHOUT_LINES = (HTML, LINKED)
 """Types of files that may be one line, and are not read line by line."""
+
+
+def media_type(header: str) -> str:
+    """The type that a Content-Type, or a `type` in a page, names: without parameters, in small letters."""
+    return header.partition(";")[0].strip().lower()
 
 
 async def received(request: Request) -> tuple[bytes, IO[bytes]]:
     """The digest of a body and the body, of which no line may be endless if it has lines. Raises TooLarge."""
     digest, since_newline = hashlib.sha256(), 0
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(request.headers.get("content-type", ""))
     longest_line = math.inf if media in _WITHOUT_LINES else MAX_LINE
     file: IO[bytes] = SpooledTemporaryFile(max_size=MAX_LINE)  # noqa: SIM115 (closed with the request)
     try:

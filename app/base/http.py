@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.routing import Match
 from starlette.types import Scope
 
-from app.base.body import StrictRequest
+from app.base.body import StrictRequest, media_type
 from app.base.errors import (
     Invalid,
     Malformed,
@@ -33,8 +33,6 @@ JSON, PROBLEM, MERGE_PATCH, EVENTS = (
     "application/merge-patch+json",
     "text/event-stream",
 )
-
-LINKED = "application/ld+json"
 
 AS_OF = "as_of"
 """The parameter of a read that names the moment as of which it reads."""
@@ -229,7 +227,7 @@ def _check_type(request: Request, allowed: Sequence[str]) -> None:
     length = request.headers.get("content-length")
     if length in (None, "0") and "transfer-encoding" not in request.headers:
         return  # no body: whether one is needed is the route's matter
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(request.headers.get("content-type", ""))
     if media not in allowed:
         raise UnsupportedMediaType(
             f"Send {' or '.join(allowed)}, not {media or 'a body without Content-Type'}."

@@ -6,8 +6,9 @@ from fastapi import Query, Response
 
 from app.access.model import Role
 from app.access.requests import Read, Reading, Reporting
+from app.base.body import LINKED
 from app.base.errors import Forbidden
-from app.base.http import LINKED, at_once, v1
+from app.base.http import at_once, v1
 from app.base.openapi import IF_MATCH, answered_as_well, answers, listed, partial
 from app.base.page import Question
 from app.base.problems import revised

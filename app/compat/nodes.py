@@ -10,15 +10,16 @@ from sqlmodel import col
 from app.base.db import ReadSession
 from app.base.errors import Invalid
 from app.base.ids import noun_of
-from app.base.sql import among, select
+from app.base.sql import Query, among, select
 from app.claims import bodies
-from app.claims.model import Claim, Figure, FigureAbout
+from app.claims.model import Claim, Figure
 from app.compat import variables
 from app.compat.datacommons_wire import MOST, Json, NodeIn, Relation, relation
 from app.compat.observations import CLASSES, CONTAINED, EARTH, entities_of, kind_of
 from app.compat.variables import Variable
 from app.entities import documents
 from app.entities.model import Affiliation, Entity
+from app.figures.store import is_of_figure
 
 PAGE = 500
 """How many nodes lead to those of a question in one answer."""
@@ -177,9 +178,7 @@ def _name(variable: Variable, others: Iterable[str] = ()) -> str:
 
 def _left_out(session: ReadSession, measures: Iterable[str]) -> dict[Variable, int]:
     """The variables of some measures, and how many figures are in no observation of theirs."""
-    about = exists().where(
-        col(FigureAbout.claim_id) == col(Figure.claim_id), col(FigureAbout.figure) == col(Figure.position)
-    )
+    about = exists().where(is_of_figure())
     what = [col(Figure.kind), col(Figure.unit), col(Figure.measure)]
     count = func.count().filter(~(variables.datable() & about)).label("left_out")
     query = select(*what, count).where(among(session, Figure.measure, measures)).group_by(*what)
@@ -242,7 +241,7 @@ def _of_class(name: str) -> Listing:
         case "StatisticalVariable":
             return _all_variables
         case "Provenance":
-            return _all_claims
+            return _ALL_CLAIMS
         case _:
             return _entities_that(col(Entity.kind) == CLASSES[name])
 
@@ -266,26 +265,27 @@ def _classes(_session: ReadSession, after: After, limit: int) -> tuple[list[Json
 
 
 def _entities_that(clause: ColumnElement[bool]) -> Listing:
+    query = select(Entity.id, Entity.name, Entity.kind).where(clause, col(Entity.merged_into_id).is_(None))
+    return _by_id(query, Entity.id, lambda row: _ref(row.id, row.name, KINDS[row.kind]))
+
+
+def _by_id(query: Query, own: Any, shown: Callable[[Any], Json]) -> Listing:
+    """The rows of a query as nodes, in the order of their ids."""
+
     def listed(session: ReadSession, after: After, limit: int) -> tuple[list[Json], After | None]:
-        query = select(Entity.id, Entity.name, Entity.kind).where(
-            clause, col(Entity.merged_into_id).is_(None)
-        )
-        if after:
-            query = query.where(col(Entity.id) > after[0])
-        rows = session.execute(query.order_by(Entity.id).limit(limit + 1)).all()
-        found = [_ref(row.id, row.name, KINDS[row.kind]) for row in rows[:limit]]
+        rest = query.where(col(own) > after[0]) if after else query
+        rows = session.execute(rest.order_by(own).limit(limit + 1)).all()
+        found = [shown(row) for row in rows[:limit]]
         return found, [found[-1]["dcid"]] if len(rows) > limit else None
 
     return listed
 
 
-def _all_claims(session: ReadSession, after: After, limit: int) -> tuple[list[Json], After | None]:
-    query = select(Claim.id, Claim.text).where(col(Claim.status) != "withdrawn")
-    if after:
-        query = query.where(col(Claim.id) > after[0])
-    rows = session.execute(query.order_by(Claim.id).limit(limit + 1)).all()
-    found = [_ref(row.id, row.text, PROVENANCE) for row in rows[:limit]]
-    return found, [found[-1]["dcid"]] if len(rows) > limit else None
+_ALL_CLAIMS = _by_id(
+    select(Claim.id, Claim.text).where(col(Claim.status) != "withdrawn"),
+    Claim.id,
+    lambda row: _ref(row.id, row.text, PROVENANCE),
+)
 
 
 def _all_variables(session: ReadSession, after: After, limit: int) -> tuple[list[Json], After | None]:

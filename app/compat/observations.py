@@ -25,7 +25,7 @@ from app.compat.datacommons_wire import MOST, FilterIn, Json, ObservationIn, rel
 from app.compat.variables import Variable
 from app.entities.model import Entity, EntityKind
 from app.exchange.claimreview import site
-from app.figures.store import measuring
+from app.figures.store import is_of_figure, measuring
 
 EARTH = "Earth"
 """The place that all entities of a type are asked for in: no other is known to have places in it."""
@@ -198,14 +198,10 @@ def _cells(session: ReadSession, entities: _Entities, found: Iterable[_Found]) -
 def _available(session: ReadSession, wanted: Sequence[ColumnElement[bool]]) -> Iterator[_Found]:
     """Which variables there are, told by the database: some entities have more figures than are read."""
     what = [Figure.measure, Figure.unit, Figure.kind]
-    together = [
-        col(FigureAbout.claim_id) == col(Figure.claim_id),
-        col(FigureAbout.figure) == col(Figure.position),
-    ]
     each = (
         select(*what, func.aggregate_strings(col(Entity.canonical_id), "+").label("subjects"))
         .join(Claim, col(Claim.id) == col(Figure.claim_id))
-        .join(FigureAbout, together[0] & together[1])
+        .join(FigureAbout, is_of_figure())
         .join(Entity, col(Entity.id) == col(FigureAbout.entity_id))
         .where(*wanted)
         .group_by(col(Figure.claim_id), col(Figure.position), *map(col, what))

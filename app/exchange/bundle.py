@@ -14,7 +14,6 @@ from sqlmodel import col
 from app.base import merkle
 from app.base.canonical import canonical
 from app.base.db import ReadSession, WriteSession
-from app.base.http import LINKED
 from app.base.ids import noun_of
 from app.base.integrity import is_proven, proven
 from app.base.notes import Checkpoint, Signer, Verifier
@@ -30,7 +29,6 @@ from app.reviews.model import Decision, Evidence, Review
 from app.sources import store as sources
 from app.sources.model import Snapshot
 
-LD = LINKED
 MOST_BYTES = 64 * 1024 * 1024
 """Of a bundle that is read."""
 

@@ -13,6 +13,7 @@ import orjson
 from app.base.types import dated
 from app.claims.model import Attribution
 from app.exchange.formats import Batches, Columns
+from app.exchange.nodes import told_of
 from app.reviews.documents import author as reviewer
 
 CONTEXT = "https://schema.org"
@@ -70,7 +71,7 @@ def data_feed(_columns: Columns, batches: Batches) -> Iterator[bytes]:
 
 def feed_item(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
     """A review in a feed. Of a claim that is withdrawn it is marked as deleted, for those who have it."""
-    return _told(
+    return told_of(
         {
             "@type": "DataFeedItem",
             "dateCreated": review["created_at"],
@@ -87,7 +88,7 @@ def feed_item(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
 def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
     """A ClaimReview. While its claim is withdrawn it has no rating, or some would go on to show it."""
     cited = [each["url"] or each["source"]["url"] for each in review["evidence"]]
-    return _told(
+    return told_of(
         {
             "@type": "ClaimReview",
             "@id": _own(review, beside),
@@ -129,7 +130,7 @@ def _own(review: Json, beside: Beside) -> str:
 
 def _rating(review: Json) -> dict[str, Any]:
     scale = review["rating"] or {"value": None, "best": None, "worst": None}
-    return _told(
+    return told_of(
         {
             "@type": "Rating",
             "ratingValue": scale["value"],
@@ -170,7 +171,7 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
     """A Claim, which is a Quotation too where its text is somebody's words."""
     places = [_appearance(each["source"], beside) for each in claim["appearances"]]
     quoted = claim["mode"] in ("direct_quote", "partial_quote")
-    return _told(
+    return told_of(
         {
             "@type": ["Claim", "Quotation"] if quoted else "Claim",
             "@id": beside.at(f"claims/{claim['id']}"),
@@ -196,7 +197,7 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
 def speaker(said: Json, beside: Beside) -> dict[str, Any]:
     """Who makes a claim: a Person, or else an Organization."""
     is_person = beside.entities[said["id"]]["kind"] == "person"
-    return _told(
+    return told_of(
         {
             **_named("Person" if is_person else "Organization", said, beside),
             "jobTitle": said["title"] if is_person else None,
@@ -208,7 +209,7 @@ def speaker(said: Json, beside: Beside) -> dict[str, Any]:
 def _subject(entity: Json, beside: Beside) -> dict[str, Any]:
     kind = beside.entities[entity["id"]]["kind"]
     named = _named(kind.capitalize() if kind in _THINGS else "Thing", entity, beside)
-    return _told({**named, "sameAs": _same(entity, beside)})
+    return told_of({**named, "sameAs": _same(entity, beside)})
 
 
 def _same(entity: Json, beside: Beside) -> list[str]:
@@ -222,7 +223,7 @@ def _named(kind: str, entity: Json, beside: Beside) -> dict[str, Any]:
 
 def _appearance(brief: Json, beside: Beside) -> dict[str, Any]:
     source = beside.sources[brief["id"]]
-    return _told(
+    return told_of(
         {
             "@type": "CreativeWork",
             "@id": beside.at(f"sources/{source['id']}"),
@@ -248,7 +249,9 @@ def first_print(claim: Json, beside: Beside) -> Json | None:
 def _original(claim: Json) -> dict[str, Any] | None:
     if claim["original_text"] is None:
         return None
-    return _told({"@type": "Claim", "text": claim["original_text"], "inLanguage": claim["original_language"]})
+    return told_of(
+        {"@type": "Claim", "text": claim["original_text"], "inLanguage": claim["original_language"]}
+    )
 
 
 def _is_withdrawn(claim: Json) -> bool:
@@ -275,7 +278,3 @@ def _correction(note: str | None, at: str) -> list[dict[str, Any]]:
 
 def _iso(edtf: str | None) -> str | None:
     return edtf if edtf and _ISO_DATE.fullmatch(edtf) else None
-
-
-def _told(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value not in (None, [])}

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from sqlmodel import col
 
 from app.access.requests import Read, Reading
+from app.base.body import LINKED
 from app.base.db import ReadSession
 from app.base.http import Negotiated, produces, respond, v1
 from app.base.openapi import document_answers, file_answers
@@ -16,7 +17,6 @@ from app.claims import bodies
 from app.claims import store as claims
 from app.claims.routes import noted
 from app.entities import documents as entities
-from app.exchange.bundle import LD
 from app.exchange.claimreview import Beside, data_feed, embeddable, feed_item, graph
 from app.exchange.feeds import answer_file
 from app.exchange.flat import Feed, streamed
@@ -51,10 +51,10 @@ def standing(session: ReadSession, claims: Sequence[str]) -> list[Json]:
 @router.get(
     "/claims/{claim_id}.jsonld",
     response_class=Response,
-    responses=document_answers(LD, "object", "A JSON-LD document."),
+    responses=document_answers(LINKED, "object", "A JSON-LINKED document."),
     operation_id="get_claim_as_linked_data",
 )
-@produces(LD)
+@produces(LINKED)
 def get_claim_as_linked_data(claim_id: str, read: Reading) -> Response:
     """One claim in the words of schema.org: a ClaimReview for each review that stands, or without one the
     Claim alone. It can be put into an HTML page as it is.
@@ -63,7 +63,7 @@ def get_claim_as_linked_data(claim_id: str, read: Reading) -> Response:
 
 
 @preferred.get("/claims/{claim_id}", response_class=Response)
-@produces(LD)
+@produces(LINKED)
 def get_claim_preferably_linked(claim_id: str, read: Reading) -> Response:
     """The same, for those who would rather have it than JSON: a reading of the claim like any other."""
     answer = _linked(read, claim_id)
@@ -76,12 +76,12 @@ def _linked(read: Read, claim_id: str) -> Response:
         claim = claims.document(session, claim_id)
         found = beside(session, [claim], str(read.request.base_url))
         body = embeddable(graph(claim, standing(session, [claim_id]), found))
-    return respond(read.request, body, headers=read.cache, media=LD)
+    return respond(read.request, body, headers=read.cache, media=LINKED)
 
 
 # --- the feed ----------------------------------------------------------------------------------
 
-DATA_FEED = Format("jsonld", LD, LD, data_feed)
+DATA_FEED = Format("jsonld", LINKED, LINKED, data_feed)
 
 
 def _items(base: str, session: ReadSession, ask: ReviewQuestion) -> Batches:
@@ -104,10 +104,10 @@ _question: Any = FEED.question
 @router.get(
     "/claimreviews.jsonld",
     response_class=Response,
-    responses=file_answers(LD, {"type": "object"}, "Every review that stands, as a DataFeed."),
+    responses=file_answers(LINKED, {"type": "object"}, "Every review that stands, as a DataFeed."),
     operation_id="feed_claimreviews",
 )
-@produces(LD)
+@produces(LINKED)
 async def feed_claimreviews(ask: Annotated[_question, Query()], read: Reading) -> Response:
     """All reviews that stand as a schema.org DataFeed of ClaimReviews. Those of a claim that was withdrawn
     are in it without a rating, and marked as deleted.

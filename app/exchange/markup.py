@@ -12,15 +12,12 @@ from html.parser import HTMLParser
 from itertools import count
 from typing import Any
 
-from app.base.body import MAX_DEPTH, MAX_NUMBER, check_strings
+from app.base.body import LINKED, MAX_DEPTH, MAX_NUMBER, check_strings, media_type
 from app.base.errors import Invalid, Malformed, Problem, TooLarge
-from app.base.http import LINKED
 from app.base.problems import checked
 from app.exchange.lines import Row, faults_of
 from app.exchange.nodes import Json, Nodes, plain, records, types
 from app.exchange.shapes import ReviewRecord
-
-HTML, JSONLD = "text/html", LINKED
 
 MAX_VALUE = 2 * 1024 * 1024
 """Characters of a script, of a file that is read as a whole, and of an item of a larger one."""
@@ -308,7 +305,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = {name: value or "" for name, value in attrs}
         if tag == "script":
-            self.inside = told.get("type", "").partition(";")[0].strip().lower() == JSONLD
+            self.inside = media_type(told.get("type", "")) == LINKED
             self._parts = []
         elif tag == "link" and "canonical" in told.get("rel", "").lower().split():
             self.canonical = self.canonical or told.get("href")

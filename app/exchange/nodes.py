@@ -155,7 +155,7 @@ def records(review: Json, nodes: Nodes, *, deleted: bool = False, home: str | No
     named = common.pop("named")
     for text, items in _claims(told, nodes):
         claim, also = _claim(text, items, nodes)
-        yield _told({**common, "claim": claim, "named": _once([*also, *named])})
+        yield told_of({**common, "claim": claim, "named": _once([*also, *named])})
 
 
 def _author(told: Json, nodes: Nodes) -> Json:
@@ -235,7 +235,7 @@ def _claim(text: str | None, items: list[Json], nodes: Nodes) -> tuple[Json, lis
     about = [name for each in subjects if (name := _name(each))]
     original = next(iter(_nodes(first("translationOfWork"), nodes)), {})
     where = next(iter(_nodes(first("locationCreated", "contentLocation"), nodes)), {})
-    claim = _told(
+    claim = told_of(
         {
             "text": text,
             "mode": "direct_quote" if any("Quotation" in types(each) for each in items) else "paraphrase",
@@ -299,7 +299,7 @@ def _page(page: Json, nodes: Nodes, *, is_claim: bool) -> Json:
     }
     title = next(filter(None, (_line(page.get(each)) for each in ("headline", "name"))), None)
     url = title and re.match(r"https?://", title)
-    return _told({"title": None if url else title, "publisher": _name(desk), **({} if is_claim else own)})
+    return told_of({"title": None if url else title, "publisher": _name(desk), **({} if is_claim else own)})
 
 
 def _kind(node: Json, otherwise: EntityKind) -> EntityKind:
@@ -315,12 +315,13 @@ def _named(node: Json, name: str, otherwise: EntityKind) -> Json:
         if text
     )
     number = next((found[1] for found in items if found), None)
-    return _told({"name": name, "kind": _kind(node, otherwise), "wikidata": number})
+    return told_of({"name": name, "kind": _kind(node, otherwise), "wikidata": number})
 
 
 def _once(named: Sequence[Json]) -> list[Json]:
     return [*{each["name"]: each for each in reversed(named)}.values()]
 
 
-def _told(members: Json) -> Json:
+def told_of(members: Json) -> Json:
+    """The members that say something."""
     return {name: value for name, value in members.items() if value not in (None, [])}

@@ -10,12 +10,12 @@ from fastapi import Query, Response
 
 from app.access.model import Role
 from app.access.requests import Importing, Reading
+from app.base.body import HTML, LINKED, media_type
 from app.base.errors import Fault, Forbidden, Invalid, UnsupportedMediaType
 from app.base.http import produces, respond, v1
 from app.base.openapi import answers, document_answers
-from app.exchange.bundle import LD, bundle
+from app.exchange.bundle import bundle
 from app.exchange.lines import of_file
-from app.exchange.markup import HTML, JSONLD
 from app.exchange.records import Form, KeepNothing, Results
 from app.exchange.rows import Result
 from app.exchange.shapes import ImportOut, ImportQuestion
@@ -27,7 +27,7 @@ MAX_ROWS, MAX_REFUSED_SHOWN = 50_000, 100
 _FORMS: Mapping[str, Form] = {
     "application/x-ndjson": "ndjson",
     "text/csv": "csv",
-    JSONLD: "jsonld",
+    LINKED: "jsonld",
     HTML: "html",
 }
 _NDJSON = (
@@ -50,7 +50,7 @@ FILE: dict[str, Any] = {
         "content": {
             "application/x-ndjson": {"schema": {"type": "string", "examples": [_NDJSON]}},
             "text/csv": {"schema": {"type": "string", "examples": [_CSV]}},
-            JSONLD: {"schema": {"examples": [_CLAIM_REVIEW]}},
+            LINKED: {"schema": {"examples": [_CLAIM_REVIEW]}},
             HTML: {"schema": {"type": "string", "examples": [_PAGE]}},
         },
     }
@@ -63,11 +63,11 @@ def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Re
     What is here already stays as it is. If a row is refused, nothing is kept (422), unless `mode` is `good`.
     Reviews of other desks come as ClaimReview, in JSON-LD or a page (role checker).
     """
-    media = write.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(write.request.headers.get("content-type", ""))
     form = _FORMS.get(media, "ndjson")
-    if form in ("jsonld", "html") and (write.role or Role.reader) < Role.checker:
-        raise Forbidden("What another desk has published is entered with the role checker, or one above.")
     role = write.role or Role.reader
+    if form in ("jsonld", "html") and role < Role.checker:
+        raise Forbidden("What another desk has published is entered with the role checker, or one above.")
     results = Results(ask, by=write.by, role=role, four_eyes=write.settings.four_eyes)
     with suppress(KeepNothing), write as session:
         if not media:  # with its type, a file of no rows is a file; without, it was forgotten
@@ -110,14 +110,14 @@ def _refused(rows: Sequence[Result]) -> Invalid:
 @of_claims.get(
     "/claims/{claim_id}/bundle",
     response_class=Response,
-    responses=document_answers(LD, "object", "A signed JSON-LD document."),
+    responses=document_answers(LINKED, "object", "A signed JSON-LD document."),
     operation_id="get_claim_bundle",
 )
-@produces(LD)
+@produces(LINKED)
 def get_claim_bundle(claim_id: str, read: Reading) -> Response:
     """One claim as a signed file that proves itself: with its quotes, rulings and evidence, the changes that
     they follow from, and the proof that these are in the log. `python -m app verify` checks it offline.
     """
     with read as session:
         body = orjson.dumps(bundle(session, read.house.signer, claim_id))
-    return respond(read.request, body, headers=read.cache, media=LD)
+    return respond(read.request, body, headers=read.cache, media=LINKED)

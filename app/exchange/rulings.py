@@ -32,7 +32,7 @@ class ReviewRows(ClaimRows):
         self.entities.look_up(record.publisher for record in records)
         self._items = _wikidata(shared, records)
         self._here = _reviews(shared, records)
-        self._same = _claims(shared, records)
+        self._same = _claims(shared, records, self._items)
         self._named: Mapping[str, NamedRecord] = {}
         self._pending: list[tuple[ReviewRecord, str, str, Result]] = []
 
@@ -228,12 +228,13 @@ def _reviews(shared: Shared, records: Sequence[ReviewRecord]) -> frozenset[str]:
 
 
 def _claims(
-    shared: Shared, records: Sequence[ReviewRecord]
+    shared: Shared, records: Sequence[ReviewRecord], items: Mapping[str, str]
 ) -> dict[str, list[tuple[str, str | None, bool, frozenset[str]]]]:
     """The claims here that have these words, by those: the id, the day, whether it repeats another, and who
     says it. Asked for by the speakers, since words have no index.
     """
-    people = _speakers(shared, records)
+    names = {each.entity for record in records for each in record.claim.speakers}
+    people = {*items.values(), *(found for name in names for found in shared.entities.get(name))}
     texts = {record.claim.text for record in records}
     query = (
         select(Claim.id, Claim.text, Claim.said, Claim.repeats_id)
@@ -252,9 +253,3 @@ def _claims(
         speakers = frozenset(canonical[part["entity_id"]] for part in said_by[row.id])
         found.setdefault(row.text, []).append((row.id, row.said, row.repeats_id is not None, speakers))
     return found
-
-
-def _speakers(shared: Shared, records: Sequence[ReviewRecord]) -> set[str]:
-    items = _wikidata(shared, records)
-    names = {each.entity for record in records for each in record.claim.speakers}
-    return {*items.values(), *(found for name in names for found in shared.entities.get(name))}

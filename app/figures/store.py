@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, tuple_
+from sqlalchemy import ColumnElement, and_, func, tuple_
 from sqlmodel import col
 
 from app.base.db import ReadSession
@@ -139,6 +139,12 @@ def measuring(entities: ColumnElement[bool]) -> ColumnElement[bool]:
     # Not EXISTS: for each figure SQLite would go through all that is about the entity.
     measured = select(FigureAbout.claim_id, FigureAbout.figure).where(entities)
     return tuple_(col(Figure.claim_id), col(Figure.position)).in_(measured)
+
+
+def is_of_figure() -> ColumnElement[bool]:
+    """That what a figure is about is told of that figure."""
+    same_claim = col(FigureAbout.claim_id) == col(Figure.claim_id)
+    return and_(same_claim, col(FigureAbout.figure) == col(Figure.position))
 
 
 def documents(session: ReadSession, ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, update
+from sqlalchemy import ColumnElement, or_, update
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
@@ -63,7 +63,7 @@ class Batch:
 
 def due(session: ReadSession, at: datetime) -> list[Due]:
     """The webhooks that may have something to be told now, those that have waited longest first."""
-    last = select(func.coalesce(func.max(Change.seq), 0)).scalar_subquery()
+    last = last_seq().scalar_subquery()
     mine = [col(getattr(Webhook, name)) for name in ("id", "url", "types", "rotation", "rotated_at")]
     standing = [col(getattr(Progress, n)) for n in ("position", "turn", "attempts", "failing_since")]
     query = (

@@ -8,6 +8,7 @@ from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
 from app.access.requests import Administering, Overseeing, Write
+from app.base.db import WriteSession
 from app.base.http import v1
 from app.base.ids import new_id
 from app.base.openapi import IF_MATCH, answers, listed, partial
@@ -58,6 +59,12 @@ def _secret(write: Write, hook: Webhook) -> dict[str, str]:
     return {"secret": signing.shown(signing.secret_of(write.house.secret, hook.id, hook.rotation))}
 
 
+def _expected(session: WriteSession, write: Write, webhook_id: str) -> Webhook:
+    hook = store.row(session, webhook_id)
+    write.expect(hook)
+    return hook
+
+
 @router.patch(
     "/webhooks/{webhook_id}",
     responses=answers(WebhookOut),
@@ -75,8 +82,7 @@ async def revise_webhook(webhook_id: str, body: WebhookPatch, write: Administeri
 
 def _revise(webhook_id: str, write: Write) -> Response:
     with write as session:
-        hook = store.row(session, webhook_id)
-        write.expect(hook)
+        hook = _expected(session, write, webhook_id)
         store.revise(session, hook, revised(WebhookIn, store.as_input(hook), write.patch), by=write.by)
         return write.answer(store.get(session, hook.id))
 
@@ -90,8 +96,7 @@ def _revise(webhook_id: str, write: Write) -> Response:
 def remove_webhook(webhook_id: str, write: Administering) -> Response:
     """Removes a webhook for good: it is told nothing more. Its record stays, for what was sent to it."""
     with write as session:
-        hook = store.row(session, webhook_id)
-        write.expect(hook)
+        hook = _expected(session, write, webhook_id)
         store.remove(session, hook, by=write.by)
         return write.answer(store.get(session, hook.id))
 
@@ -107,8 +112,7 @@ def rotate_webhook(webhook_id: str, write: Administering) -> Response:
     with the one before as well.
     """
     with write as session:
-        hook = store.row(session, webhook_id)
-        write.expect(hook)
+        hook = _expected(session, write, webhook_id)
         store.rotate(session, hook, by=write.by)
         return write.answer(store.get(session, hook.id), shown_once=_secret(write, hook))
 
