@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from app.base import schema
+from tests.program import Program
 
 APP = [sys.executable, "-m", "app"]
 
@@ -27,7 +26,7 @@ def environment(url: str, **settings: str) -> dict[str, str]:
 class Served:
     """A server in a process of its own."""
 
-    process: subprocess.Popen[str]
+    process: Program
     said: str
     log: Path
 
@@ -55,12 +54,8 @@ class Served:
 @contextmanager
 def served(env: dict[str, str], log: Path, *options: str, ready: bool = True) -> Iterator[Served]:
     """A server, once its base answers; not `ready`, once itself does."""
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [*APP, "serve", "--port", "0", *options],
-            cwd=schema.ROOT, env=env, stdout=subprocess.PIPE, stderr=file, text=True,
-        )  # fmt: skip
-    assert process.stdout is not None
+    log.write_text("")
+    process = Program(["serve", "--port", "0", *options], env, log)
     try:
         said = ""
         while "key create" not in said:

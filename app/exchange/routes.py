@@ -103,7 +103,8 @@ def _refused(rows: Sequence[Result]) -> Invalid:
         for row in shown
         for fault in row.errors
     ]
-    detail = f"{len(rows)} rows are refused, so that nothing was kept; the first is on line {rows[0].line}."
+    count = "1 row is" if len(rows) == 1 else f"{len(rows)} rows are"
+    detail = f"{count} refused, so that nothing was kept; the first is on line {rows[0].line}."
     return Invalid(detail, errors=errors, refused=len(rows), results=[_row(row) for row in shown])
 
 
