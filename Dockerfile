@@ -25,6 +25,7 @@ COPY alembic.ini ./
 COPY migrations migrations
 COPY seed seed
 COPY app app
+RUN python -m compileall -q app
 
 USER 10001:10001
 EXPOSE 8000

@@ -11,7 +11,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 SUITABLE = import sys; sys.exit(sys.version_info < (3, 11))
 VENV := .venv
 RUN := $(VENV)/bin/python
-INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes
+# What is never imported needs no compiling, and the rest is compiled when it is.
+INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --no-compile --no-deps --require-hashes
 COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 

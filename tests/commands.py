@@ -5,7 +5,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app.base import schema
 from app.base.db import SQLITE, Database, engine_url
 from app.cli import main
 from tests.newsroom import SECRET
+from tests.program import Program
 from tests.served import environment
 
 
@@ -41,6 +43,15 @@ def run(arguments: Sequence[str], env: dict[str, str]) -> Done:
         arguments, cwd=schema.ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def forked(arguments: Sequence[str], env: Mapping[str, str]) -> Done:
+    """Runs a command of the application in a process of its own, without its start."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as errors:
+        program = Program(arguments, env, Path(errors.name))
+        with program.stdout as output:
+            out = output.read()
+        return Done(program.wait(120), out, errors.read())
 
 
 Command = Callable[..., Done]

@@ -1,5 +1,5 @@
-"""The application in processes of its own, without its start: what it imports takes more time than most of what
-is asked of it, so they are forked from one that has imported it (`multiprocessing`'s fork server).
+"""The application in processes of its own. What it imports takes more time than most of what is asked of it,
+so they are forked from one that has imported it (`multiprocessing`'s fork server).
 """
 
 import gc
@@ -20,8 +20,8 @@ _FORKS.set_forkserver_preload(["tests.program", "app.cli"])
 
 
 class Program:
-    """`python -m app` with its arguments, in no environment but this; its errors are written to a file. As far
-    as it goes, it is a `subprocess.Popen`.
+    """`python -m app` with its arguments, in this environment; its errors are added to a file. What it has of
+    `subprocess.Popen` does the same.
     """
 
     def __init__(self, arguments: Sequence[str], env: Mapping[str, str], errors: Path) -> None:

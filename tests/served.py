@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from app.base import schema
 from tests.program import Program
 
 APP = [sys.executable, "-m", "app"]
@@ -26,7 +28,7 @@ def environment(url: str, **settings: str) -> dict[str, str]:
 class Served:
     """A server in a process of its own."""
 
-    process: Program
+    process: "Program | subprocess.Popen[str]"
     said: str
     log: Path
 
@@ -52,10 +54,14 @@ class Served:
 
 
 @contextmanager
-def served(env: dict[str, str], log: Path, *options: str, ready: bool = True) -> Iterator[Served]:
-    """A server, once its base answers; not `ready`, once itself does."""
+def served(
+    env: dict[str, str], log: Path, *options: str, ready: bool = True, forked: bool = True
+) -> Iterator[Served]:
+    """A server, once its base answers; not `ready`, once itself does; not `forked`, from its start on."""
     log.write_text("")
-    process = Program(["serve", "--port", "0", *options], env, log)
+    command = ["serve", "--port", "0", *options]
+    process = Program(command, env, log) if forked else _started(command, env, log)
+    assert process.stdout is not None
     try:
         said = ""
         while "key create" not in said:
@@ -69,3 +75,10 @@ def served(env: dict[str, str], log: Path, *options: str, ready: bool = True) ->
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def _started(command: list[str], env: dict[str, str], log: Path) -> "subprocess.Popen[str]":
+    with log.open("a") as file:
+        return subprocess.Popen(
+            [*APP, *command], cwd=schema.ROOT, env=env, stdout=subprocess.PIPE, stderr=file, text=True
+        )

@@ -17,10 +17,10 @@ from app.base import schema
 from app.base.db import Database, engine_url
 from app.changes.store import GENESIS
 from app.operations import clients
-from tests.commands import Command, digests, run, tamper, write_one
+from tests.commands import Command, digests, forked, tamper, write_one
 from tests.newsroom import SECRET, Bases, PostgresBases, SqliteBases, ok
 from tests.postgres import has_clients, installations, serve
-from tests.served import APP, Served, environment, served
+from tests.served import Served, environment, served
 
 SAID = re.compile(r"(\d+) changes, up to ([0-9a-f]{64}), are in ")
 
@@ -89,7 +89,7 @@ def test_a_backup_of_a_base_that_is_written_to_is_one_of_its_states(
         key = command(url, "key", "create", "Desk", "--role", "reporter").out.strip()
         with served(env, tmp_path / "log") as server, written_to(server, key) as wait:
             wait(10)
-            done = run([*APP, "backup", str(file)], env)
+            done = forked(["backup", str(file)], env)
             wait(10)
         assert done.code == 0, done
         seq, digest = told(done.out)

@@ -11,7 +11,8 @@ import pytest
 from app.base import schema
 from bench.generate import World
 from bench.load import Base
-from tests.served import APP, environment, served
+from tests.commands import forked
+from tests.served import environment, served
 
 SMALL = 200
 OURS = {"id", "version", "created_at", "updated_at", "verification"}
@@ -42,11 +43,9 @@ def test_the_benchmarks_run(directory: Path, postgres: str) -> None:
 def test_verify_finds_nothing_wrong_with_a_loaded_base(directory: Path) -> None:
     base = Base(World(SMALL), directory).made()
     env = environment(base.url)
-    done = subprocess.run(
-        [*APP, "verify"], cwd=schema.ROOT, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    assert "unbroken" in done.stdout
+    done = forked(["verify"], env)
+    assert done.code == 0, done
+    assert "unbroken" in done.out
 
 
 def test_what_is_loaded_is_what_would_be_brought_in(tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_what_is_loaded_is_what_would_be_brought_in(tmp_path: Path) -> None:
     world.write(tmp_path)
     brought = environment(f"sqlite:///{tmp_path}/brought.db")
     for command in (["migrate"], ["seed", str(tmp_path)]):
-        subprocess.run([*APP, *command], cwd=schema.ROOT, env=brought, check=True, capture_output=True)
+        assert forked(command, brought).code == 0
     assert _claims(loaded, tmp_path) == _claims(brought, tmp_path)
 
 

@@ -8,17 +8,16 @@ import re
 import shlex
 import signal
 import socket
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from app.base import schema
 from app.base.db import Database, engine_url
 from app.changes.store import document, entries, entry_hash
 from tests.commands import Command, run, tamper
 from tests.newsroom import SECRET, Bases, Json, Newsroom, PostgresBases, SqliteBases, ok
+from tests.program import Program
 from tests.served import APP, Served, environment, served
 
 NO_SERVER = "serve --host 192.0.2.1"
@@ -31,9 +30,9 @@ NO_SERVER = "serve --host 192.0.2.1"
 def test_makes_serves_and_checks_a_base(bases: Bases, command: Command, tmp_path: Path) -> None:
     with bases.fresh(migrated=False) as url:
         env = environment(url) if url.startswith("sqlite") else environment(url, RECORD_SECRET=SECRET)
-        both = [subprocess.Popen([*APP, "migrate"], cwd=schema.ROOT, env=env) for _ in range(2)]
+        both = [Program(["migrate"], env, tmp_path / "migrated") for _ in range(2)]
         assert [process.wait() for process in both] == [0, 0], "two that migrate at once wait for each other"
-        with served(env, tmp_path / "log", "--migrate", "--seed") as server:
+        with served(env, tmp_path / "log", "--migrate", "--seed", forked=False) as server:
             look(server)
             use_a_key(server, env, command)
             with server.client() as idle:

@@ -27,6 +27,7 @@ from app.base.errors import Unavailable
 from app.base.sql import select
 from app.entities.model import Entity
 from app.operations.checks import faults as found_faults
+from tests.commands import forked, run
 from tests.newsroom import SECRET, Bases, Json, SqliteBases, match, ok, problem
 from tests.nodes import Node, node, wait_for
 from tests.served import APP, Served, environment, served
@@ -91,10 +92,12 @@ def names(client: httpx.Client) -> list[str]:
 
 
 @contextmanager
-def serving(url: str, log: Path, *options: str, **settings: str) -> Iterator[tuple[Served, httpx.Client]]:
+def serving(
+    url: str, log: Path, *options: str, forked: bool = True, **settings: str
+) -> Iterator[tuple[Served, httpx.Client]]:
     """A server on a base, and a client with an editor's key."""
     env = environment(url, RECORD_SECRET=SECRET, **settings)
-    with served(env, log, *options) as server, server.client(token_on(url)) as client:
+    with served(env, log, *options, forked=forked) as server, server.client(token_on(url)) as client:
         yield server, client
 
 
@@ -393,7 +396,8 @@ def test_a_clock_that_jumps_breaks_no_lease_id_or_order(bases: Bases, tmp_path: 
         textwrap.dedent(CLOCK).format(root=str(schema.ROOT), offset=str(offset))
     )
     with bases.fresh() as url:
-        with serving(url, tmp_path / "log", PYTHONPATH=str(tmp_path / "site")) as (server, client):
+        site = str(tmp_path / "site")
+        with serving(url, tmp_path / "log", forked=False, PYTHONPATH=site) as (server, client):
             other = server.client(token_on(url))
             ok(client.post("/v1/entities", json={"name": "A", "kind": "person", "slug": "a"}))
             claims = [state(client, 0)]
@@ -534,9 +538,8 @@ def migrate(url: str, directory: Path, killed_before: int | None = None) -> int:
         text = textwrap.dedent(KILLED).format(root=str(schema.ROOT), statements=killed_before)
         (directory / "sitecustomize.py").write_text(text)
         env["PYTHONPATH"] = str(directory)
-    return subprocess.run(
-        [*APP, "migrate"], cwd=schema.ROOT, env=env, capture_output=True, check=False
-    ).returncode
+        return run([*APP, "migrate"], env).code
+    return forked(["migrate"], env).code
 
 
 def test_a_migration_that_is_killed_is_made_good_by_the_next(bases: Bases, tmp_path: Path) -> None:
@@ -552,10 +555,9 @@ def test_a_migration_that_is_killed_is_made_good_by_the_next(bases: Bases, tmp_p
 
 def exported(url: str) -> str:
     env = environment(url, RECORD_SECRET=SECRET)
-    done = subprocess.run(
-        [*APP, "export"], cwd=schema.ROOT, env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout
+    done = forked(["export"], env)
+    assert done.code == 0, done
+    return done.out
 
 
 def test_a_base_of_which_nothing_is_derived_yet_is_refused(bases: Bases, tmp_path: Path) -> None:
@@ -564,13 +566,10 @@ def test_a_base_of_which_nothing_is_derived_yet_is_refused(bases: Bases, tmp_pat
         schema.downgrade(url, "0001")
         env = environment(url, RECORD_SECRET=SECRET)
         for _ in range(2):
-            done = subprocess.run(
-                [*APP, "serve", "--port", "0"], cwd=schema.ROOT, env=env, capture_output=True, text=True,
-                timeout=60, check=False,
-            )  # fmt: skip
-            assert done.returncode == 1
-            assert done.stderr.strip().endswith("python -m app migrate")
-            assert done.stdout == ""
+            done = forked(["serve", "--port", "0"], env)
+            assert done.code == 1
+            assert done.err.strip().endswith("python -m app migrate")
+            assert done.out == ""
             schema.upgrade(url)  # and no more, as if the process had ended there
         assert migrate(url, tmp_path) == 0
         with serving(url, tmp_path / "log") as (_, client):

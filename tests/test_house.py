@@ -11,7 +11,7 @@ import subprocess
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,10 @@ class Source:
     @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
 
     @cached_property
     def functions(self) -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -80,6 +84,7 @@ def python_files() -> list[Source]:
     ]
 
 
+@cache
 def _read(path: Path) -> Source:
     return Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 
@@ -270,7 +275,7 @@ def writes_through_the_one_door(source: Source) -> Iterator[str]:
 
 def _writes(source: Source) -> Iterator[tuple[str, str]]:
     makers = set(_statement_makers(source.tree))
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         what = ""
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
@@ -315,7 +320,7 @@ def commits_at_the_boundary_only(source: Source) -> Iterator[str]:
     """A commit below the boundary cuts a request in two: its first half stays when the second fails."""
     if source.path == "app/base/db.py":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and node.attr in ("commit", "rollback", "begin", "begin_nested"):
             yield f"{source.inside(node) or 'the module'} calls {ast.unparse(node)}"
 
@@ -324,7 +329,7 @@ def settings_alone_read_the_environment(source: Source) -> Iterator[str]:
     """A variable read in passing is in no documentation, and two readers differ on its default."""
     if source.path == "app/settings.py":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
         if isinstance(node, ast.Attribute):
             names = [node.attr]
@@ -379,7 +384,7 @@ def suppressions_name_their_code(source: Source) -> Iterator[str]:
     for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
         if token.type == tokenize.COMMENT and _BARE.search(token.string):
             yield f"line {token.start[0]} suppresses everything: {token.string}"
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and _ignores_all_warnings(node):
             yield f"line {node.lineno} ignores every warning"
 

@@ -3,7 +3,6 @@
 import io
 import json
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,6 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
-from app.base import schema
 from app.base.body import MAX_LINE
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid, TooLarge
@@ -25,8 +23,9 @@ from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
 from app.exchange.rows import Result
 from app.exchange.shapes import ImportQuestion
+from tests.commands import forked
 from tests.newsroom import TESTS, Json, Newsroom, SqliteBases, ok, problem
-from tests.served import APP, environment, served
+from tests.served import environment, served
 
 XI = {"entity": {"name": "Xi Jinping", "kind": "person", "aliases": [{"name": "习近平", "language": "zh"}]}}
 CLAIM: Json = {
@@ -431,11 +430,9 @@ def test_what_is_no_such_file_is_refused(room: Newsroom) -> None:
 
 
 def test_an_endless_line_costs_a_served_process_no_memory(sqlite_bases: SqliteBases, tmp_path: Path) -> None:
-    create = [*APP, "key", "create", "Ann", "--role", "reporter"]
     with sqlite_bases.fresh() as url:
         env = environment(url, RECORD_MAX_IMPORT_BYTES=str(10**12))
-        made = subprocess.run(create, env=env, cwd=schema.ROOT, capture_output=True, check=True)
-        token = made.stdout.decode().strip()
+        token = forked(["key", "create", "Ann", "--role", "reporter"], env).out.strip()
         with served(env, tmp_path / "log") as server, server.client(token) as client:
             client.get("/v1/claims")
             before = _memory(server.process.pid)

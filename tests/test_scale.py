@@ -11,7 +11,6 @@ import json
 import select
 import socket
 import socketserver
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,9 +37,10 @@ from app.changes.store import last_seq
 from app.claims import bodies
 from app.main import create_app
 from app.settings import Settings
+from tests.commands import forked
 from tests.newsroom import SECRET, TESTS, Json, Newsroom, match, ok, problem
 from tests.nodes import PASSWORD, Node, node, wait_for
-from tests.served import APP, Served, environment, served
+from tests.served import Served, environment, served
 
 POSITION = "Record-Position"
 
@@ -507,10 +507,8 @@ def test_a_promotion_is_followed_without_a_restart_and_loses_nothing_acknowledge
             for client in again.clients.values():
                 client.close()
             assert api.process.poll() is None
-        wrong = subprocess.run(
-            [*APP, "verify"], cwd=schema.ROOT, env=env, capture_output=True, text=True, check=False
-        )
-        assert wrong.returncode == 0, wrong.stdout
+        wrong = forked(["verify"], env)
+        assert wrong.code == 0, wrong
 
 
 # --- settings ----------------------------------------------------------------------------------

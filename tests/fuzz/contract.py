@@ -40,8 +40,8 @@ BEYOND_A_SCHEMA = {
     r"is not a unit|is a unit alone|needs a unit|is not a scale|begins with a number|is less than min"
     r"|is a unit of|does not compare with": "units are in a table",
     r"too long to be kept|has more than \d+ digits": "no keyword counts the digits of a number",
-    r"is not a column|not read from CSV|^The (file|page)|^[Ll]ine \d|rows? (is|are) refused|^A line": "to its "
-    "schema, a file is a string",
+    r"is not a column|not read from CSV|^The (file|page)|^[Ll]ine \d|rows? (is|are) refused|^A line": "to "
+    "its schema, a file is a string",
     r"^is not given to \w+s: they are recorded": "what kind of claim it is, another request has said",
     r"^is needed, or else both|^is not the text's|past the text's end|source's text"
     r"|of the direct quote": "what a text is checked for",

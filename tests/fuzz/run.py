@@ -1,7 +1,6 @@
 """One run on one database: a server in a process of its own, what is sent to it, and how it stands after."""
 
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import httpx
 
-from app.base import schema
+from tests.commands import forked
 from tests.fuzz.contract import PHASES, Tally, Wish, examine
 from tests.fuzz.hostile import Corpus
-from tests.served import APP, Served, environment, served
+from tests.served import Served, environment, served
 
 SECRET = "a secret for tests, of more than 32 characters"
 ELASTIC = ("fuzzing", "stateful")
@@ -37,9 +36,9 @@ class Target:
 
     def stands(self) -> None:
         """Has `verify` look at the base, and looks for tracebacks in the server's log."""
-        done = _app(self.env, "verify")
-        if done.returncode != 0:
-            self.tally.failures.append(f"verify: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        done = forked(["verify"], self.env)
+        if done.code != 0:
+            self.tally.failures.append(f"verify: {done.out[-2000:]}{done.err[-2000:]}")
         log = self.server.log.read_text()
         if "Traceback" in log:
             self.tally.failures.append(f"the server's log: {log[-4000:]}")
@@ -59,21 +58,15 @@ def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1) -> None:
             tally.failures.append(found)
 
 
-def _app(env: Mapping[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*APP, *command], cwd=schema.ROOT, env=dict(env), capture_output=True, text=True, check=False
-    )
-
-
 @contextmanager
 def target(url: str, log: Path) -> Iterator[Target]:
     """A server on a fresh base with the seed in it."""
     # Its log of accesses would fill a pipe that nobody reads.
     env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning", RECORD_WEBHOOKS="false")
     with served(env, log, "--migrate", "--seed") as server:
-        made = _app(env, "key", "create", "Fuzz", "--role", "admin")
-        [key_id] = re.findall(r"^key_\w+", made.stderr)
-        yield Target(server, env, key_id, made.stdout.strip())
+        made = forked(["key", "create", "Fuzz", "--role", "admin"], env)
+        [key_id] = re.findall(r"^key_\w+", made.err)
+        yield Target(server, env, key_id, made.out.strip())
 
 
 def attack(aim: Target, cases: int, seed: int, examples: int) -> Iterator[str]:
