@@ -1,13 +1,14 @@
 """The command line, as whoever runs a base uses it.
 
-`run` and `served` start real processes; `command` runs the same `main()` in this one, which is quicker, where
-a process of its own would add nothing.
+`run`, `forked` and `served` start real processes; `command` runs the same `main()` in this one, where
+a process of its own would add nothing but time.
 """
 
 import re
 import shlex
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,9 +16,8 @@ import pytest
 
 from app.base.db import Database, engine_url
 from app.changes.store import document, entries, entry_hash
-from tests.commands import Command, run, tamper
+from tests.commands import Command, forked, run, tamper
 from tests.newsroom import SECRET, Bases, Json, Newsroom, PostgresBases, SqliteBases, ok
-from tests.program import Program
 from tests.served import APP, Served, environment, served
 
 NO_SERVER = "serve --host 192.0.2.1"
@@ -30,8 +30,9 @@ NO_SERVER = "serve --host 192.0.2.1"
 def test_makes_serves_and_checks_a_base(bases: Bases, command: Command, tmp_path: Path) -> None:
     with bases.fresh(migrated=False) as url:
         env = environment(url) if url.startswith("sqlite") else environment(url, RECORD_SECRET=SECRET)
-        both = [Program(["migrate"], env, tmp_path / "migrated") for _ in range(2)]
-        assert [process.wait() for process in both] == [0, 0], "two that migrate at once wait for each other"
+        with ThreadPoolExecutor() as pool:
+            both = [*pool.map(lambda _: forked(["migrate"], env), range(2))]
+        assert [done.code for done in both] == [0, 0], "two that migrate at once wait for each other"
         with served(env, tmp_path / "log", "--migrate", "--seed", forked=False) as server:
             look(server)
             use_a_key(server, env, command)
