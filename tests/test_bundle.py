@@ -165,6 +165,7 @@ FORGED: dict[str, tuple[Forge, str]] = {
 }
 
 
+@pytest.mark.parametrize("bases", ["sqlite"], indirect=True)  # a bundle is read without the base it is of
 def test_what_is_forged_is_named(seeded: Newsroom, worked: Any, command: Command, tmp_path: Path) -> None:
     whole, key = bundled(seeded, worked), key_of(seeded)
     signer: Signer = seeded.app.state.house.signer
