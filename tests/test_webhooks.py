@@ -23,7 +23,7 @@ from app.base.db import Database
 from app.base.sql import table
 from app.base.times import now
 from app.exchange.dump import export, restore
-from app.hooks import progress, schedule, sending
+from app.hooks import progress, schedule, sending, store
 from app.hooks.deliveries import Deliveries
 from app.hooks.model import EventType, Progress
 from app.operations.doctor import examine
@@ -487,6 +487,16 @@ def test_a_webhook_that_cannot_be_is_refused(desk: Newsroom) -> None:
         for body, pointer in BAD:
             refused = problem(desk.admin.post(HOOKS, json=body), 422, "invalid")
             assert refused["errors"][0]["pointer"] == pointer, body
+
+
+def test_there_are_not_more_than_can_be_told(desk: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST", 2)
+    first, _ = (hooked(desk, f"https://127.0.0.1/{n}") for n in range(2))
+    with desk.unchanged():
+        refused = desk.admin.post(HOOKS, json={"url": "https://127.0.0.1/3"})
+        assert "no more may be" in problem(refused, 409, "conflict")["detail"]
+    ok(desk.admin.delete(f"{HOOKS}/{first['id']}", headers={"If-Match": "*"}))
+    hooked(desk, "https://127.0.0.1/3")
 
 
 # --- several at once ---------------------------------------------------------------------------

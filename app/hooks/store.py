@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, func
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
@@ -19,13 +19,19 @@ from app.hooks.model import Progress, Webhook, WebhookIn
 HOUSE = By("webhooks", "webhooks")
 """Who disables a webhook that has failed for too long."""
 
+MOST = 100
+"""How many webhooks there are at a time: each change is sent to all of them."""
+
 _OWN = ("id", "url", "types", "note", "enabled", "disabled_because", "rotated_at", "removed_at", "version",
         "created_at", "updated_at")  # fmt: skip
 _DELIVERIES = ("failing_since", "attempts", "next_at", "last_at", "last_status", "last_error")
 
 
 def create(session: WriteSession, wish: WebhookIn, *, by: By) -> Webhook:
-    """A new webhook, which is told of what comes after."""
+    """A new webhook, which is told of what comes after. Raises Conflict if there are as many as may be."""
+    there = select(func.count()).select_from(Webhook).where(col(Webhook.removed_at).is_(None))
+    if session.execute(there).scalar_one() >= MOST:
+        raise Conflict(f"There are {MOST} webhooks, and no more may be: remove one that nobody reads.")
     hook = fresh(Webhook, id=new_id("whk"), **wish.model_dump())
     save(session, hook, by=by, action="webhook.create")
     progress.start(session, hook.id)
