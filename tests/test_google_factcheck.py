@@ -501,6 +501,16 @@ def test_a_page_becomes_claims_and_reviews_and_comes_back_as_it_was(room: Newsro
     ]
 
 
+def test_a_rating_that_no_verdict_here_means_is_found_in_its_own_words(room: Newsroom) -> None:
+    sent = page_of("Gas is odd.")
+    sent["claimReviewMarkups"][0]["rating"] = {"textualRating": "Three wet socks"}
+    written(room.checker.post(PAGES, json=sent))
+    assert room.get("/v1/claims")["data"][0]["verification"]["verdict"] is None
+    for query in ({"query": "odd gas"}, {"reviewPublisherSiteFilter": "check.example.org"}):
+        [claim] = search(room, **query)["claims"]
+        assert [each["textualRating"] for each in claim["claimReview"]] == ["Three wet socks"]
+
+
 def test_an_update_is_of_the_whole_page(room: Newsroom) -> None:
     page = written(room.checker.post(PAGES, json=page_of("Gas is free.", "Gas is blue.", "Gas is old.")))
     at = f"/v1alpha1/{page['name']}"

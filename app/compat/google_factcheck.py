@@ -1,5 +1,6 @@
-"""Google's Fact Check Tools API, v1alpha1: claims that have a verdict, searched by Google's own clients. What
-is answered is in docs/clients.md; the interface itself is in `factchecktools.json`, its discovery document.
+"""Google's Fact Check Tools API, v1alpha1: claims that have a ruling on their truth, searched by Google's
+own clients. What is answered is in docs/clients.md; the interface itself is in `factchecktools.json`, its
+discovery document.
 """
 
 import re
@@ -92,7 +93,7 @@ class SearchAsked(Paged):
 @router.get("/v1alpha1/claims:search")
 @router.post("/v1alpha1/claims:search")  # by Google's client, of what is too long for an address
 def search_claims(ask: Annotated[SearchAsked, Query()], read: ReadingNow) -> Response:
-    """Claims that have a verdict, by words, site, language and age, each with the reviews of all desks."""
+    """Claims that have a ruling, by words, site, language and age, each with the reviews of all desks."""
     if read.request.method == "POST" and "x-http-method-override" not in read.request.headers:
         raise NotFound("Ask with GET.")
     if not (ask.query or ask.review_publisher_site_filter):
@@ -136,9 +137,12 @@ def _found(
 
 
 def _fitting(of: Of, base: str) -> list[ColumnElement[bool]]:
-    """Claims with a verdict of their own. What repeats one is not what a desk has reviewed."""
+    """Claims with a ruling of their own, be it in a desk's wording only. What repeats one is not what a desk
+    has reviewed.
+    """
+    worded = _ruled().where(col(Review.verdict).is_(None))
     fitting = [
-        col(Claim.verdict).is_not(None),
+        col(Claim.verdict).is_not(None) | col(Claim.id).in_(worded),
         col(Claim.repeats_id).is_(None),
         col(Claim.status) != "withdrawn",
     ]
@@ -155,9 +159,14 @@ def _fitting(of: Of, base: str) -> list[ColumnElement[bool]]:
 
 
 def _ruled() -> Select:
-    """The claims of reviews that stand and have a verdict."""
+    """The claims of reviews that stand, of their truth."""
     query = documents.query().with_only_columns(col(Review.claim_id))
-    return query.where(*documents.standing(), col(Review.verdict).is_not(None))
+    return query.where(*documents.standing(), of_truth())
+
+
+def of_truth() -> ColumnElement[bool]:
+    """That a review rules on whether a claim is true, rather than only on who said it."""
+    return col(Review.verdict).is_not(None) | col(Review.attribution).is_(None)
 
 
 def on_site(host: str, base: str) -> ColumnElement[bool]:

@@ -27,7 +27,7 @@ from app.base.sql import select
 from app.base.types import Url, canonical_url
 from app.claims import bodies
 from app.claims.model import Claim
-from app.compat.google_factcheck import Of, listed, on_site, question, reply, site_of
+from app.compat.google_factcheck import Of, listed, of_truth, on_site, question, reply, site_of
 from app.compat.google_wire import Asked, GoogleRoute, Json, Paged
 from app.exchange import claimreview
 from app.exchange.claimreview import Beside, first_print
@@ -98,8 +98,7 @@ def _published() -> Select:
     """Reviews that stand, of a claim's truth, and are published somewhere else than here."""
     claim = col(Claim.id) == col(Review.claim_id)
     of_claims = documents.query().join(Claim, claim).where(col(Claim.status) != "withdrawn")
-    rated = col(Review.verdict).is_not(None) | col(Review.attribution).is_(None)
-    return of_claims.where(*documents.standing(), rated, col(Review.url).is_not(None))
+    return of_claims.where(*documents.standing(), of_truth(), col(Review.url).is_not(None))
 
 
 def _address(session: ReadSession) -> Any:
