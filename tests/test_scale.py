@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -41,6 +41,7 @@ from tests.commands import forked
 from tests.newsroom import SECRET, TESTS, Json, Newsroom, match, ok, problem
 from tests.nodes import PASSWORD, Node, node, wait_for
 from tests.served import Served, environment, served
+from tests.test_streams import entry, following, seqs
 
 POSITION = "Record-Position"
 
@@ -210,6 +211,17 @@ def test_who_has_written_reads_it_and_who_has_not_reads_from_the_standby(pair: P
             assert ok(pair.by("reporter").get(path)) == made
             assert ok(pair.by("reader").get(path)) == made  # any key is looked up in what is current
     wait_for(lambda: pair.anyone.get(path).status_code == 200, 10)
+
+
+def test_a_stream_tells_each_change_once_and_in_order_however_far_the_standby_is(pair: Pair) -> None:
+    _, position = pair.entity()
+    here = int(position[POSITION])
+    with following(pair.anyone, after=here) as events:
+        with pair.paused():
+            written = [int(pair.entity()[1][POSITION]) for _ in range(3)]
+            assert seqs(events, 3) == written == [*range(here + 1, here + 4)]
+        pair.caught_up()
+        assert [int(pair.entity()[1][POSITION])] == seqs(events, 1) == [here + 4]
 
 
 def test_a_tag_is_confirmed_of_the_state_that_is_read_alone(pair: Pair) -> None:
@@ -486,7 +498,7 @@ def test_a_promotion_is_followed_without_a_restart_and_loses_nothing_acknowledge
                 Writer(api.url, new_key(primary, "reporter")),
                 Hammer(api.url, "/v1/entities?limit=1"),
             )
-            with writer, reader:
+            with writer, reader, api.client() as anyone, following(anyone, after=0) as events:
                 writer.more(20)
                 primary.stop()
                 reader.more(20)
@@ -494,6 +506,11 @@ def test_a_promotion_is_followed_without_a_restart_and_loses_nothing_acknowledge
                 promoted = time.monotonic()
                 wait_for(lambda: writer.kept[-1][1] > promoted or not writer.thread.is_alive(), 30)
                 writer.more(5)
+                told = [entry(each) for each in islice(events, 1 + len(writer.kept)) if each.name == "change"]
+            first = told[0]["seq"]
+            assert [each["seq"] for each in told] == [*range(first, first + len(told))]
+            before = {made for made, at in writer.kept if at < promoted}
+            assert before <= {each["resource_id"] for each in told}
             assert set(writer.statuses) <= {201, 503}
             assert set(reader.statuses) == {200}  # who has no key is read to from the standby meanwhile
             back = next(at for _, at in writer.kept if at > promoted) - promoted
