@@ -52,8 +52,9 @@ class Trial:
         self.env = environment(self.url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning")
 
     def served(self) -> AbstractContextManager[Served]:
-        """The server, always on the same port."""
-        return served(self.env, self.directory / f"log-{self.blows}", "--port", str(self.port))
+        """The server, always on the same port, and from its start on: clients wait for all of it."""
+        log = self.directory / f"log-{self.blows}"
+        return served(self.env, log, "--port", str(self.port), forked=False)
 
     @contextmanager
     def running(self) -> Iterator[Served]:
