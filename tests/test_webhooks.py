@@ -563,10 +563,11 @@ def test_a_server_that_stops_keeps_what_was_taken(desk: Newsroom, receiver: Rece
     hook = hooked(desk, receiver.url)
     for number in range(3):
         desk.entity(f"Person {number}")
-    first, release = last(desk) - 2, threading.Event()
+    first, asked, release = last(desk) - 2, threading.Event(), threading.Event()
 
     def answer(got: Got) -> Says:
-        if got.seq > first:
+        if got.seq > first:  # so the answer to the one before was taken
+            asked.set()
             release.wait(20)
         return Says()
 
@@ -574,7 +575,7 @@ def test_a_server_that_stops_keeps_what_was_taken(desk: Newsroom, receiver: Rece
 
     async def stopped() -> None:
         task = asyncio.ensure_future(delivering(desk).run())
-        while not receiver.got:
+        while not asked.is_set():
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
