@@ -28,7 +28,7 @@ def environment(url: str, **settings: str) -> dict[str, str]:
 class Served:
     """A server in a process of its own."""
 
-    process: "Program | subprocess.Popen[str]"
+    process: Program | subprocess.Popen[str]
     said: str
     log: Path
 
@@ -77,7 +77,7 @@ def served(
         process.stdout.close()
 
 
-def _started(command: list[str], env: dict[str, str], log: Path) -> "subprocess.Popen[str]":
+def _started(command: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[str]:
     with log.open("a") as file:
         return subprocess.Popen(
             [*APP, *command], cwd=schema.ROOT, env=env, stdout=subprocess.PIPE, stderr=file, text=True

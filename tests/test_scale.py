@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -41,7 +41,7 @@ from tests.commands import forked
 from tests.newsroom import SECRET, TESTS, Json, Newsroom, match, ok, problem
 from tests.nodes import PASSWORD, Node, node, wait_for
 from tests.served import Served, environment, served
-from tests.test_streams import entry, following, seqs
+from tests.test_streams import entries, following, seqs
 
 POSITION = "Record-Position"
 
@@ -506,7 +506,7 @@ def test_a_promotion_is_followed_without_a_restart_and_loses_nothing_acknowledge
                 promoted = time.monotonic()
                 wait_for(lambda: writer.kept[-1][1] > promoted or not writer.thread.is_alive(), 30)
                 writer.more(5)
-                told = [entry(each) for each in islice(events, 1 + len(writer.kept)) if each.name == "change"]
+                told = entries(events, len(writer.kept))
             first = told[0]["seq"]
             assert [each["seq"] for each in told] == [*range(first, first + len(told))]
             before = {made for made, at in writer.kept if at < promoted}

@@ -48,10 +48,15 @@ def entry(event: Event) -> Json:
     return found
 
 
+def entries(events: Iterator[Event], count: int) -> list[Json]:
+    """The next entries, whatever is told in between."""
+    changes = (entry(event) for event in events if event.name == "change")
+    return list(itertools.islice(changes, count))
+
+
 def seqs(events: Iterator[Event], count: int) -> list[int]:
     """The places of the next entries."""
-    changes = (entry(event)["seq"] for event in events if event.name == "change")
-    return list(itertools.islice(changes, count))
+    return [each["seq"] for each in entries(events, count)]
 
 
 def last(room: Newsroom) -> int:
