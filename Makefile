@@ -65,9 +65,11 @@ sbom: $(VENV)/.dev ## Write build/sbom.cdx.json, the bill of materials (CycloneD
 	@mkdir -p build
 	@$(RUN) -m tests.sbom requirements.lock build/sbom.cdx.json
 
+# The images of podman keep no HEALTHCHECK, unless they are of the format that docker has.
 image: ## Build the container image with docker or podman
 	@engine=$$(command -v docker || command -v podman) || { echo 'Neither docker nor podman is here' >&2; exit 1; }; \
-	"$$engine" build --tag on-the-record $(ARGS) .
+	case "$$("$$engine" --version)" in podman*) format='--format docker' ;; *) format= ;; esac; \
+	"$$engine" build $$format --tag on-the-record:local $(ARGS) .
 
 clean: ## Remove the environment and the caches, not the database
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

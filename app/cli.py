@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shlex
 import signal
 import socket
 import sys
@@ -43,6 +42,7 @@ from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
 from app.operations.checks import is_underived
 from app.operations.commands import WHOLE_SECONDS, base, operations, say
+from app.operations.startup import announce
 from app.reviews.quoted import archive_text
 from app.search.store import NOUNS
 from app.settings import Settings
@@ -110,8 +110,9 @@ def serve(
         _seed(SEED)
     with suppress(Unavailable), _base():
         pass  # a stale schema ends it here, in a line; a database that is away may come back
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         http=protocol_of(settings.client_seconds),
@@ -131,7 +132,7 @@ def serve(
         sys.exit(f"Nothing can listen on {host}, port {port}: choose another with --host or --port.")
     # asyncio does not set it on a socket that uvicorn has bound: an answer in parts would wait for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    _say_where(*listening.getsockname()[:2])
+    announce(*listening.getsockname()[:2], settings, app.state.house.db)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped)
     server.run(sockets=[listening])
@@ -152,19 +153,6 @@ def _stopped(_signal: int, _frame: object) -> None:
     # thread that still writes could not be ended otherwise, and its change is nobody's any more.
     sys.stdout.flush()
     os._exit(0)
-
-
-def _say_where(host: str, port: int) -> None:
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{port}"
-    python = shlex.join([os.path.relpath(sys.executable), "-m", "app"])
-    lines = [
-        f"On the Record answers at {base}",
-        f"  Documentation  {base}/docs",
-        f"  A first look   curl '{base}/v1/claims?speaker=vladimir-putin&about=power-of-siberia-2'",
-        f"  A key to write {python} key create 'Your name' --role editor",
-    ]
-    say("\n".join(lines))
 
 
 @cli.command()

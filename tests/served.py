@@ -62,19 +62,33 @@ def served(
     command = ["serve", "--port", "0", *options]
     process = Program(command, env, log) if forked else _started(command, env, log)
     assert process.stdout is not None
+    in_log = env.get("RECORD_LOG_FORMAT") == "json"
     try:
-        said = ""
-        while "key create" not in said:
-            line = process.stdout.readline()
-            assert line, f"{said}{log.read_text()}"
-            said += line
-        server = Served(process, said, log)
+        server = Served(process, _logged(process, log) if in_log else _printed(process, log), log)
         server.wait_until_good("/readyz" if ready else "/healthz")
         yield server
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def _printed(process: Program | subprocess.Popen[str], log: Path) -> str:
+    """Return what a server prints at its start."""
+    said = ""
+    while "key create" not in said:
+        line = process.stdout.readline() if process.stdout else ""
+        assert line, f"{said}{log.read_text()}"
+        said += line
+    return said
+
+
+def _logged(process: Program | subprocess.Popen[str], log: Path) -> str:
+    """Return the event that a server logs at its start instead, where the log is JSON."""
+    while not (found := re.search(r'answers at [^"]*', log.read_text())):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    return found[0]
 
 
 def _started(command: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[str]:

@@ -4,10 +4,13 @@
 a process of its own would add nothing but time.
 """
 
+import json
+import os
 import re
 import shlex
 import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +45,30 @@ def test_makes_serves_and_checks_a_base(bases: Bases, command: Command, tmp_path
                 assert server.process.wait(timeout=10) == 0
         assert "Traceback" not in server.log.read_text()
         assert command(url, "verify").code == 0
+
+
+def test_the_start_message_names_no_example_that_is_not_there(bases: Bases, tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with bases.fresh() as url:
+        env = environment(url, RECORD_SECRET=SECRET, PATH=path)
+        with served(env, tmp_path / "log", forked=False) as server:
+            assert "curl" not in server.said
+            assert "  A key to write python -m app key create" in server.said, "as the shell finds it"
+
+
+def test_the_start_message_is_an_event_of_a_log_in_json(bases: Bases, tmp_path: Path) -> None:
+    with bases.fresh(seeded=True) as url:
+        env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_FORMAT="json")
+        with served(env, tmp_path / "log") as server:
+            server.process.terminate()
+            assert server.process.wait(10) == 0
+            assert server.process.stdout is not None
+            assert server.process.stdout.read() == ""
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    [start] = [
+        line for line in lines if line["message"].startswith("On the Record answers at http://127.0.0.1:")
+    ]
+    assert start["listens"].startswith("127.0.0.1:")
 
 
 def look(server: Served) -> None:

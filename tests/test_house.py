@@ -132,7 +132,7 @@ LAYOUT = (
         " suggest reconcile datacommons_wire variables observations nodes datacommons",
     ),
     ("web", "routes"),
-    ("operations", "metrics routes checks clients backup servers doctor offline commands"),
+    ("operations", "metrics routes checks clients backup servers doctor offline commands startup"),
     ("main", ""),
     ("cli", ""),
     ("__main__", ""),

@@ -103,6 +103,22 @@ def test_an_address_is_logged_if_that_is_wanted(sqlite_bases: SqliteBases, tmp_p
     assert [line["address"] for line in lines if line.get("route") == "/v1/claims"] == [ELSEWHERE]
 
 
+def test_a_probe_that_finds_nothing_wrong_is_no_line_of_the_log(
+    sqlite_bases: SqliteBases, tmp_path: Path
+) -> None:
+    with sqlite_bases.fresh() as url:
+        env = environment(url, RECORD_LOG_FORMAT="json")
+        with served(env, tmp_path / "log") as server, server.client() as client:
+            for path in ("/healthz", "/readyz", "/metrics", "/v1/claims"):
+                client.get(path)
+            Path(url.removeprefix("sqlite:///")).rename(tmp_path / "elsewhere")
+            assert client.get("/readyz").status_code == 503
+            client.get("/healthz")  # the line of a request is written after its answer
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    asked = [(line["route"], line["status"]) for line in lines if line["message"] == "request"]
+    assert asked == [("/metrics", 401), ("/v1/claims", 200), ("/readyz", 503)]
+
+
 def test_a_key_is_kept_as_a_hash_only(room: Newsroom) -> None:
     _, token = room.key("editor")
     with room.db.read() as session:

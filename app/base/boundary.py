@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.base.errors import Internal, Problem, Stopping, TooLarge
 from app.base.ids import new_id, request_id
-from app.base.limits import Header, Limits, Visit
+from app.base.limits import WATCHED, Header, Limits, Visit
 from app.base.logs import note_request
 from app.base.problems import problem_response
 
@@ -160,7 +160,10 @@ class _Passage:
 
     def _note(self, seconds: float) -> None:
         client = self.scope.get("client") if self.boundary.log_addresses else None
+        # A probe that finds nothing wrong comes every few seconds, and would be most of the log.
+        quiet = self.scope["path"] in WATCHED and self.status is not None and self.status < 400
         note_request(
+            logging.DEBUG if quiet else logging.INFO,
             method=self.method,
             route=self.route,
             status=self.status,

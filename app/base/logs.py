@@ -32,11 +32,11 @@ def redacted(text: str) -> str:
     return _KEY.sub("[key]", text) if "otr_" in text or "earer " in text else text
 
 
-def note_request(**fields: Any) -> None:
+def note_request(level: int, **fields: Any) -> None:
     """Writes the line that every request has."""
-    if _requests.isEnabledFor(logging.INFO):
+    if _requests.isEnabledFor(level):
         # `info` would find out which line calls it, which takes longer than all the rest.
-        record = logging.LogRecord(_requests.name, logging.INFO, "", 0, "request", None, None)
+        record = logging.LogRecord(_requests.name, level, "", 0, "request", None, None)
         record.fields = fields
         _requests.handle(record)
 
