@@ -22,10 +22,12 @@ from sqlmodel import col
 
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
+from app.access.secret import secret_of
 from app.base import schema
 from app.base.body import MAX_LINE
-from app.base.db import Database, WriteSession, secret_of
+from app.base.db import Database, WriteSession
 from app.base.errors import Problem, Unavailable
+from app.base.files import replacing
 from app.base.logs import log_config, printable
 from app.base.problems import checked
 from app.base.protocol import MAX_HEADERS, protocol_of
@@ -285,10 +287,8 @@ def export_file(
         if str(file) == "-":
             sys.stdout.buffer.writelines(export(session))
             return
-        unfinished = file.with_name(file.name + ".part")
-        with unfinished.open("wb") as opened:
+        with replacing(file) as unfinished, unfinished.open("wb") as opened:
             opened.writelines(export(session))
-        unfinished.replace(file)
 
 
 @contextmanager

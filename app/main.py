@@ -24,9 +24,10 @@ from starlette_compress import CompressMiddleware
 from app.access.house import POSITION, House
 from app.access.requests import Replay
 from app.access.routes import router as keys
+from app.access.secret import secret_of
 from app.base import schema
 from app.base.boundary import NOTHING, SECURITY, Boundary
-from app.base.db import Database, secret_of
+from app.base.db import Database
 from app.base.errors import Problem, Unavailable, tree
 from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits

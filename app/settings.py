@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MOST_A_MINUTE = 1_000_000
 """Beyond which counting costs more than answering."""
+MIN_SECRET = 32
+"""Characters of a secret, below which it could be guessed."""
 
 
 class Settings(BaseSettings):
@@ -26,7 +28,7 @@ class Settings(BaseSettings):
         Field(
             description="Signs page cursors and keys the hashes of API keys; at least 32 characters. "
             "Required with PostgreSQL; with SQLite it is made once and kept beside the file.",
-            min_length=32,
+            min_length=MIN_SECRET,
             repr=False,
         ),
     ] = None

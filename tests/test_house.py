@@ -98,11 +98,11 @@ LAYOUT = (
     ("client", ""),  # of the API: it knows nothing else here
     (
         "base",
-        "errors ids logs tally canonical merkle notes integrity times units sql types postgres prepared db"
-        " shelf schema body http page problems limits boundary protocol openapi",
+        "errors files ids logs tally canonical merkle notes integrity times units sql types postgres prepared"
+        " db shelf schema body http page problems limits boundary protocol openapi",
     ),
     ("changes", "model guard tree store reads walk replay past log replicas streams"),
-    ("access", "model store house requests routes"),
+    ("access", "model store secret house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),

@@ -3,11 +3,10 @@
 import math
 import os
 import re
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 from sqlmodel import SQLModel
 
 from app.base.errors import Unavailable
+from app.base.files import create
 from app.base.postgres import (
     CONNECT_SECONDS,
     KEEPALIVE,
@@ -30,7 +30,6 @@ from app.base.postgres import (
     read_url,
 )
 from app.base.prepared import NotAtOnce, Prepared
-from app.settings import Settings
 
 try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
     import pysqlite3.dbapi2 as sqlite
@@ -340,6 +339,12 @@ def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
         connect_args={"check_same_thread": False, "timeout": 30, "isolation_level": None},
     )
 
+    @event.listens_for(engine, "do_connect")
+    def _create(*_: object) -> None:
+        if writes and not os.path.exists(str(url.database)):  # SQLite would let others read it
+            with suppress(OSError):  # SQLite says what is wrong
+                create(Path(str(url.database)), b"")
+
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
@@ -358,35 +363,3 @@ def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
-
-
-def secret_of(settings: Settings) -> bytes:
-    """The secret, which with SQLite is made at first use in a 0600 file beside the base.
-
-    Raises ValueError on PostgreSQL without one: several servers must share it.
-    """
-    if settings.secret:
-        return settings.secret.encode()
-    kept = secret_file(settings)
-    if kept is None:
-        raise ValueError("RECORD_SECRET must be set: at least 32 random characters")
-    return _kept_secret(kept)
-
-
-def secret_file(settings: Settings) -> Path | None:
-    """Where SQLite's secret is kept if the settings have none."""
-    base = settings.sqlite_file
-    return base and base.with_name(base.name + ".secret")
-
-
-def _kept_secret(path: Path) -> bytes:
-    try:
-        with open(path, "x", opener=_private) as file:
-            file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text().strip().encode()
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.base import schema
 from app.base.db import SQLITE, WRITE_LOCK, Database, ReadSession
+from app.base.files import replacing
 from app.changes.store import head
 from app.operations.clients import Clients, complaint
 
@@ -39,7 +40,7 @@ def backup(db: Database, file: Path, *, force: bool = False) -> Head:
     _refuse_the_base_itself(db, file)
     if file.exists() and not force:
         raise ValueError(f"{file} is there already: --force replaces it")
-    with _replacing(file) as unfinished:
+    with replacing(file) as unfinished:
         return _vacuumed(db, unfinished) if db.sqlite else _dumped(db, unfinished)
 
 
@@ -92,29 +93,6 @@ def _kind(file: Path) -> str:
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "")
 
 
-@contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A file beside this one, which only its owner may read; it takes this one's place once it is on disk."""
-    number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    os.close(number)
-    unfinished = Path(name)
-    try:
-        yield unfinished
-        _sync(unfinished)
-        unfinished.replace(file)
-        _sync(file.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
 # --- SQLite ------------------------------------------------------------------------------------
 
 
@@ -137,7 +115,7 @@ def _opened(file: Path) -> Iterator[Database]:
 
 def _swap(db: Database, file: Path, faults: Callable[[ReadSession], Iterator[str]]) -> None:
     base = Path(str(db.url.database))
-    with _replacing(base) as copy:
+    with replacing(base) as copy:
         shutil.copyfile(file, copy)
         _check_file(copy, faults)
         with closing(SQLITE.connect(copy)) as connection:

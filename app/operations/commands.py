@@ -9,8 +9,9 @@ from typing import Annotated
 import orjson
 import typer
 
+from app.access.secret import secret_file
 from app.base import schema
-from app.base.db import Database, secret_file
+from app.base.db import Database
 from app.base.logs import printable
 from app.changes.store import head
 from app.operations import backup as backups

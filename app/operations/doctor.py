@@ -14,8 +14,9 @@ from sqlmodel import col
 
 from app.access import store as keys
 from app.access.model import Key
+from app.access.secret import read_secret, secret_file
 from app.base import schema
-from app.base.db import Database, ReadSession, secret_file
+from app.base.db import Database, ReadSession
 from app.base.errors import Unavailable
 from app.base.times import now
 from app.changes.model import Change
@@ -129,7 +130,15 @@ def _secret(settings: Settings) -> Findings:
     elif kept.stat().st_mode & 0o077:
         yield Finding("secret", "fault", f"{kept} can be read by others: chmod 600, then make new keys")
     else:
-        yield Finding("secret", "ok", f"in {kept}")
+        yield _kept_secret(kept)
+
+
+def _kept_secret(file: Path) -> Finding:
+    try:
+        read_secret(file)
+    except (ValueError, OSError) as fault:
+        return Finding("secret", "fault", str(fault))
+    return Finding("secret", "ok", f"in {file}")
 
 
 def _files(settings: Settings) -> Findings:

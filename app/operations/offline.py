@@ -10,8 +10,9 @@ from pathlib import Path
 
 import orjson
 
+from app.access.secret import secret_of
 from app.base import schema
-from app.base.db import Database, secret_of
+from app.base.db import Database
 from app.base.notes import Checkpoint, Verifier
 from app.changes.log import signer_of
 from app.exchange.bundle import MOST_BYTES, faults
