@@ -90,10 +90,12 @@ $(VENV)/.runtime: requirements.lock | $(RUN)
 	@$(INSTALL) -r requirements.lock
 	@touch $@
 
-# The development lock holds all of the runtime lock, in the same versions.
+# The development lock holds all of the runtime lock, in the same versions, and uv, which installs the rest in a
+# sixth of pip's processor time. Where uv cannot (an index that only pip is told of), pip does.
 $(VENV)/.dev: requirements-dev.lock | $(RUN)
 	@echo "Installing what the server and its tests need"
-	@$(INSTALL) -r requirements-dev.lock
+	@sed -n '/^uv==/,/[^\\]$$/p' $< | $(INSTALL) -r /dev/stdin
+	@$(RUN) -m uv pip install --quiet --python $(RUN) --no-deps --require-hashes -r $< || $(INSTALL) -r $<
 	@touch $@ $(VENV)/.runtime
 
 # Beside the tests' packages where they are installed, in the same versions.

@@ -22,6 +22,7 @@ from tests.postgres import has_clients, installations, running_postgres
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: a part of the time a test waits for servers to start."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
