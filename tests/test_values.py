@@ -4,9 +4,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from time import process_time
 from typing import Any
 
 import pytest
+from edtf import EDTFParseException, parse_edtf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -42,6 +44,12 @@ some_dates = st.dates(max_value=date(9998, 1, 1)).flatmap(
         ("2018/..", (2018, 1, 1), (9999, 12, 31)),
         ("2022/2023", (2022, 1, 1), (2023, 12, 31)),
         ("202X", (2020, 1, 1), (2029, 12, 31)),
+        ("XXXX-12-25", (1, 12, 25), (9999, 12, 25)),
+        ("2023-0X", (2023, 1, 1), (2023, 9, 30)),
+        ("2023-02-2X", (2023, 2, 20), (2023, 2, 28)),
+        ("2023-21~", (2023, 3, 1), (2023, 5, 31)),
+        ("[..2021]", (1, 1, 1), (2021, 12, 31)),
+        ("{2021,2023-05..}", (2021, 1, 1), (9999, 12, 31)),
     ],
 )
 def test_an_edtf_date_covers_its_days(text: str, earliest: Any, latest: Any) -> None:
@@ -51,7 +59,9 @@ def test_an_edtf_date_covers_its_days(text: str, earliest: Any, latest: Any) -> 
 @pytest.mark.parametrize(
     "text",
     ["", " ", "2023-02-29", "2023-13", "2023-00", "2023-04-31", "23-04-01", "yesterday", "2023-3-1", "../..",
-     "2023/2022", "2023-03-21T10:00", "2023-03-21/", "x" * 500, "2023--01", "0000-00-00"],
+     "2023/2022", "2023-03-21T10:00", "2023-03-21/", "x" * 500, "2023--01", "0000-00-00", "XXXX", "[..]",
+     "[]", "[2021", "[2021}", "{2021,..2022}", "[2022..2021]", "2023-21-01", "?2023?", "2023-02-3X",
+     "２０２３", "2023\n"],
 )  # fmt: skip
 def test_a_date_that_does_not_exist_is_refused(text: str) -> None:
     if text == "2023-03-21/":  # an interval whose end is unknown
@@ -61,8 +71,63 @@ def test_a_date_that_does_not_exist_is_refused(text: str) -> None:
             span(text)
 
 
+NOT_KEPT = [
+    "Y1E5000000",
+    "Y1E3",
+    "Y-17E7",
+    "Y17E7S3",
+    "Y12345",
+    "-0044",
+    "-0044-03-15",
+    "1950S2",
+    "2023-21^x",
+]
+
+
+@pytest.mark.parametrize("text", [*NOT_KEPT, "2023/Y1E5000000", "[2023,Y1E5000000]"])
+def test_edtf_of_a_kind_that_is_not_kept_is_named_so(text: str) -> None:
+    with pytest.raises(ValueError, match="EDTF of a kind that is not kept: levels 0 to 2"):
+        span(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 50_000, "[" + "2022," * 20_000, "Y1E" + "9" * 50_000, "?" * 50_000])
+def test_a_date_takes_time_in_proportion_to_its_length(text: str) -> None:
+    began = process_time()
+    with suppress(ValueError):
+        span(text)
+    assert process_time() - began < 1
+
+
+_qualifiers = st.sampled_from(["", "", "?", "~", "%"])
+_part = st.sampled_from(
+    [f"{n:02}" for n in range(14)] + ["XX", "21", "24", "28", "31", "32", "33", "39", "40", "41"]
+)
+_kept_dates = st.tuples(
+    st.one_of(st.integers(1, 9999).map("{:04}".format), st.sampled_from(["202X", "20XX", "2XXX", "156X"])),
+    st.one_of(st.just(""), _part.map("-{}".format)),
+    st.one_of(st.just(""), _part.map("-{}".format)),
+    _qualifiers,
+).map("".join)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=80)
+@given(_kept_dates)
+def test_dates_are_read_as_the_reference_library_reads_them(text: str) -> None:
+    """`edtf` reads more, and takes milliseconds to hours; where it finds days they are the same."""
+    try:
+        read = parse_edtf(text)
+        expected = [
+            date(each.tm_year, each.tm_mon, each.tm_mday)
+            for each in (read.lower_strict(), read.upper_strict())
+        ]
+    except (EDTFParseException, ValueError, TypeError, AttributeError):
+        return
+    found = span(text)
+    assert [found.earliest, found.latest] == expected
+
+
 @settings(deadline=None, max_examples=300)
-@given(st.text(st.sampled_from("0123456789-/.?~X T"), max_size=25))
+@given(st.text(st.sampled_from("0123456789-/.?~XYESTZ,[]{}: "), max_size=25))
 def test_whatever_is_written_is_a_span_or_a_value_error(text: str) -> None:
     try:
         found = span(text)
