@@ -37,6 +37,7 @@ from app.exchange.records import bring_in
 from app.main import create_app
 from app.operations.checks import faults as found_faults
 from app.settings import Settings
+from tests.postgres import allow_api_role, as_api_role
 
 _TURNS = itertools.count()
 SECRET = "a secret for tests, of more than 32 characters"
@@ -156,6 +157,8 @@ class PostgresBases:
 
     def _create(self, name: str, template: str) -> None:
         self._command("CREATE DATABASE {} TEMPLATE {}", name, template)
+        if template == "template0":
+            allow_api_role(self._url(name))
 
     def has(self, name: str) -> bool:
         with self._connection() as connection:
@@ -215,7 +218,7 @@ class Newsroom:
         self._clients: dict[str, httpx.Client] = {}
 
     def __enter__(self) -> Self:
-        self.db = Database(self.settings.database_url)
+        self.db = Database(as_api_role(self.settings.database_url))
         if not self.db.missing:
             for engine in {self.db.reader, self.db.writer, self.db._prompt}:
                 _share(engine)

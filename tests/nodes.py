@@ -146,6 +146,8 @@ def node() -> Iterator[Node]:
         bin_ = postgres.readable_binaries(installation, directory, account)
         data = postgres.initdb(bin_, installation.major, directory, PASSWORD, account)
         with ExitStack() as ending:
-            yield Node(Place(bin_, directory, account, ending), data).start()
+            made = Node(Place(bin_, directory, account, ending), data).start()
+            postgres.allow_api_role(made.url("template1"))  # and so in each database that is made of it
+            yield made
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import IO
 
 import psycopg
+from psycopg import sql
 from sqlalchemy.engine import make_url
 
 OLDEST = 14
@@ -140,6 +141,31 @@ def running_postgres() -> Iterator[str]:
             starting.__exit__(None, None, None)
         return
     raise PostgresError("no PostgreSQL could be started\n" + "\n".join(failures))
+
+
+API_ROLE, API_PASSWORD = "record_tests_api", "of-the-role-that-serves"
+"""The role that the tests' servers use: it owns nothing, as in production."""
+
+
+def allow_api_role(url: str) -> None:
+    """Let that role use the database of a URL, and the tables that the URL's user makes there from now on."""
+    role = sql.Identifier(API_ROLE)
+    with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+        with suppress(psycopg.errors.DuplicateObject, psycopg.errors.InsufficientPrivilege):
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, API_PASSWORD))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(role))
+        connection.execute(
+            sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT ON TABLES TO {}").format(
+                role
+            )
+        )
+
+
+def as_api_role(url: str) -> str:
+    """The same database as that role uses it, unless another role than the tests' own is named on purpose; a
+    SQLite file as it is.
+    """
+    return re.sub(r"^(postgres[a-z+]*://)(?!record_)[^@/]*@", rf"\1{API_ROLE}:{API_PASSWORD}@", url)
 
 
 def normalised(url: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from app.base import schema
+from tests.postgres import as_api_role
 from tests.program import Program
 
 APP = [sys.executable, "-m", "app"]
@@ -57,8 +58,12 @@ class Served:
 def served(
     env: dict[str, str], log: Path, *options: str, ready: bool = True, forked: bool = True
 ) -> Iterator[Served]:
-    """A server, once its base answers; not `ready`, once itself does; not `forked`, from its start on."""
+    """A server, once its base answers; not `ready`, once itself does; not `forked`, from its start on. On
+    PostgreSQL it is of the role that owns nothing, unless it migrates.
+    """
     log.write_text("")
+    if "--migrate" not in options:
+        env = {**env, "RECORD_DATABASE_URL": as_api_role(env["RECORD_DATABASE_URL"])}
     command = ["serve", "--port", "0", *options]
     process = Program(command, env, log) if forked else _started(command, env, log)
     assert process.stdout is not None

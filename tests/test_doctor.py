@@ -22,7 +22,7 @@ from app.base.times import now
 from app.operations import clients, doctor, servers
 from tests.commands import Command, tamper
 from tests.newsroom import SECRET, Bases, PostgresBases, SqliteBases
-from tests.postgres import SETTINGS, Installation, installations, serve
+from tests.postgres import SETTINGS, Installation, allow_api_role, as_api_role, installations, serve
 
 Found = list[tuple[str, str, str]]
 Examine = Callable[..., Found]
@@ -305,11 +305,14 @@ def test_a_sound_server_has_no_fault(durable: str, examine: Examine, monkeypatch
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     do(durable, "CREATE ROLE record LOGIN PASSWORD 'record'", "CREATE DATABASE record OWNER record")
     url = make_url(durable).set(username="record", password="record", database="record")
-    schema.upgrade(url.render_as_string(hide_password=False))
-    found = examine(url.render_as_string(hide_password=False))
+    owner = url.render_as_string(hide_password=False)
+    for user in (durable, owner):
+        allow_api_role(user)
+    schema.upgrade(owner)
+    found = examine(as_api_role(owner.replace("//record:", "//owner:")))
     bad = {(check, detail[:14]) for check, state, detail in found if state != "ok"}
     assert bad <= {("durability", "data_checksums"), ("backups", "Neither PATH n")}, found
-    checks = {"server", "encoding", "durability", "connections", "clock", "schema", "records", "keys"}
+    checks = {"server", "encoding", "user", "durability", "connections", "clock", "schema", "records", "keys"}
     assert {check for check, state, _ in found if state == "ok"} >= checks
 
 

@@ -101,7 +101,7 @@ LAYOUT = (
         "errors files ids logs tally canonical merkle notes integrity times units sql types postgres prepared"
         " db shelf schema body http page problems limits boundary protocol openapi",
     ),
-    ("changes", "model guard tree store reads walk replay past log replicas streams"),
+    ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
     ("access", "model store secret house requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),

@@ -182,16 +182,19 @@ ONLY = {
 
 
 def test_the_database_refuses_to_change_the_ledger(seeded: Newsroom) -> None:
+    """Even to the owner of its tables. The role that serves has not the privileges either."""
     database = "sqlite" if seeded.db.sqlite else "postgresql"
+    owner = Database(seeded.settings.database_url)
     for attack in (*ATTACKS, *ONLY[database]):
         if database == "sqlite" and "99999" in attack:
             continue  # its triggers are of rows
         with (
             seeded.unchanged(),
             pytest.raises(DBAPIError, match="only added to"),
-            seeded.db.write() as session,
+            owner.write() as session,
         ):
             session.connection().execute(text(attack))
+    owner.dispose()
     assert seeded.faults() == []
 
 
@@ -219,7 +222,7 @@ def test_a_ledger_without_its_guard_is_named(bases: Bases, command: Command, way
         db.dispose()
         found = command(url, "verify")
         assert found.code == 1
-        assert re.search(r"the ledger's trigger changes_no_\w+ is gone", found.out)
+        assert re.search(r"the ledger's trigger changes_no_\w+ (is gone|does not hold for)", found.out)
 
 
 # --- offline -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from app.base.db import ReadSession
 
@@ -28,11 +28,49 @@ _KEPT = {
     "JOIN pg_proc ON pg_proc.oid = tgfoid WHERE tgrelid = 'changes'::regclass",
 }
 
+_STRANGE = {
+    "sqlite": """SELECT 'the trigger ' || name || ' on ' || tbl_name || ' is none of this application''s: '
+        || 'what is written there could be changed or dropped'
+      FROM sqlite_master WHERE type = 'trigger' AND name NOT IN :known ORDER BY name""",
+    "postgresql": """
+      WITH own AS (
+        SELECT oid, oid::regclass AS name, relrowsecurity FROM pg_class
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p'))
+      SELECT 'the rule ' || quote_ident(rulename) || ' on ' || name
+        || ' is none of this application''s: what is written there could be changed or dropped'
+        FROM pg_rewrite JOIN own ON own.oid = ev_class
+      UNION ALL SELECT 'the trigger ' || quote_ident(tgname) || ' on ' || name
+        || ' is none of this application''s: what is written there could be changed or dropped'
+        FROM pg_trigger JOIN own ON own.oid = tgrelid WHERE NOT tgisinternal AND tgname NOT IN :known
+      UNION ALL SELECT DISTINCT 'foreign keys of ' || name || ' are not enforced: its triggers are disabled'
+        FROM pg_trigger JOIN own ON own.oid = tgrelid WHERE tgisinternal AND tgenabled NOT IN ('O', 'A')
+      UNION ALL SELECT name || ' has row-level security, which hides rows or refuses them'
+        FROM own WHERE relrowsecurity
+      UNION ALL SELECT 'session_replication_role is not origin for '
+        || CASE setrole WHEN 0 THEN 'all roles' ELSE 'the role ' || setrole::regrole END
+        || ' in ' || coalesce((SELECT 'the database ' || datname FROM pg_database WHERE oid = setdatabase),
+                              'all databases')
+        || ': foreign keys are not enforced'
+        FROM pg_db_role_setting, unnest(setconfig) setting
+        WHERE setting ~* '^session_replication_role=(?!origin$)'
+          AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      UNION ALL SELECT 'session_replication_role is ' || setting || ' here: foreign keys are not enforced'
+        FROM pg_settings WHERE name = 'session_replication_role' AND setting <> 'origin'
+      ORDER BY 1""",
+}
+"""What else could come between what is written and what is kept, one sentence each."""
+
 
 def verify(session: ReadSession) -> Iterator[str]:
-    """Yields each trigger that is not there, or is another by that name."""
+    """Yields each trigger that is not there, is disabled, or is another by that name; then all else by which
+    the database could change, drop or hide what is written.
+    """
     database = session.connection().dialect.name
     kept: dict[str, str] = dict(session.execute(text(_KEPT[database])).all())
     for name, wanted in GUARDS[database].items():
         if kept.get(name) != wanted:
-            yield f"the ledger's trigger {name} is gone: what is in it could be changed"
+            disabled = kept.get(name) in {wanted.replace(" A ", f" {state} ", 1) for state in "DOR"}
+            how = "does not hold for every session" if disabled else "is gone"
+            yield f"the ledger's trigger {name} {how}: what is in it could be changed"
+    strange = text(_STRANGE[database]).bindparams(bindparam("known", [*GUARDS[database]], expanding=True))
+    yield from session.execute(strange).scalars()

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from app.base import schema
 from app.base.db import SQLITE, WRITE_LOCK, Database, ReadSession
 from app.base.files import replacing
+from app.changes.grants import GRANTS, check_owner
 from app.changes.store import head
 from app.operations.clients import Clients, complaint
 
@@ -205,19 +206,8 @@ def _schema(session: ReadSession) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-_EMPTIED = f"""BEGIN;
-SELECT pg_advisory_xact_lock({WRITE_LOCK});
-DO $$ DECLARE it text; BEGIN
-  FOR it IN SELECT c.oid::regclass FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
-  LOOP EXECUTE 'DROP TABLE IF EXISTS ' || it || ' CASCADE'; END LOOP;
-  FOR it IN SELECT p.oid::regprocedure FROM pg_proc p
-    WHERE p.pronamespace = current_schema()::regnamespace
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-  LOOP EXECUTE 'DROP ROUTINE IF EXISTS ' || it || ' CASCADE'; END LOOP;
-END $$;
-"""
+_BEGIN = f"BEGIN;\nSELECT pg_advisory_xact_lock({WRITE_LOCK});\n"
+_EMPTY = Path(__file__).with_name("empty.sql")
 
 _NEWER_ONLY = b"SET transaction_timeout = 0;\n"
 """What programs of version 17 and newer put at the head of a script, and servers before do not know."""
@@ -226,7 +216,9 @@ _NEWER_ONLY = b"SET transaction_timeout = 0;\n"
 def _replay(db: Database, file: Path) -> None:
     clients = Clients(db)
     with db.read() as session:
-        within = f"--schema={_schema(session).strip(chr(34))}"
+        check_owner(session.connection())
+        name = _schema(session)
+    within = f"--schema={name.strip(chr(34))}"
     _check_archive(clients, file, within)
     db.dispose()
     options = ["--no-owner", "--no-privileges", "--no-comments", within, "--file=-", str(file)]
@@ -236,22 +228,24 @@ def _replay(db: Database, file: Path) -> None:
         )
         script = clients.start("pg_restore", *options, told=told, stdout=PIPE)
         with psql, script, suppress(BrokenPipeError):  # psql has ended, and says below why
-            _feed(psql.stdin, script.stdout, whole=lambda: script.wait() == 0)
+            _feed(psql.stdin, script.stdout, name, whole=lambda: script.wait() == 0)
         if script.returncode not in (0, -signal.SIGPIPE):
             raise ValueError(f"The base is as it was: {complaint('pg_restore', told)}")
         if psql.returncode:
             raise ValueError(f"The base is as it was: {complaint('psql', answered)}")
 
 
-def _feed(into: Any, script: Any, *, whole: Callable[[], bool]) -> None:
+def _feed(into: Any, script: Any, within: str, *, whole: Callable[[], bool]) -> None:
     """Hands a script on within one transaction, which is committed only if it has come to its end."""
     with into, script:
-        into.write(_EMPTIED.encode())
+        into.write(_BEGIN.encode() + _EMPTY.read_bytes())
         for _ in range(40):
             line = script.readline()
             into.write(b"" if line == _NEWER_ONLY else line)
         shutil.copyfileobj(script, into, 1024 * 1024)
-        into.write(b"\nCOMMIT;\n" if whole() else b"\nROLLBACK;\n")
+        into.write(
+            f"\nSET search_path = {within};\n{GRANTS}COMMIT;\n".encode() if whole() else b"\nROLLBACK;\n"
+        )
 
 
 def _check_archive(clients: Clients, file: Path, within: str) -> None:

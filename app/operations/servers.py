@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.base.db import SQLITE, Database, ReadSession
 from app.base.times import now
+from app.changes.grants import APPEND_ONLY, READ_ONLY
 from app.operations.backup import damage
 from app.operations.clients import Clients
 
@@ -33,6 +34,7 @@ def examine(db: Database, pool_size: int) -> Looked:
     else:
         with db.read() as session:
             yield from _server(session)
+            yield from _role(session)
             yield from _durability(session)
             yield from _standbys(session)
             yield from _connections(session, pool_size)
@@ -97,10 +99,48 @@ def _server(session: ReadSession) -> Looked:
         yield "encoding", "fault", "LC_CTYPE knows no letters but ASCII's: make the database with C.UTF-8"
     else:
         yield "encoding", "ok", encoding
-    if _one(session, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
-        yield "user", "warning", "The base's user is a superuser: a server needs no more than its own tables"
     if _one(session, "SELECT pg_is_in_recovery()"):
         yield "server", "fault", "This is a standby: it can only be read"
+
+
+_TOO_MUCH = """
+  WITH own AS (SELECT oid, relname, relowner FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p'))
+  SELECT 'is a superuser' FROM pg_roles WHERE rolname = current_user AND rolsuper
+  UNION ALL SELECT 'may ' || what FROM pg_roles, LATERAL (VALUES
+      (rolcreaterole, 'make roles'), (rolcreatedb, 'make databases'), (rolreplication, 'copy the server'),
+      (rolbypassrls, 'pass by row-level security')) AS may (it, what)
+    WHERE rolname = current_user AND it AND NOT rolsuper
+  UNION ALL SELECT 'owns the tables: it could disable the ledger''s triggers'
+    WHERE EXISTS (SELECT FROM own WHERE pg_has_role(relowner, 'MEMBER'))
+  UNION ALL SELECT 'may create in the schema' WHERE has_schema_privilege(current_schema(), 'CREATE')
+  UNION ALL SELECT 'may ' || what || ' ' || relname FROM own, unnest(
+      ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS what
+    WHERE NOT pg_has_role(relowner, 'MEMBER') AND has_table_privilege(oid, what)
+      AND (relname = :read_only OR what IN ('TRUNCATE', 'TRIGGER')
+           OR relname = ANY(:append_only) AND what <> 'INSERT')"""
+_TOO_LITTLE = """
+  SELECT what || ' on ' || relname
+  FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS what
+  WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+    AND NOT has_table_privilege(pg_class.oid, what)
+    AND (what = 'SELECT' OR relname <> :read_only)
+    AND (what IN ('SELECT', 'INSERT') OR relname <> ALL(:append_only))"""
+
+
+def _role(session: ReadSession) -> Looked:
+    """A server needs to write rows, and to add to the ledger and the log; nothing else."""
+    tables = {"read_only": READ_ONLY, "append_only": [*APPEND_ONLY]}
+    role = _one(session, "SELECT current_user")
+    too_much = session.execute(text(_TOO_MUCH), tables).scalars().all()
+    too_little = session.execute(text(_TOO_LITTLE), tables).scalars().all()
+    for privilege in too_much:
+        yield "user", "warning", f"{role} {privilege}; a server only writes rows (docs/operations.md, Roles)"
+    if too_little:
+        lacks = f"{', '.join(too_little[:3])}{' and more' if too_little[3:] else ''}"
+        yield "user", "fault", f"{role} lacks {lacks}: python -m app migrate, as the tables' owner"
+    if not too_much and not too_little:
+        yield "user", "ok", f"{role} writes rows, and only adds to the ledger"
 
 
 def _durability(session: ReadSession) -> Looked:

@@ -1,0 +1,50 @@
+"""The privileges of the API's role on PostgreSQL, which neither owns the tables nor changes the ledger.
+
+No setting names the role. It is whichever role the owner's default privileges let insert into new tables: a
+table that was made and not granted yet can be read and added to, and no more.
+"""
+
+from sqlalchemy.engine import Connection
+
+APPEND_ONLY = ("changes", "ledger_nodes")
+READ_ONLY = "alembic_version"
+
+GRANTS = f"""DO $$ DECLARE statement text; BEGIN
+  FOR statement IN
+    SELECT 'REVOKE ALL ON ' || c.oid::regclass || ' FROM ' || api.name || '; GRANT '
+      || CASE WHEN c.relname = '{READ_ONLY}' THEN 'SELECT'
+              WHEN c.relname IN {APPEND_ONLY} THEN 'SELECT, INSERT'
+              ELSE 'SELECT, INSERT, UPDATE, DELETE' END
+      || ' ON ' || c.oid::regclass || ' TO ' || api.name
+    FROM pg_class c, (
+      SELECT DISTINCT acl.grantee::regrole::text AS name FROM pg_default_acl d, aclexplode(d.defaclacl) acl
+      WHERE d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, current_schema()::regnamespace)
+        AND d.defaclrole = current_user::regrole AND acl.privilege_type = 'INSERT'
+        AND acl.grantee NOT IN (0, d.defaclrole)
+    ) api
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+      AND pg_has_role(c.relowner, 'USAGE')
+  LOOP EXECUTE statement; END LOOP;
+END $$;
+"""
+"""Gives each such role its privileges on every table that there is."""
+
+
+def grant(connection: Connection) -> None:
+    """Give the API's role its privileges. Called by the owner, in the transaction that made the tables."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(GRANTS)
+
+
+def check_owner(connection: Connection) -> None:
+    """Raises ValueError where the tables are another role's than the one that is about to make some."""
+    if connection.dialect.name == "postgresql" and (row := connection.exec_driver_sql(_OWNER).first()):
+        raise ValueError(
+            f"The tables belong to {row.owner} and RECORD_DATABASE_URL names {row.role}, which may not alter "
+            f"them: name {row.owner} there, for this command"
+        )
+
+
+_OWNER = """SELECT relowner::regrole::text AS owner, current_user::text AS role FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+    AND relowner <> current_user::regrole ORDER BY 1 LIMIT 1"""
