@@ -134,7 +134,8 @@ def serve(
         sys.exit(f"Nothing can listen on {host}, port {port}: choose another with --host or --port.")
     # asyncio does not set it on a socket that uvicorn has bound: an answer in parts would wait for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    announce(*listening.getsockname()[:2], settings, app.state.house.db)
+    at = listening.getsockname()
+    announce(at[0], at[1], settings, app.state.house.db)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped)
     server.run(sockets=[listening])
