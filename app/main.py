@@ -27,6 +27,7 @@ from app.access.routes import router as keys
 from app.access.secret import secret_of
 from app.base import schema
 from app.base.boundary import NOTHING, SECURITY, Boundary
+from app.base.caches import BUDGET
 from app.base.db import Database
 from app.base.errors import Problem, Unavailable, tree
 from app.base.http import EVENTS, Route
@@ -131,6 +132,7 @@ def _house(settings: Settings) -> House:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a base. Raises ValueError for settings that cannot be."""
     settings = settings or Settings()
+    BUDGET.most = settings.cache_bytes
     configure_mappers()  # which a replay needs, and nothing may have asked for by then
     house = _house(settings)
 

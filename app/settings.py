@@ -68,6 +68,14 @@ class Settings(BaseSettings):
     max_import_bytes: Annotated[
         int, Field(description="The largest file that `POST /v1/import` reads.", ge=1024)
     ] = 16 * 1024 * 1024
+    cache_bytes: Annotated[
+        int,
+        Field(
+            description="How many bytes of memory the caches of one process may take together: names, words, "
+            "statements, queries that were read.",
+            ge=1024**2,
+        ),
+    ] = 32 * 1024**2
     feed_bytes: Annotated[
         int,
         Field(description="How much disk feeds may take, in the directory for temporary files.", ge=0),

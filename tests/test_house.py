@@ -98,8 +98,8 @@ LAYOUT = (
     ("client", ""),  # of the API: it knows nothing else here
     (
         "base",
-        "errors files ids logs tally canonical merkle notes integrity times units sql types postgres prepared"
-        " db shelf schema body http page problems limits boundary protocol openapi",
+        "caches errors files ids logs tally canonical merkle notes integrity times units sql types postgres"
+        " prepared db shelf schema body http page problems limits boundary protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
     ("access", "model store secret house requests routes"),
@@ -346,6 +346,32 @@ def settings_alone_read_the_environment(source: Source) -> Iterator[str]:
                 yield f"{source.inside(node) or 'the module'} reads the environment: {name}"
 
 
+_FEW_KEYS = {
+    "app/base/sql.py: _insertion": "two dialects",
+    "app/base/openapi.py: _page_of": "the routes' own",
+    "app/base/units.py: alike": "raises for what is no unit of the table",
+    "app/claims/references.py: _some_names": "three kinds, four sizes",
+}
+
+
+def caches_count_bytes(source: Source) -> Iterator[str]:
+    """50,000 words of any length, and 10,000 queries of 60 KB, filled the memory of a process: what a
+    client's text may be a key of is kept in `app.base.caches`. functools keeps what has few keys: nothing,
+    classes or whole numbers.
+    """
+    for name, function in source.functions:
+        for each in function.decorator_list:
+            called = ast.unparse(each)
+            if re.search(r"\blru_cache(?!\((maxsize=)?1\))", called):
+                yield f"{name}: {called} counts entries, not bytes"
+            arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+            kinds = [ast.unparse(each.annotation) if each.annotation else "" for each in arguments]
+            many = any(not re.fullmatch(r"type\[.*\]|int|bool", kind) for kind in kinds)
+            kept = re.fullmatch(r"(functools\.)?cache", called) and many
+            if kept and f"{source.path}: {name}" not in _FEW_KEYS:
+                yield f"{name}: keeps a value for each {', '.join(kinds)}"
+
+
 # --- sizes -------------------------------------------------------------------------------------
 
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
@@ -460,6 +486,7 @@ KEPT: Mapping[Rule, Callable[[], list[Source]]] = {
     writes_through_the_one_door: app_files,
     commits_at_the_boundary_only: app_files,
     settings_alone_read_the_environment: app_files,
+    caches_count_bytes: app_files,
     functions_are_short: measured_files,
     files_are_short: measured_files,
     suppressions_name_their_code: python_files,
@@ -520,6 +547,9 @@ BAD: list[tuple[Rule, str, str]] = [
     (settings_alone_read_the_environment, "app/cli.py", "import os\nx = os.environ['HOME']"),
     (settings_alone_read_the_environment, "app/cli.py", "from os import getenv"),
     (settings_alone_read_the_environment, "app/cli.py", "from pydantic_settings import BaseSettings"),
+    (caches_count_bytes, STORE, "@lru_cache(10_000)\ndef f(text: str) -> str: ..."),
+    (caches_count_bytes, STORE, "@functools.lru_cache\ndef f(text: str) -> str: ..."),
+    (caches_count_bytes, STORE, "@cache\ndef f(kind: type[Record], text: str) -> str: ..."),
     (functions_are_short, STORE, "def f():\n" + "    x = 1\n" * 50),
     (functions_are_short, STORE, "class A:\n    async def f(self):\n" + "        x = 1\n" * 50),
     (files_are_short, STORE, "x = 1\n" * 401),

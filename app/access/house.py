@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
+from app.base.caches import Cache
 from app.base.db import Database, Readable
 from app.base.errors import Malformed, Unauthorized
 from app.base.notes import Signer
@@ -36,9 +37,9 @@ class House:
     db: Database
     secret: bytes
     replicas: Replicas | None = None
-    questions: dict[tuple[str, bytes], Question] = field(default_factory=dict)
+    questions: Cache[tuple[str, bytes], Question] = field(default_factory=Cache)
     """What queries of late were read as."""
-    tags: dict[tuple[str, bytes], tuple[str, str, dict[str, str]]] = field(default_factory=dict)
+    tags: Cache[tuple[str, bytes], tuple[str, str, dict[str, str]]] = field(default_factory=Cache)
     """The ETags of late answers, each with the hash of the ledger's last entry when it was read."""
 
     reads: Tally = field(default_factory=Tally)

@@ -51,7 +51,6 @@ from app.settings import Settings
 
 ANONYMOUS = By("anonymous", "anonymous")
 _REPLAYS_KEPT = timedelta(hours=24)
-_QUESTIONS_KEPT = 10_000
 
 S = TypeVar("S", bound=ReadSession)
 Q = TypeVar("Q", bound=Question)
@@ -122,7 +121,7 @@ class Read(_Call[ReadSession]):
         answer = self._try(shortcut)
         if answer is not None and self.base.ask(last_hash(), {}) == rows:  # or it may be of a later state
             varying = {name: value for name, value in answer.headers.items() if name == "vary"}
-            self._keep(kept, (rows[0][0], answer.headers["etag"], varying))
+            kept[self._asked] = rows[0][0], answer.headers["etag"], varying
         return answer
 
     def _try(self, shortcut: Shortcut) -> Response | None:
@@ -152,13 +151,8 @@ class Read(_Call[ReadSession]):
             found = kind.model_validate({n: given.getlist(n) if n in lists else given[n] for n in given})
         except ValidationError:
             raise NotAtOnce from None
-        self._keep(self.house.questions, found)
+        self.house.questions[self._asked] = found
         return found
-
-    def _keep(self, known: dict[tuple[str, bytes], Any], value: Any) -> None:
-        if len(known) >= _QUESTIONS_KEPT:
-            known.clear()
-        known[self._asked] = value
 
     @property
     def _asked(self) -> tuple[str, bytes]:

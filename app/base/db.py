@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlmodel import SQLModel
 
+from app.base.caches import Cache
 from app.base.errors import Unavailable
 from app.base.files import create
 from app.base.postgres import (
@@ -56,6 +57,9 @@ _SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupte
 
 _OF_A_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
 """What a server says that takes no writes, or whose transactions cannot be told to be for writing."""
+
+STATEMENTS: Cache[Any, Any] = Cache(lambda _, made: 16_000 + 64 * len(made.string or ""))
+"""What statements were compiled to, of all databases. How much one takes by its length was measured."""
 
 POOL_SECONDS = 5
 _STEPS_BETWEEN_LOOKS = 500_000
@@ -313,6 +317,7 @@ def _pg(url: URL, pool_size: int, door: Door, *, prompt: bool = False) -> Engine
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
         pool_pre_ping=not prompt,
+        execution_options={"compiled_cache": STATEMENTS},
         hide_parameters=True,  # what was asked is nothing for a log
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
@@ -335,6 +340,7 @@ def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30 if writes else POOL_SECONDS,
+        execution_options={"compiled_cache": STATEMENTS},
         hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": 30, "isolation_level": None},
     )

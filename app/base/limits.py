@@ -7,11 +7,11 @@ import ipaddress
 from asyncio import CancelledError, Future, get_running_loop
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from functools import lru_cache
 from time import monotonic_ns
 
 from starlette.types import Scope
 
+from app.base.caches import remembered
 from app.base.errors import TooManyRequests
 
 Header = tuple[bytes, bytes]
@@ -19,6 +19,8 @@ Header = tuple[bytes, bytes]
 _SECOND = 1_000_000_000
 _KEPT = 50_000
 """How many clients a meter remembers, those seen last: some 10 MB."""
+_LONGEST_NAME = 100
+"""Characters of an address that count."""
 _WAITING = 200
 """How many requests of one client wait for their turn; further ones are refused."""
 WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -27,20 +29,25 @@ address ask a lot.
 """
 
 
-@lru_cache(_KEPT)
 def network(host: str) -> str | None:
     """Whom an address stands for: an IPv4 address, the /64 of an IPv6 address (one subscriber has as many
     addresses as it likes in it), or None for this machine itself.
     """
+    return _network(host[:_LONGEST_NAME]) or None
+
+
+@remembered
+def _network(host: str) -> str:
+    """The same; empty for None."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return host[:100]  # a name that a trusted proxy has given
+        return host  # a name that a trusted proxy has given
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is None:
-            return None if address.is_loopback else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+            return "" if address.is_loopback else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
         address = address.ipv4_mapped
-    return None if address.is_loopback else str(address)
+    return "" if address.is_loopback else str(address)
 
 
 class Meter:

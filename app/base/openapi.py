@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from fastapi import FastAPI
@@ -36,7 +36,7 @@ class ProblemOut(BaseModel):
     errors: list[FaultOut] = []
 
 
-@lru_cache
+@cache
 def _page_of(model: type[BaseModel], more: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
     fields: dict[str, Any] = {name: (kind, None) for name, kind in more}
     return create_model(

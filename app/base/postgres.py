@@ -2,10 +2,10 @@
 
 import re
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import Params, PQGen
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,6 +21,9 @@ _SEVERAL = re.compile(
     r"(?P<user>\w[\w+]*://(?:[^/?]*@)?)(?P<hosts>[^/?@]+,[^/?@]+)(?P<rest>(?:[/?].*)?)", re.DOTALL
 )
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>\d*))?")
+
+_LONGEST_PREPARED = 4096
+"""Characters of a statement that the server prepares once it comes again and again."""
 
 TAKES_WRITES = "read-write"
 
@@ -52,6 +55,17 @@ class Bounded(psycopg.Connection[Any]):
             self.pgconn.finish()
 
 
+class Cursor(psycopg.Cursor[Any]):
+    """A cursor that does not have long statements prepared, nor counts how often they come: they are made for
+    one request, and a connection would keep the text of a hundred.
+    """
+
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> Self:
+        if isinstance(query, str) and len(query) > _LONGEST_PREPARED:
+            options["prepare"] = False
+        return super().execute(query, params, **options)
+
+
 class Door:
     """How the engines of one base connect, and wait for statements that may take so many `seconds`: somewhat
     longer, for the server is to end them. When a connect has waited in vain, the others need not.
@@ -78,7 +92,7 @@ class Door:
         if began < self.shut_until:
             raise psycopg.OperationalError("the server did not answer a moment ago")
         try:
-            return Bounded.connect(**options)
+            return Bounded.connect(cursor_factory=Cursor, **options)
         except psycopg.OperationalError:
             if monotonic() - began >= AWAY_SECONDS:
                 self.shut_until = monotonic() + AWAY_SECONDS

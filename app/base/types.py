@@ -5,10 +5,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import orjson
+from langcodes import Language as Tag
 from langcodes import tag_is_valid
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from sqlalchemy import CheckConstraint, Date, DateTime, Dialect, Numeric, String
 from sqlalchemy.types import TypeEngine
 from url_normalize import url_normalize
 
+from app.base.caches import remembered
 from app.base.times import Span, instant, span
 
 MAX_INT = 2**53 - 1
@@ -158,8 +159,15 @@ def _one_line(text: str) -> str:
     return text
 
 
-@lru_cache(1000)
+_TAGS = 1000
+"""How many language tags the library keeps what it read of, in dicts that nothing else bounds."""
+
+
+@remembered
 def _language(tag: str) -> str:
+    if len(Tag._PARSE_CACHE) > _TAGS:
+        Tag._PARSE_CACHE.clear()
+        Tag._INSTANCES.clear()
     if "_" in tag or not tag_is_valid(tag):
         raise ValueError("is not a BCP 47 language tag, such as en, ru or zh-Hant")
     return tag

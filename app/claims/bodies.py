@@ -1,7 +1,7 @@
 """Claims read whole, in one query: their bodies as they are kept, with the names of today."""
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import orjson
@@ -9,8 +9,8 @@ from orjson import Fragment
 from sqlalchemy import Row, bindparam, true
 from sqlmodel import col
 
+from app.base.caches import remembered
 from app.base.db import Readable, ReadSession, at_once
-from app.base.page import MAX_PAGE
 from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select
 from app.claims import references
@@ -58,7 +58,7 @@ def one_at_once(base: Readable, claim_id: str) -> tuple[int, str]:
     return version, whole
 
 
-@lru_cache(MAX_PAGE)
+@remembered
 def _some(count: int) -> Prepared:
     return Prepared(query().where(col(Claim.id).in_([bindparam(f"id{n}") for n in range(count)])))
 

@@ -109,7 +109,7 @@ def listed_under(session: ReadSession, claim_id: Any, asked: Mapping[str, Sequen
 
 def _facets(session: ReadSession, asked: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     found = {name: _values(session, name, refs) for name, refs in asked.items() if refs}
-    return {name: [f"{name}:{value}" for value in values] for name, values in found.items()}
+    return {name: [f"{name}:{value}" for value in dict.fromkeys(values)] for name, values in found.items()}
 
 
 def _values(session: ReadSession, facet: str, refs: Sequence[str]) -> Sequence[str]:

@@ -6,7 +6,6 @@ merged: it costs the same for a speaker of three claims and of three hundred tho
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from orjson import Fragment
@@ -14,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, bindparam, exists, func,
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from app.base.caches import Cache, remembered
 from app.base.db import Readable, ReadSession, at_once
 from app.base.page import Page
 from app.base.prepared import NotAtOnce, Prepared
@@ -33,10 +33,13 @@ _Shape = tuple[int, int, bool, bool]
 _ENOUGH = 1000
 """As far as the claims of a facet are counted to find the rarest."""
 
+_MOST_RANGES, _FEW_RANGES = 50, 10
+"""How many ranges are merged at most, and how many on the event loop: SQL of more takes too long to make."""
+
 
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment] | None:
-    """A page of claims as JSON; None if the question wants another order, or has few answers that an index
-    finds.
+    """A page of claims as JSON; None if the question wants another order, has few answers that an index
+    finds, or is of too many things.
     """
     if ask.sort != "said" or ask.come_due or ask.repeats or ask.repeated_after_review:
         return None
@@ -45,7 +48,9 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     others = [_is_under(values) for name, values in asked.items() if name != leading]
     rest = [*others, *clauses(session, ask, facets_too=False)]
     shape = _shape(ask, asked[leading], after)
-    query = _built(*shape, rest) if rest else _plain(*shape)
+    if _ranges(shape) > _MOST_RANGES:
+        return None
+    query = _built(*shape, rest) if rest else _plain(shape)
     rows = session.execute(query, _given(ask, asked[leading], after)).all()
     if rows:
         engine, epoch = session.connection().engine, rows[0].epoch
@@ -60,11 +65,14 @@ def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None
     if ask.sort != "said" or ask.facets or not _KNOWN_AT_ONCE.issuperset(ask.model_fields_set):
         raise NotAtOnce
     epoch, names = references.names_of(base.reader).now
-    asked = names.facets.get(_named(ask), {})
-    if len(asked) != 1:
+    asked = names.facets.get(_named(ask))
+    if asked is None or len(asked) != 1:
         raise NotAtOnce
     [values] = asked.values()
-    rows = at_once(base)(_prepared(*_shape(ask, values, after)), _given(ask, values, after))
+    shape = _shape(ask, values, after)
+    if _ranges(shape) > _FEW_RANGES:
+        raise NotAtOnce
+    rows = at_once(base)(_prepared(shape), _given(ask, values, after))
     if (rows[0][_EPOCH] if rows else references.epoch_at_once(base)) != epoch:
         raise NotAtOnce
     shown = references.filled_at_once(base, [row[_BODY] for row in rows[: ask.limit]], epoch)
@@ -85,7 +93,7 @@ def ranked(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None
     keys = _along(ask, ranks[ask.sort], ranks.claim_id)
     ranges = [
         query.where(ranks.status == status).order_by(*keys).limit(ask.limit + 1).subquery()
-        for status in ask.status or STATUSES
+        for status in _statuses(ask)
     ]
     merged = union_all(*(select(*each.c) for each in ranges)).subquery()
     first = select(*merged.c).order_by(*_along(ask, merged.c.rank, merged.c.claim_id))
@@ -122,13 +130,22 @@ def _named(ask: ClaimQuestion) -> tuple[tuple[str, ...], ...]:
 
 
 def _shape(ask: ClaimQuestion, values: Sequence[str], after: Sequence[Any] | None) -> _Shape:
-    return len(values), len(ask.status or STATUSES), after is not None, ask.order == "desc"
+    return len(values), len(_statuses(ask)), after is not None, ask.order == "desc"
+
+
+def _statuses(ask: ClaimQuestion) -> Sequence[str]:
+    """Each status that is asked for once."""
+    return list(dict.fromkeys(ask.status)) or STATUSES
+
+
+def _ranges(shape: _Shape) -> int:
+    return shape[0] * shape[1]
 
 
 def _given(ask: ClaimQuestion, values: Sequence[str], after: Sequence[Any] | None) -> dict[str, Any]:
     return {
         **{f"facet{n}": value for n, value in enumerate(values)},
-        **{f"status{n}": status for n, status in enumerate(ask.status or STATUSES)},
+        **{f"status{n}": status for n, status in enumerate(_statuses(ask))},
         **(dict(zip(("said", "id"), after, strict=True)) if after else {}),
         "rows": ask.limit + 1,
     }
@@ -156,14 +173,19 @@ def _is_under(values: Sequence[str]) -> ColumnElement[bool]:
     )
 
 
-@cache
-def _plain(values: int, statuses: int, after: bool, down: bool) -> Query:
-    return _built(values, statuses, after, down, ())
+_QUERIES: Cache[_Shape, Query] = Cache(lambda shape, _: 14_000 * _ranges(shape))
 
 
-@cache
-def _prepared(values: int, statuses: int, after: bool, down: bool) -> Prepared:
-    return Prepared(_plain(values, statuses, after, down))
+def _plain(shape: _Shape) -> Query:
+    if (kept := _QUERIES.get(shape)) is None:
+        kept = _built(*shape, ())
+        _QUERIES[shape] = kept
+    return kept
+
+
+@remembered
+def _prepared(shape: _Shape) -> Prepared:
+    return Prepared(_plain(shape))
 
 
 def _built(values: int, statuses: int, after: bool, down: bool, rest: Sequence[ColumnElement[bool]]) -> Query:

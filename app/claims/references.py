@@ -21,6 +21,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.access.model import Key
+from app.base.caches import Cache
 from app.base.db import Readable, ReadSession, WriteSession, at_once
 from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select, table
@@ -34,9 +35,6 @@ from app.sources.store import brief_source, brief_source_columns, join_publisher
 
 MARK = "\x1f"
 _MARKED = re.compile(r'"\\u001f":"([^"]+)"')
-
-_KEPT = 100_000
-"""How many names are kept in memory at most: some 20 MB."""
 
 
 def marked(document: Mapping[str, Any]) -> str:
@@ -73,11 +71,26 @@ def referred(bodies: Iterable[str]) -> set[str]:
 
 def members(session: ReadSession, references: Iterable[str], epoch: str) -> Mapping[str, str]:
     """What references stand for, among others: by id, the members as JSON."""
-    known = names_of(session.connection().engine).at(epoch).members
-    missing = [reference for reference in references if reference not in known]
+    kept = names_of(session.connection().engine).at(epoch).members
+    known, missing = _kept(kept, references)
     if missing:
-        known.update(_read(session, missing))
+        read = _read(session, missing)
+        known |= read
+        for reference, shown in read.items():
+            kept[reference] = shown
     return known
+
+
+def _kept(kept: Cache[str, str], references: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """What is in memory of some references, and those that are not."""
+    known: dict[str, str] = {}
+    missing: list[str] = []
+    for reference in references:
+        if (found := kept.get(reference)) is None:
+            missing.append(reference)
+        else:
+            known[reference] = found
+    return known, missing
 
 
 def _referred(pieces: Iterable[list[str]]) -> set[str]:
@@ -86,9 +99,9 @@ def _referred(pieces: Iterable[list[str]]) -> set[str]:
 
 def filled_at_once(base: Readable, bodies: Sequence[str], epoch: str) -> list[str]:
     """The same, if the names are in memory, or are few to read and of this epoch still. Raises NotAtOnce."""
-    known = names_of(base.reader).at(epoch).members
+    kept = names_of(base.reader).at(epoch).members
     pieces = [body.split(MARK) for body in bodies]
-    missing = _referred(pieces) - known.keys()
+    known, missing = _kept(kept, _referred(pieces))
     if len(missing) > _FEW:
         raise NotAtOnce
     for kind, some in groupby(sorted(missing), lambda reference: reference[:3]):
@@ -99,8 +112,8 @@ def filled_at_once(base: Readable, bodies: Sequence[str], epoch: str) -> list[st
         for row in at_once(base)(one_of, given):
             read = SimpleNamespace(**dict(zip(one_of.names, row, strict=True)))
             if read.epoch == epoch:
-                known[read.asked] = _members(_name_queries()[kind].shown(read))
-    if not missing <= known.keys():
+                kept[read.asked] = known[read.asked] = _members(_name_queries()[kind].shown(read))
+    if not known.keys() >= {*missing}:
         raise NotAtOnce
     return _joined(pieces, known)
 
@@ -123,8 +136,8 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self.members: dict[str, str] = {}
-        self.facets: dict[Any, Mapping[str, Sequence[str]]] = {}
+        self.members: Cache[str, str] = Cache()
+        self.facets: Cache[Any, Mapping[str, Sequence[str]]] = Cache()
 
 
 class _Epochs:
@@ -138,7 +151,7 @@ class _Epochs:
         before a rename adds nothing to what a later one reads.
         """
         kept, names = self.now
-        if kept != epoch or len(names.members) > _KEPT or len(names.facets) > _KEPT:
+        if kept != epoch:
             names = Names()
             self.now = (epoch, names)
         return names

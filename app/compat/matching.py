@@ -4,11 +4,12 @@ Sources: Christen, Data Matching (2012), on comparing names part by part; optima
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import OSA
 
+from app.base.caches import remembered
 from app.words.text import TOKEN, Token, forms, is_run, latin, spelling, tokens
 
 How = Literal["exact", "alias", "reordered", "transliterated", "initials", "typo", "part", "similar"]
@@ -74,7 +75,7 @@ class Fit(NamedTuple):
     numbers_differ: bool = False
 
 
-@lru_cache(20_000)
+@remembered
 def name(text: str) -> Name:
     """A text as a name, of its first words."""
     words = _without_article([word for word in _words(text) if word != "and"][:_LONGEST])
@@ -101,12 +102,18 @@ def _is_initial(word: str) -> bool:
     return len(word) == 1 and word.lower() != word.upper()
 
 
-@lru_cache(20_000)
 def without_titles(text: str, held: tuple[str, ...] = (), *, of_person: bool = True) -> str | None:
     """A name without the titles before and after it, `held` among them; None if it has none, or is no more.
     A person's may have a word or two before it (the Russian President), and one after a name stands apart:
     Putin's spokesman is not Putin, nor is the aide to President Putin.
     """
+    return _without_titles((text, held, of_person)) or None
+
+
+@remembered
+def _without_titles(asked: tuple[str, tuple[str, ...], bool]) -> str:
+    """The same; empty for None."""
+    text, held, of_person = asked
     words = list(tokens(text))
     own = {tuple(forms(title)) for title in held}
     sizes = sorted({len(title) for title in _titles() | own if title}, reverse=True)
@@ -123,7 +130,7 @@ def without_titles(text: str, held: tuple[str, ...] = (), *, of_person: bool = T
             apart = _apart(text, words[last - size - 1], words[last - size])
         if apart or (last - first > size and title in own):
             last -= size
-    return None if last - first == len(words) else text[words[first].start : words[last - 1].end]
+    return "" if last - first == len(words) else text[words[first].start : words[last - 1].end]
 
 
 _JOINTS = frozenset("of to for with by from under against about on at not anti no non".split())
@@ -138,7 +145,7 @@ def _apart(text: str, word: Token, following: Token) -> bool:
     return is_run(following.form) or not {",", ";"}.isdisjoint(text[word.end : following.start])
 
 
-@lru_cache(1)
+@cache
 def _titles() -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(forms(title)) for title in _TITLES.split(","))
 

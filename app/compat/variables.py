@@ -3,13 +3,13 @@
 import re
 from calendar import monthrange
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple, get_args
 from urllib.parse import unquote
 
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import col
 
+from app.base.caches import remembered
 from app.base.ids import noun_of
 from app.base.times import span
 from app.base.units import UNITS
@@ -86,7 +86,7 @@ class When(NamedTuple):
     sure: bool
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def when(period: str) -> When:
     """A period that is not open: in years if these are whole, else in months if these are."""
     first, last = span(period).earliest, span(period).latest

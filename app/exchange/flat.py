@@ -7,7 +7,7 @@ and so are rows. Lists become one text, joined with `; `.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from sqlalchemy import Row
 from sqlmodel import col
 
+from app.base.caches import remembered
 from app.base.db import ReadSession, within
 from app.base.page import Question
 from app.base.sql import Query
@@ -166,7 +167,7 @@ def _one_text(texts: Sequence[str]) -> str:
     return f'"{"; ".join([text[1:-1] for text in texts])}"' if texts else "null"
 
 
-@lru_cache(10_000)
+@remembered
 def _day(day: date) -> str:
     """As JSON, where `_known` is null."""
     return orjson.dumps(_known(day)).decode()
@@ -192,7 +193,7 @@ def _sources(sources: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-@lru_cache(5_000)
+@remembered
 def _standing(section: str) -> str:
     """Most claims have it in common with others."""
     shown = unnamed(f"{{{section[1:]}}}")["verification"]

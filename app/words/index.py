@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -37,7 +36,6 @@ class Words:
     terms: list[tuple[float, str]] = field(default_factory=list)
 
 
-@lru_cache(10_000)
 def weight(kind: str, frequency: float, length: int) -> int:
     """A stem's part of the score in BM25, in hundredths: all of it but how rare the stem is."""
     long = 1 - B + B * length / _USUAL_LENGTH[kind]

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
+from app.base.caches import remembered
 from app.base.db import Asker
 from app.base.prepared import Prepared
 from app.words.query import Wanted
@@ -105,7 +105,7 @@ def look_up(ask: Asker, stems: Iterable[str]) -> dict[str, Known]:
     return {stem: Known(stem_id, documents) for stem, stem_id, documents in ask(_stems(len(given)), given)}
 
 
-@lru_cache(1_000)
+@remembered
 def _stems(count: int) -> Prepared:
     listed = ", ".join(f":stem{n}" for n in range(count))
     return Prepared(f"SELECT stem, id, documents FROM stems WHERE stem IN ({listed})")

@@ -7,11 +7,12 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from Stemmer import Stemmer
 from text_unidecode import unidecode
+
+from app.base.caches import remembered
 
 _RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Thai, Chinese, Japanese and Korean, whose words are not told apart by spaces."""
@@ -47,7 +48,7 @@ def tokens(text: str) -> Iterator[Token]:
             yield Token(form, start + first, start + last)
 
 
-@lru_cache(50_000)
+@remembered
 def words_of(piece: str) -> tuple[Token, ...]:
     """The words of one piece of a text (`TOKEN`): texts repeat theirs."""
     found = TOKEN.match(piece)
@@ -75,7 +76,7 @@ def forms(text: str) -> list[str]:
     return found
 
 
-@lru_cache(50_000)
+@remembered
 def _forms_of(piece: str) -> tuple[str, ...]:
     return tuple(word.form for word in words_of(piece))
 
@@ -113,7 +114,7 @@ _SPELLINGS = [
 ]
 
 
-@lru_cache(100_000)
+@remembered
 def stem(form: str) -> str:
     """What the forms of one word share: `finalised` and `finalized` are `final`."""
     if form.isascii() and form.isalpha():
@@ -126,7 +127,7 @@ def stem(form: str) -> str:
     return form
 
 
-@lru_cache(50_000)
+@remembered
 def stem_of(piece: str) -> str:
     """The stem of the one word in a piece of a text; empty if there is none, or several."""
     words = words_of(piece)
@@ -154,13 +155,13 @@ _ALIKE = [
 ]  # fmt: skip
 
 
-@lru_cache(100_000)
+@remembered
 def latin(form: str) -> str:
     """A word in Latin letters."""
     return form if form.isascii() else fold(unidecode(form)).replace(" ", "")
 
 
-@lru_cache(100_000)
+@remembered
 def spelling(form: str) -> str:
     """What the spellings of one name share: Zelensky, Zelenskiy, Zelenskyy and Зеленский are `zelenski`."""
     key = latin(form)
