@@ -1,12 +1,15 @@
 """The settings, read once. No other module reads the environment."""
 
 import os
+import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 MOST_A_MINUTE = 1_000_000
 """Beyond which counting costs more than answering."""
@@ -15,13 +18,26 @@ MIN_SECRET = 32
 
 
 class Settings(BaseSettings):
-    """Every setting is an environment variable with the prefix `RECORD_`."""
+    """Every setting is an environment variable with the prefix `RECORD_`, or is in a file whose path is in
+    that variable with `_FILE` at its end.
+    """
 
     model_config = SettingsConfigDict(env_prefix="RECORD_", frozen=True, extra="ignore")
 
+    database_password: Annotated[
+        str | None,
+        Field(
+            description="The password of the user in `RECORD_DATABASE_URL` and `RECORD_REPLICA_URLS`, where "
+            "they have none. Any character may be in it.",
+            repr=False,
+        ),
+    ] = None
     database_url: Annotated[
         str,
-        Field(description="Where the base is: `sqlite:///file` or `postgresql://user:password@host/name`."),
+        Field(
+            description="Where the base is: `sqlite:///file` or `postgresql://user:password@host/name`.",
+            repr=False,
+        ),
     ] = "sqlite:///record.db"
     secret: Annotated[
         str | None,
@@ -181,11 +197,69 @@ class Settings(BaseSettings):
         bool, Field(description="Whether the log has the addresses of clients, which are personal data.")
     ] = False
 
+    @field_validator("database_url")
+    @classmethod
+    def _complete(cls, url: str, info: ValidationInfo) -> str:
+        password = info.data.get("database_password")
+        if password and not _WITHOUT_PASSWORD.match(url):
+            raise ValueError(
+                "with RECORD_DATABASE_PASSWORD it is postgresql://user@host/name, with no password of its own"
+            )
+        return _with_password(url, password)
+
+    @field_validator("replica_urls")
+    @classmethod
+    def _complete_each(cls, urls: list[str], info: ValidationInfo) -> list[str]:
+        return [_with_password(url, info.data.get("database_password")) for url in urls]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (named by the library, as those below)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from, the first that has one first."""
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = _with_files(env_settings.env_vars)
+        return init_settings, env_settings
+
     @property
     def sqlite_file(self) -> Path | None:
         """The SQLite file, or None when the base is on PostgreSQL."""
         scheme, _, path = self.database_url.partition(":///")
         return Path(path) if scheme.startswith("sqlite") else None
+
+
+_WITHOUT_PASSWORD = re.compile(r"(\w[\w+]*://[^:@/?#]+)(@.*)", re.DOTALL)
+"""A URL of a user who has no password, up to where it would be, and the rest."""
+
+
+def _with_password(url: str, password: str | None) -> str:
+    parts = _WITHOUT_PASSWORD.fullmatch(url)
+    return f"{parts[1]}:{quote(password, safe='')}{parts[2]}" if parts and password else url
+
+
+def _with_files(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the variables of the environment with the content of the files that are named in others."""
+    found = dict(variables)
+    for name in Settings.model_fields:
+        variable = f"record_{name}"
+        path = found.get(f"{variable}_file")
+        if not path:
+            continue
+        shown = f"{variable.upper()}_FILE"
+        if found.get(variable):
+            raise ValueError(f"{variable.upper()} and {shown} are both set: take one of them away")
+        try:
+            found[variable] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise ValueError(f"{shown} cannot be read: {fault}") from fault
+        if not found[variable]:
+            raise ValueError(f"{shown}: {path} is empty")
+    return found
 
 
 def environment(**more: str) -> dict[str, str]:
