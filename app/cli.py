@@ -30,7 +30,7 @@ from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
 from app.base.problems import checked
-from app.base.protocol import MAX_HEADERS, protocol_of
+from app.base.protocol import MAX_HEADERS, MAX_UNSENT, protocol_of
 from app.base.sql import gathered
 from app.changes import tree
 from app.changes.store import By, head
@@ -134,6 +134,8 @@ def serve(
         sys.exit(f"Nothing can listen on {host}, port {port}: choose another with --host or --port.")
     # asyncio does not set it on a socket that uvicorn has bound: an answer in parts would wait for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # or the system takes megabytes that a client does not take
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
     at = listening.getsockname()
     announce(at[0], at[1], settings, app.state.house.db)
     for number in (signal.SIGTERM, signal.SIGINT):

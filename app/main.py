@@ -304,16 +304,21 @@ async def healthz() -> dict[str, str]:
 
 
 @operations.get("/readyz")
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """Whether the database answers and has the schema that this code is written for, and all that follows."""
     house: House = request.app.state.house
-    try:
-        fault = unfitness(house.db)
-    except Unavailable as away:
-        return problem_response(away)
-    if fault:
-        return problem_response(Unavailable(fault, retry_after=10))
+    fault = await house.readiness.get(lambda: _unreadiness(house.db))
+    if fault is not None:
+        return problem_response(fault)
     return Response('{"status":"ready"}', media_type="application/json")
+
+
+def _unreadiness(db: Database) -> Problem | None:
+    try:
+        fault = unfitness(db)
+    except Unavailable as away:
+        return away
+    return Unavailable(fault, retry_after=10) if fault else None
 
 
 @operations.get("/")

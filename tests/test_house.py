@@ -99,7 +99,7 @@ LAYOUT = (
     (
         "base",
         "caches errors files ids logs tally canonical merkle notes integrity times units sql types postgres"
-        " prepared db shelf schema body http page problems limits boundary protocol openapi",
+        " prepared db shelf recent schema body http page problems limits boundary protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
     ("access", "model store secret house requests routes"),

@@ -3,6 +3,7 @@ request that came from another address.
 """
 
 import asyncio
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,9 +14,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.base import limits
+from app import main
+from app.access.house import House
+from app.base import limits, recent
+from app.base.db import Database
 from app.base.errors import TooManyRequests
 from app.base.limits import Meter, Turns, network
+from app.operations.metrics import Metrics
 from tests.newsroom import Newsroom, SqliteBases, ok, problem
 from tests.served import environment, served
 
@@ -54,7 +59,13 @@ def test_an_address_may_ask_so_often_and_is_told(room: Newsroom) -> None:
         assert answer.headers["access-control-allow-origin"] == "*", "a page of another site is told too"
         assert "Retry-After" in answer.headers["access-control-expose-headers"]
         assert asked(strict.anyone, ELSEWHERE) == [200], "another address has a quota of its own"
-        assert asked(strict.anyone, HERE, path="/healthz") == [200], "a supervisor asks at any time"
+
+
+def test_probes_have_a_quota_of_their_own(room: Newsroom) -> None:
+    with room.with_settings(requests_per_address=3) as strict:
+        assert asked(strict.anyone, HERE, 4) == [200, 200, 200, 429]
+        asked_of = ("/healthz", "/readyz", "/healthz", "/readyz", "/metrics")
+        assert [asked(strict.anyone, HERE, path=path)[0] for path in asked_of] == [200, 200, 200, 429, 429]
 
 
 def test_a_subscriber_has_one_quota_for_all_its_ipv6_addresses(room: Newsroom) -> None:
@@ -116,6 +127,29 @@ def test_who_tries_wrong_keys_is_stopped_and_nobody_else(room: Newsroom) -> None
         assert asked(strict.editor, HERE) == [200], "a key that was good before is good still"
         assert asked(strict.checker, HERE) == [429], "a key that is not known yet may be a guess"
         assert asked(strict.checker, ELSEWHERE) == [200]
+
+
+def test_wrong_keys_are_counted_wherever_a_key_is_read(room: Newsroom) -> None:
+    """Every address that reads a key, by what it answers to a wrong one, counts it."""
+    with room.with_settings(wrong_keys=1) as strict:
+        reading = [route for route in room.app.state.routes if getattr(route, "gates", ())]
+        assert "/metrics" in {route.path for route in reading}
+        for n, route in enumerate(reading):
+            path, method = re.sub(r"{\w+(:\w+)?}", "x", route.path), min(route.methods)
+            headers = {**at(f"192.0.{n // 250}.{n % 250}"), "Authorization": f"Bearer otr_{n}"}
+            for status in (401, 429):
+                found = strict.anyone.request(method, path, headers=headers).status_code
+                assert found == status, (method, path)
+
+
+def test_wrong_keys_that_are_sent_at_once_are_not_all_tried(room: Newsroom) -> None:
+    with room.with_settings(wrong_keys=3, requests_at_once=2) as strict, ThreadPoolExecutor(24) as guesser:
+        clients = [strict.client(f"otr_{n}") for n in range(24)]
+        statuses = list(guesser.map(lambda client: asked(client, HERE)[0], clients))
+        for client in clients:
+            client.close()
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) <= 3 + 1, "one more that had its turn at the same time"
 
 
 def test_a_key_that_was_revoked_is_a_wrong_key(room: Newsroom) -> None:
@@ -181,11 +215,30 @@ def test_the_requests_of_one_client_wait_in_their_order() -> None:
 
     async def all_of_them() -> None:
         await asyncio.gather(*(work("a", n) for n in range(50)), work("b", 0))
+        await asyncio.sleep(0)
 
     asyncio.run(all_of_them())
     assert most == 2
     assert [number for client, number in order if client == "a"] == list(range(50))
     assert order.index(("b", 0)) < 5, "another client does not wait for them"
+    assert (turns._under_way, turns._waiting) == ({}, {})
+
+
+def test_no_client_has_more_answered_in_a_round_than_it_has_turns() -> None:
+    """Most answers are made without waiting, so that nobody else is heard in between."""
+    turns, order = Turns(2), []
+
+    async def work(client: str) -> None:
+        await turns.take(client)
+        order.append(client)
+        turns.give(client)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(work("a") for _ in range(50)), work("b"))
+        await asyncio.sleep(0)
+
+    asyncio.run(all_of_them())
+    assert order.index("b") == 2
     assert (turns._under_way, turns._waiting) == ({}, {})
 
 
@@ -205,10 +258,11 @@ def test_who_goes_away_while_waiting_takes_no_turn_along(monkeypatch: pytest.Mon
         await waiting[1]
         third = asyncio.create_task(turns.take("a"))
         await asyncio.sleep(0)
-        turns.give("a")  # the third has its turn, and is cancelled before it knows
-        third.cancel()
+        turns.give("a")
+        asyncio.get_running_loop().call_soon(third.cancel)  # it has its turn, and does not know yet
         with suppress(asyncio.CancelledError):
             await third
+        await asyncio.sleep(0)
         assert (turns._under_way, turns._waiting) == ({}, {})
 
     asyncio.run(come_and_go())
@@ -236,7 +290,85 @@ def test_who_keeps_the_server_busy_waits_for_himself(room: Newsroom) -> None:
         assert third.result() == [200]
 
 
+# --- probes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+def test_probes_are_answered_from_memory_for_a_moment(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(recent, "KEPT_SECONDS", 60)
+    looks: list[int] = []
+    unfitness, exposition = main.unfitness, Metrics.exposition
+
+    def look(db: Database) -> str | None:
+        looks.append(1)
+        return unfitness(db)
+
+    def expose(metrics: Metrics, house: House) -> bytes:
+        looks.append(1)
+        return exposition(metrics, house)
+
+    monkeypatch.setattr(main, "unfitness", look)
+    monkeypatch.setattr(Metrics, "exposition", expose)
+    reader = room.reader
+    with ThreadPoolExecutor(8) as supervisors:
+        answers = list(supervisors.map(lambda _: reader.get(path), range(40)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert looks == [1]
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_a_failed_probe_is_told_as_long_as_a_good_one(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "unfitness", lambda _db: "The schema is old.")
+    assert problem(room.anyone.get("/readyz"), 503, "unavailable")["detail"] == "The schema is old."
+    monkeypatch.setattr(main, "unfitness", lambda _db: None)
+    end = time.monotonic() + 20
+    while room.anyone.get("/readyz").status_code == 503:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 # --- who is believed ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "counts"),
+    [
+        ("127.0.0.1:8000", False),
+        ("127.9.9.9", False),
+        ("[::1]:8000", False),
+        ("localhost", False),
+        ("LOCALHOST:80", False),
+        ("api.localhost:8000", False),
+        ("", False),
+        ("claims.example", True),
+        ("claims.example:443", True),
+        ("localhost.example", True),
+        ("127.0.0.1.example", True),
+        ("notlocalhost", True),
+        ("localhost:80@claims.example", True),
+    ],
+)
+def test_loopback_is_this_machine_if_it_is_asked_by_such_a_name(
+    room: Newsroom, caplog: pytest.LogCaptureFixture, host: str, counts: bool
+) -> None:
+    with room.with_settings(requests_per_address=2) as strict:
+        answers = [strict.anyone.get(CLAIMS, headers={"Host": host}).status_code for _ in range(4)]
+    assert answers == ([200, 200, 429, 429] if counts else [200] * 4)
+    warnings = [record.message for record in caplog.records if "X-Forwarded-For" in record.message]
+    assert len(warnings) == counts, "it is said once"
+
+
+def test_a_proxy_that_names_its_clients_is_not_warned_of(
+    room: Newsroom, caplog: pytest.LogCaptureFixture
+) -> None:
+    with room.with_settings(requests_per_address=2) as strict:
+        named = {"Host": "claims.example", **at(HERE)}
+        assert strict.anyone.get(CLAIMS, headers=named).status_code == 200
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -18,6 +18,7 @@ import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.base import recent
 from app.operations import metrics
 from tests.newsroom import Newsroom, SqliteBases, problem
 from tests.served import environment, served
@@ -25,6 +26,12 @@ from tests.test_streams import following
 
 MONITORING = Path(__file__).parents[1] / "docs" / "monitoring"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told is of now: by default it is kept for a moment."""
+    monkeypatch.setattr(recent, "KEPT_SECONDS", 0)
 
 
 def scraped(client: httpx.Client) -> Samples:

@@ -26,10 +26,10 @@ PATIENCE = 2
 SOON = PATIENCE + 5
 """Seconds after which a busy machine has closed a connection too."""
 
-HEAD = b"GET /v1/claims HTTP/1.1\r\nHost: x\r\n"
-POST = b"POST /v1/claims HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"GET /v1/claims HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /v1/claims HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-WHOLE_LIST = b"GET /v1/claims?limit=200 HTTP/1.1\r\nHost: x\r\n\r\n"
+WHOLE_LIST = b"GET /v1/claims?limit=200 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 UNTAKEN = WHOLE_LIST * 200
@@ -221,12 +221,12 @@ def test_a_body_that_nobody_wants_is_not_read_for_ever(server: Served) -> None:
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000, 431),
         (b"GET /" + b"x" * 70_000, 431),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Y: z\r\n" * 20_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Y: z\r\n" * 20_000, 431),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),
     ],
     ids=["header", "line", "headers", "TLS", "lengths", "coding", "no host"],
@@ -257,6 +257,23 @@ def test_an_answer_that_nobody_takes_is_dropped(server: Served) -> None:
         del one, many
 
 
+def test_an_answer_holds_its_turn_until_it_is_taken(sqlite_bases: SqliteBases, tmp_path: Path) -> None:
+    """A client with answers that it does not take waits for itself, and nobody else does."""
+    settings = {"RECORD_REQUESTS_AT_ONCE": "1", "RECORD_CLIENT_SECONDS": str(2 * PATIENCE)}
+    with serving(sqlite_bases, tmp_path / "log", **settings) as (server, _), connected(server) as greedy:
+        greedy.sendall((WHOLE_LIST[:-2] + b"X-Forwarded-For: 203.0.113.7\r\n\r\n") * 200)
+        time.sleep(0.5)
+        with server.client() as client:
+            waited = {}
+            for address in ("198.51.100.23", "203.0.113.7"):
+                began = time.monotonic()
+                answer = client.get("/v1/claims", headers={"X-Forwarded-For": address})
+                assert answer.status_code == 200
+                waited[address] = time.monotonic() - began
+        assert waited["198.51.100.23"] < waited["203.0.113.7"] - PATIENCE / 2
+        assert waited["203.0.113.7"] > PATIENCE, "its own answers are dropped after some seconds"
+
+
 def test_a_slow_reader_who_keeps_reading_gets_it_all(server: Served) -> None:
     times, read = 20, b""
     with connected(server) as connection:
@@ -284,7 +301,7 @@ def test_a_stream_that_nobody_takes_is_given_up(server: Served, key: bytes) -> N
         assert answer.status_code == 200, answer.text
     wait_until_alone(server, SOON)
     with connected(server) as connection:
-        connection.sendall(b"GET /v1/changes/stream?after=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /v1/changes/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         assert wait_until_alone(server, 2 * SOON) >= 1
 

@@ -10,9 +10,10 @@ from starlette.datastructures import MutableHeaders
 
 from app.base.caches import Cache
 from app.base.db import Database, Readable
-from app.base.errors import Malformed, Unauthorized
+from app.base.errors import Malformed, Problem, Unauthorized
 from app.base.notes import Signer
 from app.base.page import Question
+from app.base.recent import Recent
 from app.base.shelf import Shelf
 from app.base.tally import Tally
 from app.base.types import MAX_INT
@@ -44,6 +45,10 @@ class House:
 
     reads: Tally = field(default_factory=Tally)
     """How often claims were read, since that was last kept."""
+    readiness: Recent[Problem | None] = field(default_factory=Recent)
+    """What `/readyz` found last."""
+    exposition: Recent[bytes] = field(default_factory=Recent)
+    """What `/metrics` told last."""
 
     @cached_property
     def shelf(self) -> Shelf:

@@ -30,6 +30,9 @@ NOTHING: Header = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'n
 """The policy of an answer that has none of its own: it is data, and no page may frame it."""
 
 
+TAKEN = "record.taken"
+"""The extension of ASGI by which a server says that the client has taken all that was sent."""
+
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 
 
@@ -94,6 +97,7 @@ class _Passage:
             if int(self.sent.get(b"content-length", b"0")) > self.most:
                 raise _too_large(self.most)
             await self.boundary.app(self.scope, self.receive, self.send)
+            await self._taken()
         except ClientDisconnect:
             pass
         except (Exception, asyncio.CancelledError) as fault:
@@ -102,6 +106,14 @@ class _Passage:
             if self.visit is not None:
                 self.visit.end()
             self._note(perf_counter() - began)
+
+    async def _taken(self) -> None:
+        """Waits until the client has taken its answer, where the server can tell: an answer that nobody reads
+        holds its turn as long as it holds the connection.
+        """
+        taken = self.scope.get("extensions", {}).get(TAKEN)
+        if taken is not None and self.visit is not None:
+            await taken()
 
     async def _refuse(self, fault: BaseException) -> None:
         problem = self._last_resort(fault)

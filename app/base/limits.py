@@ -4,6 +4,8 @@ All of it is in this process's memory and used from its event loop.
 """
 
 import ipaddress
+import logging
+import re
 from asyncio import CancelledError, Future, get_running_loop
 from collections import OrderedDict, deque
 from collections.abc import Mapping
@@ -13,6 +15,8 @@ from starlette.types import Scope
 
 from app.base.caches import remembered
 from app.base.errors import TooManyRequests
+
+log = logging.getLogger("on-the-record")
 
 Header = tuple[bytes, bytes]
 
@@ -24,9 +28,13 @@ _LONGEST_NAME = 100
 _WAITING = 200
 """How many requests of one client wait for their turn; further ones are refused."""
 WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What a supervisor asks every few seconds: it must not take the server for dead because others at its
-address ask a lot.
+"""Addresses that a supervisor asks every few seconds. They count apart from all others, or it would take the
+server for dead because somebody else at its address asks a lot.
 """
+_THIS_MACHINE = re.compile(
+    rb"(([\w.-]+\.)?localhost|127(\.\d{1,3}){3}|0\.0\.0\.0|\[::1\])?(:\d*)?", re.IGNORECASE
+)
+"""Hosts that only a program on this machine itself asks for."""
 
 
 def network(host: str) -> str | None:
@@ -48,6 +56,18 @@ def _network(host: str) -> str:
             return "" if address.is_loopback else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
         address = address.ipv4_mapped
     return "" if address.is_loopback else str(address)
+
+
+def client_of(scope: Scope, host: bytes | None) -> str | None:
+    """Return the client that a request counts for, or None for this machine itself.
+
+    A request that comes over loopback for another name than this machine's was passed on by a proxy that does
+    not say for whom, so all of them count for the proxy.
+    """
+    peer = scope.get("client")
+    if not peer:
+        return None
+    return network(peer[0]) or (None if _THIS_MACHINE.fullmatch(host or b"") else str(peer[0]))
 
 
 class Meter:
@@ -137,7 +157,15 @@ class Turns:
             raise
 
     def give(self, client: str | int) -> None:
-        """Gives a turn back, to the next of the client's requests that waits."""
+        """Gives a turn back, to the next of the client's requests that waits.
+
+        That happens in the next round of the event loop: a request that is answered without waiting would
+        otherwise hand its turn on within the round, and a client with a hundred connections have a hundred
+        requests answered before anyone else's.
+        """
+        get_running_loop().call_soon(self._give, client)
+
+    def _give(self, client: str | int) -> None:
         queue = self._waiting.get(client)
         while queue:
             turn = queue.popleft()
@@ -150,6 +178,10 @@ class Turns:
             self._under_way[client] = under_way
         else:
             del self._under_way[client]
+
+
+VISIT = "visit"
+"""Where a request's state has its visit."""
 
 
 class Visit:
@@ -171,7 +203,6 @@ class Visit:
 
     def answered(self, status: int, *, known: bool) -> None:
         """That its answer begins; `known` says whether its key was recognised."""
-        self.end()
         if self._authorization is None:
             return
         if status == 401:
@@ -187,6 +218,15 @@ class Visit:
             self._client = None
 
 
+def let_go(scope: Scope) -> None:
+    """Gives a request's turn back before its answer ends, for answers that last: a stream would keep it for
+    hours, and what answers other requests within itself would wait for their turns while it has one.
+    """
+    visit: Visit | None = scope.get("state", {}).get(VISIT)
+    if visit is not None:
+        visit.end()
+
+
 class Limits:
     """The limits of one server. A key that was recognised has a quota of its own, wherever it is used; all
     else counts for its address, wrong keys twice. Keys are remembered by a hash that is good for this process
@@ -198,24 +238,39 @@ class Limits:
         self.by_key = Meter("key", per_key)
         self.wrong_keys = Meter("wrong-keys", wrong_keys)
         self.turns = Turns(at_once)
+        self._warned = False
 
     async def admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Visit | None:
         """Lets a request in at its turn; None if no limit holds for it. Raises TooManyRequests."""
-        peer = scope.get("client")
-        place = network(peer[0]) if peer else None
-        if place is None or scope["path"] in WATCHED:
+        place = client_of(scope, headers.get(b"host"))
+        if place is None:
             return None
+        self._warn_of_proxy(scope)
         sent = headers.get(b"authorization")
         authorization = None if sent is None else hash(sent.partition(b" ")[2].strip())
+        meter: Meter = self.by_address
+        client: str | int = f"{place} (probes)" if scope["path"] in WATCHED else place
         if authorization is not None and authorization in self.by_key:
-            meter: Meter = self.by_key
-            client: str | int = authorization
-        else:
-            meter, client = self.by_address, place
-            if authorization is not None and (lacking := self.wrong_keys.lacks(place)) > 0:
-                raise self.wrong_keys.refusal(lacking, "Too many wrong keys came from your address.")
+            meter, client = self.by_key, authorization
         left = meter.take(client)
         if left < 0:
             raise meter.refusal(-left, f"This {meter.name} has asked for more than it may in a minute.")
         await self.turns.take(client)
-        return Visit(self, place, authorization, client, meter.headers(left))
+        visit = Visit(self, place, authorization, client, meter.headers(left))
+        # Not before its turn: many guesses that are sent at once would all be let in.
+        if authorization is not None and authorization not in self.by_key:
+            lacking = self.wrong_keys.lacks(place)
+            if lacking > 0:
+                visit.end()
+                raise self.wrong_keys.refusal(lacking, "Too many wrong keys came from your address.")
+        scope.setdefault("state", {})[VISIT] = visit
+        return visit
+
+    def _warn_of_proxy(self, scope: Scope) -> None:
+        """Says once that a proxy on this machine hides its clients."""
+        if not self._warned and network(scope["client"][0]) is None:
+            self._warned = True
+            log.warning(
+                "Requests for a public name come over loopback without X-Forwarded-For: all of them count as "
+                "one client. Have the proxy send the addresses of its clients (docs/security.md)."
+            )

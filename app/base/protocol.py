@@ -6,15 +6,19 @@ from typing import Any
 
 import h11
 import orjson
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.base.boundary import NOTHING, SECURITY
+from app.base.boundary import NOTHING, SECURITY, TAKEN
 from app.base.errors import HeadersTooLarge, Malformed, Problem, RequestTimeout
 from app.base.http import PROBLEM
 from app.base.ids import new_id
 
 MAX_HEADERS = 64 * 1024
 """Bytes of a request's line and headers."""
+
+MAX_UNSENT = 64 * 1024
+"""Bytes of an answer that the system takes beyond what the client has room for."""
 
 _RATE = 4096
 """Bytes a second that buy a slow sender more time."""
@@ -40,9 +44,20 @@ class PatientProtocol(H11Protocol):
         self._received = 0
         self._untaken = 0
         self._untaken_since = self._since
+        self._answer, self.app = self.app, self._with_extension
+
+    async def _with_extension(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"] = {TAKEN: self._taken}
+        await self._answer(scope, receive, send)
+
+    async def _taken(self) -> None:
+        """Waits until nothing is left to be sent, or the connection is lost."""
+        if self.transport.get_write_buffer_size():
+            await self.flow.drain()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # any byte that waits pauses the writing
         self._look_again()
 
     def data_received(self, data: bytes) -> None:

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.access.model import Role
 from app.access.requests import Read, ReadingNow
 from app.base.http import EVENTS, produces, respond, v1
-from app.base.limits import network
+from app.base.limits import client_of
 from app.base.openapi import answers, document_answers, listed
 from app.base.types import MAX_INT
 from app.changes import log
@@ -71,8 +71,8 @@ def _end(read: Read) -> int:
 
 def _client(read: Read) -> str | None:
     """Whom a stream counts for: a key or an address, and nobody on this machine itself."""
-    peer = read.request.client
-    place = network(peer.host) if peer else None
+    host = read.request.headers.get("host", "")
+    place = client_of(read.request.scope, host.encode("latin-1"))
     return read.by.id if place and read.role is not None else place
 
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from app.base.db import Database, Readable
 from app.base.errors import Full, Problem, TooManyRequests, Unauthorized, Unavailable
 from app.base.http import EVENTS
+from app.base.limits import let_go
 from app.changes.model import ChangeFilters, StreamQuestion
 from app.changes.reads import between
 from app.changes.replicas import Nearest
@@ -174,6 +175,7 @@ class Events(Response):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
         with self.streams.place(self.client):
+            let_go(scope)
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Scope
 from app.access.requests import ReadingNow
 from app.base.errors import Malformed, TooLarge
 from app.base.ids import new_id
+from app.base.limits import let_go
 from app.compat.google_factcheck import BATCH
 from app.compat.google_wire import Asked, GoogleRoute, refusal
 
@@ -56,6 +57,7 @@ async def batch(ask: Annotated[Asked, Query()], read: ReadingNow) -> Response:
     del ask
     request = read.request
     parts = _parts(request.headers.get("content-type", ""), await request.body())
+    let_go(request.scope)
     boundary = f"batch_{new_id('req')}"
     answers = _answers(request.app, request.scope, parts, boundary.encode())
     headers = {"Cache-Control": "no-store"}

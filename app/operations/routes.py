@@ -12,8 +12,8 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 
 @router.get("/metrics")
 @produces("text/plain")
-def metrics(read: Measuring) -> Response:
+async def metrics(read: Measuring) -> Response:
     """The measures of this process and its base."""
     kept: Metrics = read.request.app.state.metrics
-    text = kept.exposition(read.house)
+    text = await read.house.exposition.get(lambda: kept.exposition(read.house))
     return Response(text, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_PLAIN_0_0_4)
