@@ -7,9 +7,13 @@ import gzip
 import hashlib
 import io
 import json
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
+from time import sleep
 from typing import Any
 from unittest.mock import patch
 
@@ -17,7 +21,8 @@ import httpx
 import pyarrow.parquet
 import pytest
 
-from app.base.shelf import Kept, Shelf, filled, kept
+from app.base.db import ReadSession
+from app.base.shelf import Kept, Making, Shelf, filled, kept
 from app.exchange import flat
 from app.exchange.flat import FEEDS, Feed
 from app.exchange.formats import CSV, FORMATS, JSON_FORM, NDJSON, PARQUET, Format
@@ -328,22 +333,113 @@ def test_a_shelf_keeps_no_more_than_it_may_and_what_is_sent_until_it_is_sent() -
     async def use() -> None:
         shelf = Shelf(25)
         for name in "abc":
-            await shelf.get((name,), lambda name=name: _file(name))  # type: ignore[misc]
+            await shelf.get((name,), lambda _, name=name: _file(name))  # type: ignore[misc]
         sent = await shelf.get(("b",), _never)
-        await shelf.get(("d",), lambda: _file("d"))
+        await shelf.get(("d",), lambda _: _file("d"))
         assert await shelf.get(("b",), _never) is sent
         shelf.clear()
         assert b"".join(sent.pieces(0, sent.size)) == b"b" * 10
         with pytest.raises(ZeroDivisionError):
-            await shelf.get(("e",), lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-        await shelf.get(("e",), lambda: _file("e"))
+            await shelf.get(("e",), lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
+        await shelf.get(("e",), lambda _: _file("e"))
 
     asyncio.run(use())
+
+
+def test_ever_new_questions_of_one_client_push_out_its_own_files_alone() -> None:
+    async def use() -> None:
+        shelf = Shelf(100)
+        for name in "abcde":
+            await shelf.get((name,), lambda _, name=name: _file(name), "honest")  # type: ignore[misc]
+            await shelf.get((name,), _never, "another")  # so that it is both's
+        for name in "fghijklmnopqrstuvwxyz":
+            await shelf.get((name,), lambda _, name=name: _file(name), "eager")  # type: ignore[misc]
+        for name in "abcde":
+            await shelf.get((name,), _never, "honest")
+        await shelf.get(("y",), _never, "eager")  # a quarter of the room is two files
+        with pytest.raises(AssertionError):
+            await shelf.get(("x",), _never, "eager")
+
+    asyncio.run(use())
+
+
+def test_a_client_has_one_file_made_at_a_time_and_leaves_the_other_place() -> None:
+    at_work: Counter[str] = Counter()
+    most: dict[str, int] = {}
+
+    def make(_making: Making, client: str, name: str) -> Kept:
+        at_work[client] += 1
+        most[client] = max(most.get(client, 0), at_work[client])
+        sleep(0.02)
+        at_work[client] -= 1
+        return _file(name)
+
+    async def use() -> None:
+        shelf = Shelf(1000)
+        wanted = [("one", name) for name in "abcd"] + [("two", name) for name in "efg"]
+        await asyncio.gather(
+            *(shelf.get((name,), partial(make, client=client, name=name), client) for client, name in wanted)
+        )
+
+    asyncio.run(use())
+    assert most == {"one": 1, "two": 1}
+
+
+def test_a_file_that_nobody_waits_for_any_more_is_not_made_on() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def make(making: Making) -> Kept:
+        begun.set()
+        try:
+            while True:
+                making.check()
+                sleep(0.001)
+        finally:
+            ended.set()
+
+    async def use() -> None:
+        shelf = Shelf(1000)
+        first, second = (asyncio.ensure_future(shelf.get(("a",), make)) for _ in range(2))
+        await asyncio.to_thread(begun.wait, 10)
+        first.cancel()
+        await asyncio.sleep(0.05)
+        assert not ended.is_set()  # the second waits for it
+        second.cancel()
+        assert await asyncio.to_thread(ended.wait, 10)
+        await shelf.get(("a",), lambda _: _file("a"))  # it is made anew for whoever comes then
+
+    asyncio.run(use())
+
+
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+
+
+def test_a_feed_ends_in_the_database_when_its_client_goes_away(seeded: Newsroom) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(_self: Feed, session: ReadSession, _ask: Any) -> Iterator[Any]:
+        connection = session.connection()
+        begun.set()
+        try:
+            connection.exec_driver_sql(ENDLESS[connection.dialect.name])
+        finally:
+            ended.set()
+        yield ()
+
+    with patch.object(Feed, "rows", endless), seeded.client() as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/v1/claims.csv?mode=paraphrase", timeout=httpx.Timeout(30, read=1))
+        assert begun.wait(10)
+    assert ended.wait(5)
+    assert ask(seeded, "claims", CSV, mode="paraphrase").status_code == 200  # and its connection is good
 
 
 def _file(name: str) -> Kept:
     return kept((name,), filled([name.encode() * 10]), 1)
 
 
-def _never() -> Kept:
+def _never(_making: Making) -> Kept:
     raise AssertionError("it is there")

@@ -41,6 +41,7 @@ from app.base.errors import (
     Unavailable,
 )
 from app.base.http import AS_OF, JSON, Shortcut, respond, versions_in
+from app.base.limits import client_of
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
@@ -96,6 +97,13 @@ class _Call(Generic[S]):
 
 class Read(_Call[ReadSession]):
     """A request that reads. All of it reads from `base`, which may be a standby."""
+
+    @property
+    def client(self) -> str | None:
+        """Whom what is long counts for: a key or an address, and nobody on this machine itself."""
+        host = self.request.headers.get("host", "")
+        place = client_of(self.request.scope, host.encode("latin-1"))
+        return self.by.id if place and self.role is not None else place
 
     @property
     def base(self) -> Readable:

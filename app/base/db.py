@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -254,6 +255,14 @@ def within(session: ReadSession) -> Asker:
         return connection.exec_driver_sql(words, {**own, **given}).all()
 
     return ask
+
+
+def interruption(session: ReadSession) -> Callable[[], object]:
+    """Return what has the database give up what a session is doing, for another thread to call."""
+    driver: Any = session.connection().connection.driver_connection
+    if isinstance(driver, psycopg.Connection):
+        return partial(driver.cancel_safe, timeout=POOL_SECONDS)
+    return driver.interrupt  # type: ignore[no-any-return]
 
 
 def _check_references(connection: Connection) -> None:

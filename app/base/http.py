@@ -3,9 +3,11 @@
 Nothing here knows a noun.
 """
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from fastapi import APIRouter, Request, Response
@@ -13,8 +15,9 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from app.base.body import StrictRequest, media_type
 from app.base.errors import (
@@ -22,6 +25,7 @@ from app.base.errors import (
     Malformed,
     NotAcceptable,
     NotFound,
+    Problem,
     Unavailable,
     UnsupportedMediaType,
     nearest,
@@ -49,6 +53,7 @@ class Call(Protocol):
 
 
 Shortcut = Callable[[Any], Response]
+T = TypeVar("T")
 E = TypeVar("E", bound=Callable[..., Any])
 
 
@@ -277,6 +282,27 @@ def known_already(request: Request, tag: str) -> bool:
         return False
     tags = (part.strip().removeprefix("W/") for part in if_none_match.split(","))
     return any(candidate in ("*", tag) for candidate in tags)
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Return what some work makes; it is cancelled if the client goes away. Raises ClientDisconnect."""
+    doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected(receive))
+    doing.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it
+    try:
+        await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientDisconnect
+        return doing.result()
+    finally:
+        doing.cancel()
+        gone.cancel()
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client has gone away, or sends more than it may."""
+    with suppress(Problem):
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 def v1(tag: str) -> APIRouter:

@@ -7,9 +7,12 @@ import os
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, to_thread
 
@@ -17,6 +20,9 @@ Key = tuple[str, ...]
 
 _AT_ONCE = 2
 """How many files are made at the same time: each takes a database connection and a processor."""
+
+_SHARE = 4
+"""What one client has asked for takes at most this part of the bytes."""
 
 _PIECE = 256 * 1024
 
@@ -74,44 +80,117 @@ def _write(file: BinaryIO, piece: bytes) -> None:
         left = left[file.write(left) :]
 
 
+class GivenUp(Exception):
+    """Raised in the making of a file that nobody waits for any more."""
+
+
+class Making:
+    """A file that is made in a thread, for as long as somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.task: asyncio.Task[Kept] | None = None
+        self._lock = Lock()
+        self._given_up = False
+        self._stop: Callable[[], object] | None = None
+
+    def check(self) -> None:
+        """Raise GivenUp if nobody waits any more. The maker calls it between two pieces of its work."""
+        if self._given_up:
+            raise GivenUp
+
+    @contextmanager
+    def stopped_by(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Call `stop`, from another thread, if everybody goes away within the block."""
+        with self._lock:
+            self.check()
+            self._stop = stop
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stop = None
+
+    def give_up(self) -> None:
+        """End the making. May wait for the database."""
+        with self._lock:
+            self._given_up = True
+            if self._stop is not None:
+                self._stop()
+
+
 class Shelf:
     """Keeps files up to so many bytes in all, those asked for last; one that is being sent stays until it is
-    sent. All of it is used from one event loop.
+    sent. A client has one file made at a time, and files that it alone has asked for take at most a quarter
+    of the bytes, so that ever new questions push out its own. All of it is used from one event loop.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
-        self._under_way: dict[Key, asyncio.Task[Kept]] = {}
+        self._owners: dict[Key, str] = {}
+        self._under_way: dict[Key, Making] = {}
         self._turns = CapacityLimiter(_AT_ONCE)
+        self._of_client: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def get(self, key: Key, make: Callable[[], Kept]) -> Kept:
-        """The file of that key, made by `make` in a thread of its own if it is not there. Those who ask
-        meanwhile wait for the same one.
+    async def get(self, key: Key, make: Callable[[Making], Kept], client: str | None = None) -> Kept:
+        """Return the file of that key, made by `make` in a thread of its own if it is not there. Those who
+        ask meanwhile wait for the same one; once none of them waits any more, its making ends. A client of
+        None has no limit.
         """
         if found := self._kept.get(key):
             self._kept.move_to_end(key)
+            if self._owners.get(key) != client:
+                self._owners.pop(key, None)
             return found
         making = self._under_way.get(key)
-        if making is None:
-            making = asyncio.create_task(self._made(make))
-            self._under_way[key] = making
-            making.add_done_callback(lambda done: self._end(key, done))
-        return await asyncio.shield(making)  # who goes away does not take it from the others
+        if making is None or making.task is None:
+            making = self._under_way[key] = Making()
+            making.task = asyncio.create_task(self._made(make, making, client))
+            making.task.add_done_callback(lambda done: self._end(key, making, done))
+        making.waiting += 1
+        try:
+            return await asyncio.shield(making.task)  # who goes away does not take it from the others
+        finally:
+            making.waiting -= 1
+            if not making.waiting and not making.task.done():
+                self._forget(key, making)
+                making.task.cancel()
+                asyncio.get_running_loop().run_in_executor(None, making.give_up)
 
-    def _end(self, key: Key, done: asyncio.Task[Kept]) -> None:
-        self._under_way.pop(key, None)
+    def _forget(self, key: Key, making: Making) -> None:
+        if self._under_way.get(key) is making:
+            del self._under_way[key]
+
+    def _end(self, key: Key, making: Making, done: asyncio.Task[Kept]) -> None:
+        self._forget(key, making)
         if not done.cancelled():
             done.exception()  # it was for who waited, and nobody may have
 
-    async def _made(self, make: Callable[[], Kept]) -> Kept:
-        made = await to_thread.run_sync(make, limiter=self._turns)
+    async def _made(self, make: Callable[[Making], Kept], making: Making, client: str | None) -> Kept:
+        turn = None if client is None else self._of_client.setdefault(client, asyncio.Lock())
+        async with turn or nullcontext():
+            made = await to_thread.run_sync(make, making, limiter=self._turns)
         self._kept[made.key] = made
         self._kept.move_to_end(made.key)
-        while len(self._kept) > 1 and sum(each.size for each in self._kept.values()) > self.most_bytes:
-            self._kept.popitem(last=False)
+        if client is not None:
+            self._owners[made.key] = client
+            self._trim(
+                [key for key in self._kept if self._owners.get(key) == client], self.most_bytes // _SHARE
+            )
+        self._trim([*self._kept], self.most_bytes)
         return made
+
+    def _trim(self, keys: Sequence[Key], most: int) -> None:
+        """Drop the first of some files until the others take no more than so many bytes; the last stays."""
+        size = sum(self._kept[key].size for key in keys)
+        for key in keys[:-1]:
+            if size <= most:
+                return
+            size -= self._kept.pop(key).size
+            self._owners.pop(key, None)
 
     def clear(self) -> None:
         """Lets go of every file."""
         self._kept.clear()
+        self._owners.clear()

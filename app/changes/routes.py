@@ -8,7 +8,6 @@ from starlette.concurrency import run_in_threadpool
 from app.access.model import Role
 from app.access.requests import Read, ReadingNow
 from app.base.http import EVENTS, produces, respond, v1
-from app.base.limits import client_of
 from app.base.openapi import answers, document_answers, listed
 from app.base.types import MAX_INT
 from app.changes import log
@@ -61,19 +60,12 @@ async def follow_changes(
         await gate.admit(read.request)  # its key may have ended by now
         return bool(read.request.state.caller[1] == Role.admin)
 
-    return Events(read.house.streams, _client(read), ask, after, sees_keys)
+    return Events(read.house.streams, read.client, ask, after, sees_keys)
 
 
 def _end(read: Read) -> int:
     with read as session:
         return head(session)[0]
-
-
-def _client(read: Read) -> str | None:
-    """Whom a stream counts for: a key or an address, and nobody on this machine itself."""
-    host = read.request.headers.get("host", "")
-    place = client_of(read.request.scope, host.encode("latin-1"))
-    return read.by.id if place and read.role is not None else place
 
 
 @of_log.get(

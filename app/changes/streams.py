@@ -8,7 +8,7 @@ nothing.
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -17,8 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from app.base.db import Database, Readable
-from app.base.errors import Full, Problem, TooManyRequests, Unauthorized, Unavailable
-from app.base.http import EVENTS
+from app.base.errors import Full, TooManyRequests, Unauthorized, Unavailable
+from app.base.http import EVENTS, disconnected
 from app.base.limits import let_go
 from app.changes.model import ChangeFilters, StreamQuestion
 from app.changes.reads import between
@@ -180,7 +180,7 @@ class Events(Response):
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
             if not scope.get("head"):
-                gone = asyncio.ensure_future(_gone(receive))
+                gone = asyncio.ensure_future(disconnected(receive))
                 try:
                     await self._tell(sent, gone)
                 except Unauthorized:
@@ -223,10 +223,3 @@ class Events(Response):
             return None
         self.after = upto
         return found
-
-
-async def _gone(receive: Receive) -> None:
-    """Ends when the client has gone away, or sends more than it may."""
-    with suppress(Problem):
-        while (await receive())["type"] != "http.disconnect":
-            pass

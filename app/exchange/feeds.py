@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.requests import Read, Reading
 from app.base.errors import RangeNotSatisfiable
-from app.base.http import Route, known_already, produces, v1
+from app.base.http import Route, known_already, produces, v1, while_connected
 from app.base.openapi import file_answers
 from app.base.shelf import Kept
 from app.exchange.flat import FEEDS, Feed
@@ -53,7 +53,7 @@ async def answer_file(read: Read, feed: Feed, form: Format, ask: Any) -> Respons
     }
     if known_already(read.request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    kept = await wanted.file(last)
+    kept = await while_connected(read.request.receive, wanted.file(last, read.client))
     headers |= {
         "Content-Type": form.content_type,
         "ETag": wanted.tag(kept.key[0]),

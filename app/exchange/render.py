@@ -15,9 +15,9 @@ from functools import partial
 from pydantic import BaseModel
 
 from app.access.house import House
-from app.base.db import Readable
+from app.base.db import Readable, interruption
 from app.base.errors import Internal
-from app.base.shelf import Kept, Key, filled, kept, new_file
+from app.base.shelf import Kept, Key, Making, filled, kept, new_file
 from app.changes.store import head
 from app.exchange.flat import Feed
 from app.exchange.formats import NDJSON, Columns, Format, Rows
@@ -53,26 +53,27 @@ class Wanted:
         with self.base.read() as session:
             return head(session)[1]
 
-    async def file(self, last: str) -> Kept:
+    async def file(self, last: str, client: str | None) -> Kept:
         """The file, which is that of a later entry if one was written meanwhile."""
         shelf = self.house.shelf
         first = NDJSON if self.form.write is None else self.form
-        found = await shelf.get(self.key(last, first), partial(self._render, first))
+        found = await shelf.get(self.key(last, first), partial(self._render, first), client)
         if self.form.write is None:
             key = self.key(found.key[0])
-            found = await shelf.get(key, partial(_parquet, found, key, self.feed.columns))
+            found = await shelf.get(key, partial(_parquet, found, key, self.feed.columns), client)
         if self.gzipped:
-            found = await shelf.get((*found.key, "gzip"), partial(_gzipped, found))
+            found = await shelf.get((*found.key, "gzip"), partial(_gzipped, found), client)
         return found
 
-    def _render(self, form: Format) -> Kept:
+    def _render(self, form: Format, making: Making) -> Kept:
         assert form.write is not None
         count = 0
-        with self.base.read(patiently=True) as session:
+        with self.base.read(patiently=True) as session, making.stopped_by(interruption(session)):
             _, last = head(session)
 
             def counted() -> Iterator[Rows]:
                 for rows in self.feed.rows(session, self.ask):
+                    making.check()
                     yield each(rows)
 
             def each(rows: Rows) -> Rows:
@@ -90,22 +91,26 @@ def _declared(columns: Columns) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _gzipped(whole: Kept) -> Kept:
+def _gzipped(whole: Kept, making: Making) -> Kept:
     file = new_file()
     with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
         for piece in whole.pieces(0, whole.size):
+            making.check()
             packed.write(piece)
     return kept((*whole.key, "gzip"), file, whole.count)
 
 
-def _parquet(lines: Kept, key: Key, columns: Columns) -> Kept:
+def _parquet(lines: Kept, key: Key, columns: Columns, making: Making) -> Kept:
     file = new_file()
     os.lseek(lines.file.fileno(), 0, os.SEEK_SET)
     named = [f"{column.name}:{column.kind}" for column in columns]
-    made = subprocess.run(
-        [*_COMMAND, *named], stdin=lines.file, stdout=file, stderr=subprocess.PIPE, check=False
-    )
+    with (
+        subprocess.Popen([*_COMMAND, *named], stdin=lines.file, stdout=file, stderr=subprocess.PIPE) as made,
+        making.stopped_by(made.kill),
+    ):
+        _, told = made.communicate()
     if made.returncode:
         file.close()
-        raise Internal(f"No Parquet could be made: {made.stderr.decode(errors='replace')[-300:]}")
+        making.check()
+        raise Internal(f"No Parquet could be made: {told.decode(errors='replace')[-300:]}")
     return kept(key, file, lines.count)
