@@ -8,6 +8,7 @@ under the user's number where the tests run as root, and that user may run Pytho
 import fnmatch
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -15,11 +16,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import psycopg
 import yaml
+from sqlalchemy.engine import make_url
 
 from app.base import schema
+from tests.postgres import has_clients, installations
 
 _OURS = re.compile(r"(?<![\w.])/(opt|srv|build|data)(?=[/\s:\"']|$)")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::?([-?])([^}]*))?\}")
@@ -142,6 +146,93 @@ class Image:
                 group=self.user,
                 extra_groups=None if self.user is None else [],
             )
+
+
+GIVEN = {
+    "RECORD_SECRET": secrets.token_hex(32),
+    **{f"{name}_PASSWORD": secrets.token_hex(24) for name in ("POSTGRES", "OWNER", "API")},
+}
+"""An .env, filled in."""
+
+
+class StackDatabase:
+    """The database of docker-compose.yml on the tests' server, made as the image of PostgreSQL makes it. It
+    and its roles are gone afterwards.
+    """
+
+    def __init__(self, server: str, directory: Path) -> None:
+        self.server, self.directory = make_url(server), directory
+        self.services = compose(GIVEN)["services"]
+        self.programs = next(each.bin for each in installations() if has_clients(each))
+
+    def __enter__(self) -> Self:
+        service = self.services["db"]
+        environment = service["environment"]
+        user, name = environment["POSTGRES_USER"], environment["POSTGRES_DB"]
+        password = environment["POSTGRES_PASSWORD"]
+        self._do(
+            f"CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{password}'",
+            f"CREATE DATABASE {name} OWNER {user}",
+        )
+        [script] = [
+            volume.split(":")[0] for volume in service["volumes"] if "/docker-entrypoint-initdb.d/" in volume
+        ]
+        psql = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={schema.ROOT / script}"]
+        as_image = {**environment, "PGUSER": user, "PGPASSWORD": password, "PGDATABASE": name}
+        done = self._run(psql, as_image)
+        assert done.returncode == 0, done.stderr
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._do(
+            "DROP DATABASE record WITH (FORCE)",
+            "DROP ROLE record",
+            "DROP ROLE record_owner",
+            "DROP ROLE record_api",
+        )
+
+    def variables(self, service: Mapping[str, Any]) -> dict[str, str]:
+        """The environment of a service, with the address of the database here."""
+        here = f"@{self.server.host}:{self.server.port}/"
+        given = {name: str(value) for name, value in service["environment"].items()}
+        return {name: value.replace("@db:5432/", here) for name, value in given.items()}
+
+    def url(self, service: str) -> str:
+        """The database as a service of the application has it."""
+        return self.variables(self.services[service])["RECORD_DATABASE_URL"]
+
+    def run(self, name: str, **files: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run a service of PostgreSQL's client programs, with its files where they are here."""
+        service = self.services[name]
+        mounted = dict(reversed(volume.split(":")[:2]) for volume in service.get("volumes", ()))
+        command = [
+            str(schema.ROOT / mounted[word]) if word in mounted else word for word in service["command"]
+        ]
+        empty = {"EMPTY": str(schema.ROOT / mounted["/empty.sql"])} if mounted else {}
+        return self._run(command, {**service["environment"], **empty}, **files)
+
+    def _run(
+        self, command: Sequence[str], environment: Mapping[str, str], **files: Any
+    ) -> subprocess.CompletedProcess[bytes]:
+        here = {
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "PGHOST": str(self.server.host),
+            "PGPORT": str(self.server.port),
+        }
+        return subprocess.run(
+            command,
+            env={**environment, **here},
+            cwd=self.directory,
+            stderr=subprocess.PIPE,
+            check=False,
+            **files,
+        )
+
+    def _do(self, *statements: str) -> None:
+        address = self.server.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
 
 
 def compose(given: Mapping[str, str]) -> dict[str, Any]:

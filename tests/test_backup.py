@@ -1,19 +1,14 @@
 """Backups, made while others write and put back whole, on both databases; and those that must be refused."""
 
 import re
-import shlex
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from app.base import schema
 from app.base.db import Database, engine_url
 from app.changes.store import GENESIS
 from app.operations import clients
@@ -403,40 +398,4 @@ def test_programs_newer_than_the_server_will_do(
         before = digests(url)
         done = command(url, "restore", str(file), "--force")
         assert done.code == 0, done
-        assert digests(url) == before
-
-
-def in_the_database_s_container() -> list[list[str]]:
-    """What docs/operations.md says to do where the client programs are in a container of their own."""
-    page = (schema.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    found = re.findall(r"^    docker compose exec -T db (.+?) ([<>]) (\S+)$", page, re.MULTILINE)
-    assert [direction for _, direction, _ in found] == [">", "<"]
-    return [shlex.split(command) for command, _, _ in found]
-
-
-def test_the_database_s_own_programs_do_as_documented(
-    postgres_bases: PostgresBases, command: Command, tmp_path: Path
-) -> None:
-    dump, load = in_the_database_s_container()
-    programs = next(each.bin for each in installations() if has_clients(each))
-    file = tmp_path / "record.backup"
-    with postgres_bases.fresh(seeded=True) as url:
-        address = make_url(url)
-        stack = {"record": str(address.database), "--dbname=record": f"--dbname={address.database}"}
-        stack["--username=record"] = f"--username={address.username}"
-        env = environment(url, PGPASSWORD=str(address.password), PGHOST="127.0.0.1", PGPORT=str(address.port))
-
-        def run_there(words: list[str], **files: Any) -> None:
-            here = [str(programs / words[0]), *(stack.get(word, word) for word in words[1:])]
-            subprocess.run(here, env=env, check=True, **files)
-
-        before = digests(url)
-        with file.open("wb") as out:
-            run_there(dump, stdout=out)
-        write_one(url, command, tmp_path)
-        assert digests(url) != before
-        with file.open("rb") as back:
-            run_there(load, stdin=back)
-        assert digests(url) == before
-        assert command(url, "restore", str(file), "--force").code == 0, "`restore` takes it too"
         assert digests(url) == before

@@ -4,28 +4,22 @@ by step, from a fresh directory and an environment of its own, on a real Postgre
 
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
-from sqlalchemy.engine import make_url
 
 from app.base import schema
-from tests.container import Image, compose, in_order, instructions, sent
+from tests.container import GIVEN, Image, StackDatabase, compose, in_order, instructions, sent
 from tests.postgres import free_port
-
-GIVEN = {"POSTGRES_PASSWORD": secrets.token_hex(24), "RECORD_SECRET": secrets.token_hex(32)}
 
 
 def on_loopback(command: Sequence[str], port: int) -> list[str]:
@@ -69,35 +63,12 @@ def running(
 
 
 @pytest.fixture
-def database(postgres: str) -> Iterator[Callable[[Mapping[str, str]], str]]:
-    """What stands in for the image of PostgreSQL: makes its user and database, and says where they are."""
-    made: list[Mapping[str, str]] = []
-
-    def make(variables: Mapping[str, str]) -> str:
-        made.append(variables)
-        user, password = (
-            sql.Identifier(variables["POSTGRES_USER"]),
-            sql.Literal(variables["POSTGRES_PASSWORD"]),
-        )
-        name = sql.Identifier(variables["POSTGRES_DB"])
-        do(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(user, password))
-        do(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, user))
-        address = make_url(postgres)
-        return f"@{address.host}:{address.port}/"
-
-    def do(statement: sql.Composed) -> None:
-        with psycopg.connect(postgres.replace("+psycopg", "", 1), autocommit=True) as connection:
-            connection.execute(statement)
-
-    yield make
-    for each in made:
-        do(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(each["POSTGRES_DB"])))
-        do(sql.SQL("DROP ROLE {}").format(sql.Identifier(each["POSTGRES_USER"])))
+def database(postgres: str, tmp_path: Path) -> Iterator[StackDatabase]:
+    with StackDatabase(postgres, tmp_path) as made:
+        yield made
 
 
-def test_the_image_and_the_stack_run_step_by_step(
-    database: Callable[[Mapping[str, str]], str], tmp_path: Path
-) -> None:
+def test_the_image_and_the_stack_run_step_by_step(database: StackDatabase, tmp_path: Path) -> None:
     with image() as made:
         with running(made, made.command, made.health, {}, tmp_path / "alone") as client:
             assert client.get("/readyz").json() == {"status": "ready"}
@@ -106,16 +77,13 @@ def test_the_image_and_the_stack_run_step_by_step(
         run_stack(made, database, tmp_path)
 
 
-def run_stack(made: Image, database: Callable[[Mapping[str, str]], str], tmp_path: Path) -> None:
+def run_stack(made: Image, database: StackDatabase, tmp_path: Path) -> None:
     services = compose(GIVEN)["services"]
-    there = ""
-    for name in in_order(services):
+    started = [name for name in in_order(services) if "profiles" not in services[name]]
+    assert started == ["db", "migrate", "api"]
+    for name in started[1:]:
         service, log = services[name], tmp_path / name
-        if "image" in service:
-            there = database(service["environment"])
-            continue
-        variables = {key: re.sub(r"@db:5432/", there, value) for key, value in service["environment"].items()}
-        assert service["environment"].items() - variables.items(), "its database is not the stack's"
+        variables = database.variables(service)
         if service["restart"] == "no":
             assert made.start(service["command"], variables, log).wait() == 0, log.read_text()
             continue
@@ -142,6 +110,16 @@ def test_the_stack_asks_for_what_the_example_tells_of() -> None:
     assert asked == example
     with pytest.raises(KeyError):
         compose({})
+
+
+def test_the_documented_commands_name_services_of_the_stack() -> None:
+    page = (schema.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    options = r"(?: (?:--\S+|-T))*"
+    said = re.findall(rf"docker compose (run|stop|exec|up){options}(?: (\w+))?", page)
+    services = compose(GIVEN)["services"]
+    assert {name for _, name in said if name} == {"backup", "restore", "migrate", "api", "db"} == {*services}
+    [mounted] = [each.split(":")[1] for each in services["db"]["volumes"] if each.startswith("./")]
+    assert f"--file={mounted}\n" in page
 
 
 # --- with an engine ----------------------------------------------------------------------------
