@@ -7,7 +7,7 @@
 What a server refuses raises Refused with its problem (RFC 9457). What it cannot answer now (503, 429, a lost
 connection) is asked again: a POST has an Idempotency-Key, so that it acts once. A PATCH or DELETE whose
 connection was lost is not sent again, and raises httpx.TransportError: read the record to see what became of
-it.
+it. Following a ledger in which a backup was restored raises Reset.
 """
 
 import asyncio
@@ -39,6 +39,17 @@ class Refused(Exception):
         super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail', '')}")
         self.status = status
         self.problem = dict(problem)
+
+
+class Reset(Refused):
+    """Raised when the ledger no longer has the entry that a follower goes on from: a backup was restored.
+    `head` has the `seq` and `hash` of the ledger's last entry.
+    """
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The ledger's last entry: its `seq` and `hash`."""
+        return dict(self.problem["head"])
 
 
 class Record(dict[str, Any]):
@@ -90,10 +101,14 @@ def _read(answer: httpx.Response) -> Record:
             problem = answer.json()
         except ValueError:
             problem = {"detail": answer.text[:200]}
-        raise Refused(answer.status_code, problem if isinstance(problem, dict) else {"detail": str(problem)})
+        raise _refused(answer.status_code, problem if isinstance(problem, dict) else {"detail": str(problem)})
     found = Record(answer.json())
     found.etag = answer.headers.get("etag")
     return found
+
+
+def _refused(status: int, problem: Mapping[str, Any]) -> Refused:
+    return (Reset if "head" in problem else Refused)(status, problem)
 
 
 def _pause(tried: int, answer: httpx.Response | None) -> float | None:
@@ -115,15 +130,20 @@ def _changed(record: Record) -> tuple[str, str | None]:
     return f"{nouns[record['id'][:3]]}/{record['id']}", record.etag
 
 
-def _last(page: Record) -> int:
-    return int(page["data"][0]["seq"]) if page["data"] else 0
+def _last(page: Record) -> dict[str, Any]:
+    return page["data"][0] if page["data"] else {"seq": 0}
+
+
+def _seen(seq: int, digest: str | None) -> str:
+    """The id of an event as a stream is asked to go on after it."""
+    return str(seq) if digest is None else f"{seq}:{digest}"
 
 
 class _Events:
-    """Server-sent events made of lines (HTML standard, section 9.2.6), from `after` on."""
+    """Server-sent events made of lines (HTML standard, section 9.2.6), after the event `seen`."""
 
-    def __init__(self, after: int) -> None:
-        self.after = after
+    def __init__(self, seen: str) -> None:
+        self.seen = seen
         self._data: list[str] = []
         self._id: str | None = None
         self._name = ""
@@ -131,10 +151,10 @@ class _Events:
     @property
     def headers(self) -> dict[str, str]:
         """What a stream is asked for with."""
-        return {"Accept": "text/event-stream", "Last-Event-ID": str(self.after)}
+        return {"Accept": "text/event-stream", "Last-Event-ID": self.seen}
 
     def line(self, line: str) -> dict[str, Any] | None:
-        """The change that is whole with this line."""
+        """The change that is whole with this line. Raises Reset."""
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
@@ -145,11 +165,15 @@ class _Events:
             self._name = value
         if line or not self._data:
             return None
-        data, named = "\n".join(self._data), self._name
+        data, named = json.loads("\n".join(self._data)), self._name
         self.forget()
-        self.after = int(self._id) if self._id is not None else self.after
-        change: dict[str, Any] | None = json.loads(data) if named == "change" else None
-        return change
+        if named == "reset":
+            raise Reset(data["status"], data)
+        self.seen = self.seen if self._id is None else self._id
+        if named != "change":
+            return None
+        self.seen = _seen(data["seq"], data.get("hash"))
+        return dict(data)
 
     def forget(self) -> None:
         """Drops what a lost connection left half-said."""
@@ -215,13 +239,16 @@ class Client:
         """Takes back: a merge, a withdrawal, an assignment."""
         return self._ask(Ask("DELETE", path, etag=_tag(based_on)))
 
-    def follow(self, after: int | None = None, **query: Query) -> Iterator[dict[str, Any]]:
+    def follow(
+        self, after: int | None = None, after_hash: str | None = None, **query: Query
+    ) -> Iterator[dict[str, Any]]:
         """Every change after a `seq`, or from now on, as it is written, without an end: a connection that is
-        lost is taken up where it was.
+        lost is taken up where it was. `after_hash` is the hash of the change at `after`. Raises Reset.
         """
         if after is None:  # or what is written while a first connection is lost would be missed
-            after = _last(self.get("changes", order="desc", limit=1))
-        events, tried = _Events(after), 0
+            newest = _last(self.get("changes", order="desc", limit=1))
+            after, after_hash = newest["seq"], newest.get("hash")
+        events, tried = _Events(_seen(after, after_hash)), 0
         asked = Ask("GET", "changes/stream", query).arguments()
         while True:
             try:
@@ -300,11 +327,14 @@ class AsyncClient:
         """As `Client.delete`."""
         return await self._ask(Ask("DELETE", path, etag=_tag(based_on)))
 
-    async def follow(self, after: int | None = None, **query: Query) -> AsyncIterator[dict[str, Any]]:
+    async def follow(
+        self, after: int | None = None, after_hash: str | None = None, **query: Query
+    ) -> AsyncIterator[dict[str, Any]]:
         """As `Client.follow`."""
         if after is None:
-            after = _last(await self.get("changes", order="desc", limit=1))
-        events, tried = _Events(after), 0
+            newest = _last(await self.get("changes", order="desc", limit=1))
+            after, after_hash = newest["seq"], newest.get("hash")
+        events, tried = _Events(_seen(after, after_hash)), 0
         asked = Ask("GET", "changes/stream", query).arguments()
         while True:
             try:

@@ -144,7 +144,7 @@ def refusals(room: Newsroom) -> list[tuple[str, dict[str, Any], int, str]]:
         (consistency, {"checkpoint": stranger.note(str(signed))}, 422, "not signed by"),
         (consistency, {"checkpoint": "x" * 5000}, 422, "4096"),
         (consistency, {"checkpoint": "x"}, 422, "not a signed note"),
-        (consistency, {"checkpoint": future}, 422, "more than the"),
+        (consistency, {"checkpoint": future}, 409, "a backup was restored"),
         (consistency, {"checkpoint": fork}, 409, "fork"),
     ]
 

@@ -224,6 +224,34 @@ def test_a_stream_tells_each_change_once_and_in_order_however_far_the_standby_is
         assert [int(pair.entity()[1][POSITION])] == seqs(events, 1) == [here + 4]
 
 
+def test_a_place_in_the_ledger_is_a_position_and_only_the_primary_says_that_it_is_none(pair: Pair) -> None:
+    first, second = "/v1/changes", "/v1/changes/stream"
+    with pair.paused():
+        places = [int(pair.entity()[1][POSITION]) for _ in range(3)]
+        page = ok(
+            pair.anyone.get(first, params={"order": "desc", "limit": 2}, headers={POSITION: f"{places[2]}"})
+        )
+        newest = page["data"][0]
+        assert newest["seq"] == places[2]
+        for _ in pair.processes:
+            told = ok(pair.anyone.get(first, params={"after": places[0]}))["data"]
+            assert [entry["seq"] for entry in told] == places[1:]
+            here: Json = {"after": newest["seq"], "after_hash": newest["hash"]}
+            assert ok(pair.anyone.get(first, params=here))["data"] == []
+            query = {"order": "desc", "limit": 2, "cursor": page["next_cursor"]}
+            assert ok(pair.anyone.get(first, params=query))["data"][0]["seq"] == places[0]
+            for wrong in ({"after": newest["seq"] + 1}, {**here, "after_hash": "0" * 64}):
+                refused = problem(pair.anyone.get(first, params=wrong), 409, "ledger-reset")
+                assert refused["head"] == {"seq": newest["seq"], "hash": newest["hash"]}
+                assert "event: reset\n" in pair.anyone.get(second, params=wrong).text
+            ahead = {POSITION: str(newest["seq"] + 1000)}
+            assert pair.anyone.get("/v1/claims", headers=ahead).status_code == 200, "nobody waits for it"
+        with following(pair.anyone, **here) as events:
+            assert seqs(events, 0) == []
+            written = int(pair.entity()[1][POSITION])
+            assert seqs(events, 1) == [written]
+
+
 def test_a_tag_is_confirmed_of_the_state_that_is_read_alone(pair: Pair) -> None:
     claim = pair.claim()
     paths = [

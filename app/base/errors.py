@@ -9,7 +9,8 @@ Problem
 ├── NotAcceptable         406  no representation that the client takes
 ├── RequestTimeout        408  the request did not arrive in time
 ├── Conflict              409  against a rule of the base, such as a taken name
-│   └── IllegalMove       409  names the moves that are legal
+│   ├── IllegalMove       409  names the moves that are legal
+│   └── LedgerReset       409  the ledger is not the one that was followed; with its head
 ├── Stale                 412  the record changed since it was read
 ├── TooLarge              413  the body is over the limit
 ├── UnsupportedMediaType  415  not JSON
@@ -127,6 +128,17 @@ class IllegalMove(Conflict):
     """The claim's standing does not allow that move; `legal_moves` lists those it does."""
 
     slug, title = "illegal-move", "Not a legal move now"
+
+
+class LedgerReset(Conflict):
+    """You are ahead of the ledger, or have followed another one: a backup was restored. `head` has the `seq`
+    and `hash` of the last entry that there is. Undo what you took from entries that are gone, or begin anew.
+    """
+
+    slug, title = "ledger-reset", "The ledger is not the one that you followed"
+
+    def __init__(self, detail: str, head: Mapping[str, Any]) -> None:
+        super().__init__(detail, head=head)
 
 
 class Stale(Problem):

@@ -52,7 +52,7 @@ def _problems(statuses: set[int]) -> Responses:
     found: Responses = {}
     for kind in tree(Problem):
         if kind.status in statuses and kind.status not in found:
-            found[kind.status] = {"description": kind.title, "content": {PROBLEM: {"schema": _PROBLEM}}}
+            found |= refused(kind)
     return found
 
 
@@ -73,6 +73,11 @@ MOVED: Responses = {
     }
 }
 """The answer of an address whose record was merged into another."""
+
+
+def refused(kind: type[Problem]) -> Responses:
+    """A refusal that a read can meet and most reads cannot."""
+    return {kind.status: {"description": kind.title, "content": {PROBLEM: {"schema": _PROBLEM}}}}
 
 
 def answers(model: type[BaseModel], status: Literal[200, 201] = 200) -> Responses:
@@ -219,8 +224,9 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
     elif method == "get":
         parameters += [_IF_NONE_MATCH, _AT_LEAST, *([_AS_OF] if route.gates[0].then else [])]
         responses["304"] = {"description": "It has not changed.", "headers": _ETAG}
-        for status in _WRITE - _READ:
-            responses.pop(str(status), None)
+        for status, usual in _problems(_WRITE - _READ).items():
+            if responses.get(str(status), usual)["description"] == usual["description"]:
+                responses.pop(str(status), None)  # it is said of every answer, and no read meets it
     elif method == "post":
         parameters.append(_IDEMPOTENCY_KEY)
     for status, response in responses.items():

@@ -11,7 +11,7 @@ from pydantic import Field as Describe
 
 from app.base import merkle
 from app.base.db import ReadSession
-from app.base.errors import Conflict, Invalid
+from app.base.errors import Invalid, LedgerReset
 from app.base.notes import Checkpoint, Signer, written_proof
 from app.base.types import MAX_INT
 from app.changes.store import head
@@ -113,7 +113,7 @@ def inclusion(session: ReadSession, signer: Signer, seq: int, size: int | None =
 
 def consistency(session: ReadSession, signer: Signer, ask: ConsistencyQuestion) -> dict[str, Any]:
     """The proof that the log was only added to. Raises Invalid for a checkpoint that is forged or sizes
-    that cannot be, Conflict for a checkpoint of another history.
+    that cannot be, LedgerReset for a checkpoint of another history, or of a longer one.
     """
     if (ask.first is None) == (ask.checkpoint is None):
         raise Invalid.at("first", "or else checkpoint is needed, and not both")
@@ -121,15 +121,15 @@ def consistency(session: ReadSession, signer: Signer, ask: ConsistencyQuestion) 
     second = _size(session, "second", ask.second)
     known = _read(ask.checkpoint, signer) if ask.checkpoint is not None else None
     first = known.size if known else ask.first or 0
+    if known and first > (last := head(session))[0]:
+        raise _reset(f"has {first} entries, and the log has {last[0]}: a backup was restored", last)
     if first > second:
         where = "checkpoint" if known else "first"
         raise Invalid.at(where, f"has {first} entries, more than the {second} of the later log")
     root = tree.root(first)
     if known and known.root != root:
-        raise Conflict(
-            f"The checkpoint is signed, but the first {first} entries here are others: one of the two logs "
-            "is a fork, or its history was rewritten."
-        )
+        told = f"is signed, but the first {first} entries here are others: one of the two logs is a fork"
+        raise _reset(told, head(session))
     return {
         "first": first,
         "first_root": _base64(root),
@@ -137,6 +137,10 @@ def consistency(session: ReadSession, signer: Signer, ask: ConsistencyQuestion) 
         "second_root": _base64(tree.root(second)),
         "hashes": [*map(_base64, merkle.consistency(first, second, tree.at))],
     }
+
+
+def _reset(detail: str, head: tuple[int, str]) -> LedgerReset:
+    return LedgerReset(f"The checkpoint {detail}.", {"seq": head[0], "hash": head[1]})
 
 
 def _read(note: str, signer: Signer) -> Checkpoint:

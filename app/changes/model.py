@@ -128,6 +128,14 @@ class ChangeFilters(BaseModel):
     after: Annotated[int | None, Describe(ge=0, le=MAX_INT, description="Only entries after this `seq`.")] = (
         None
     )
+    after_hash: Annotated[
+        str | None,
+        Describe(
+            pattern="^[0-9a-f]{64}$",
+            description="The `hash` of the entry at `after`: where it has another one, the ledger is not the "
+            "one that was followed.",
+        ),
+    ] = None
     resource: Annotated[list[str], Describe(description="A noun, such as claim.")] = []
     resource_id: list[str] = []
     actor: Annotated[list[str], Describe(description="A key's id.")] = []

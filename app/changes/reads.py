@@ -1,29 +1,73 @@
 """The ledger read on from any place."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row
 from sqlmodel import col
 
 from app.base.db import ReadSession
+from app.base.errors import LedgerReset
 from app.base.page import Page, page
+from app.base.sql import select
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
-from app.changes.store import document, entries
+from app.changes.store import GENESIS, document, entries, head
 
 FOR_ADMINS = frozenset({"key", "webhook"})
 """The nouns of which others are told only that something was done: an address may be as good as a key."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """The last entry that a reader has: its `seq`, and its hash where that is known."""
+
+    seq: int
+    hash: str | None = None
+
+
+def hash_at(session: ReadSession, seq: int) -> str | None:
+    """The hash of an entry, GENESIS before the first; None if it is not there."""
+    if seq == 0:
+        return GENESIS
+    found: str | None = session.execute(select(Change.hash).where(col(Change.seq) == seq)).scalar()
+    return found
+
+
+def must_hold(session: ReadSession, place: Place) -> str:
+    """Return the hash of the entry at a reader's place. Raises LedgerReset if it is gone, or another."""
+    there = hash_at(session, place.seq)
+    if there is not None and place.hash in (None, there):
+        return there
+    seq, digest = head(session)
+    detail = (
+        f"You are at change {place.seq} and the last one here is {seq}: a backup was restored."
+        if there is None
+        else f"Change {place.seq} is another than the one that you have: a backup was restored."
+    )
+    raise LedgerReset(detail, {"seq": seq, "hash": digest})
+
+
 def since(
     session: ReadSession, ask: ChangeQuestion, after: Sequence[Any] | None, *, secrets: bool
 ) -> Page[dict[str, Any]]:
-    """A page of the ledger. Without `secrets`, what was changed of keys and webhooks is left out."""
+    """A page of the ledger. Without `secrets`, what was changed of keys and webhooks is left out. Raises
+    LedgerReset where the place that is gone on from is none in this ledger.
+    """
+    for place in places(ask, after):
+        must_hold(session, place)
     query = entries().where(*_clauses(ask))
     if ask.after is not None:
         query = query.where(col(Change.seq) > ask.after)
     found = page(session, query, [col(Change.seq)], ask, after)
-    return Page([shown(row, secrets=secrets) for row in found.rows], found.last)
+    last = found.last and (*found.last, found.rows[-1].hash)
+    return Page([shown(row, secrets=secrets) for row in found.rows], last)
+
+
+def places(ask: ChangeQuestion, after: Sequence[Any] | None) -> list[Place]:
+    """The places that a question, or its cursor, goes on from."""
+    found = [] if ask.after is None else [Place(ask.after, ask.after_hash)]
+    return found if after is None else [*found, Place(*after)]
 
 
 def between(

@@ -143,6 +143,10 @@ class Nearest:
         self._replica = None
         return None
 
+    def need(self, position: int) -> None:
+        """Takes care that all up to a position is seen from now on."""
+        self._position = max(self._position, position)
+
     def retreat(self) -> bool:
         """Goes over to the primary after a fault; False if that is where it was."""
         if self._replica is None:

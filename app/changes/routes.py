@@ -1,5 +1,7 @@
 """The ledger over HTTP, and the proofs that it was only ever added to."""
 
+import re
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -7,13 +9,15 @@ from starlette.concurrency import run_in_threadpool
 
 from app.access.model import Role
 from app.access.requests import Read, ReadingNow
+from app.base.errors import Conflict, Invalid, LedgerReset
 from app.base.http import EVENTS, produces, respond, v1
-from app.base.openapi import answers, document_answers, listed
+from app.base.openapi import answers, document_answers, listed, refused
 from app.base.types import MAX_INT
 from app.changes import log
 from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, InclusionQuestion
-from app.changes.model import ChangeOut, ChangeQuestion, StreamQuestion
-from app.changes.reads import since
+from app.changes.model import ChangeFilters, ChangeOut, ChangeQuestion, StreamQuestion
+from app.changes.reads import Place, places, since
+from app.changes.replicas import Nearest
 from app.changes.store import head
 from app.changes.streams import Events
 
@@ -21,14 +25,46 @@ router, of_log = v1("changes"), v1("log")
 TEXT = "text/plain"
 
 
-@router.get("/changes", responses=listed(ChangeOut), operation_id="list_changes")
+_SEEN = re.compile("([0-9]{1,16})(?::([0-9a-f]{64}))?")
+"""A `Last-Event-ID`."""
+
+
+@router.get(
+    "/changes",
+    responses={**listed(ChangeOut), **refused(LedgerReset)},
+    operation_id="list_changes",
+)
 def list_changes(ask: Annotated[ChangeQuestion, Query()], read: ReadingNow) -> Response:
-    """Every change since `after`, oldest first, with no gap in `seq`: keep the last `seq` that you have
-    seen and ask again with it.
+    """Every change since `after`, oldest first, with no gap in `seq`: keep the last `seq` and its `hash` that
+    you have seen and ask again with both. Where the ledger does not have that entry, since a backup was
+    restored, the answer is 409 with the ledger's `head`.
     """
-    with read as session:
-        found = since(session, ask, read.after(ask), secrets=read.role == Role.admin)
-        return read.page(ask, found.rows, found.last)
+    _check_hash(ask)
+    if isinstance(read.base, Nearest):
+        read.base.need(max((place.seq for place in places(ask, read.after(ask))), default=0))
+
+    def answer() -> Response:
+        with read as session:
+            found = since(session, ask, read.after(ask), secrets=read.role == Role.admin)
+            return read.page(ask, found.rows, found.last)
+
+    return _decided(read, answer)
+
+
+def _decided(read: Read, answer: Callable[[], Response]) -> Response:
+    """Return an answer. What a standby refuses is asked of the primary, which may be ahead of it."""
+    try:
+        return answer()
+    except (Conflict, Invalid):
+        if read.base is read.house.db:
+            raise
+    read.request.state.base = read.house.db
+    return answer()
+
+
+def _check_hash(ask: ChangeFilters) -> None:
+    if ask.after_hash is not None and ask.after is None:
+        raise Invalid.at("after_hash", "is the hash of the entry at `after`, which is missing")
 
 
 @router.get(
@@ -44,13 +80,20 @@ async def follow_changes(
     ask: Annotated[StreamQuestion, Query()],
     read: ReadingNow,
     last_event_id: Annotated[
-        int | None, Header(alias="Last-Event-ID", ge=0, le=MAX_INT, description="Goes before `after`.")
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            pattern=f"^{_SEEN.pattern}$",
+            description="The `id` of the last event that was seen. Goes before `after`.",
+        ),
     ] = None,
 ) -> Response:
     """Every change as it is made: Server-Sent Events. They go on after `Last-Event-ID`, else after `after`,
-    else from now on; a first event, `position`, says where that is.
+    else from now on; a first event, `position`, says where that is. Where the ledger does not have the entry
+    that is gone on from, a last event, `reset`, says so.
     """
-    after = ask.after if last_event_id is None else last_event_id
+    _check_hash(ask)
+    after = _place(ask, last_event_id)
     if after is None:
         after = await run_in_threadpool(_end, read)
 
@@ -60,12 +103,23 @@ async def follow_changes(
         await gate.admit(read.request)  # its key may have ended by now
         return bool(read.request.state.caller[1] == Role.admin)
 
-    return Events(read.house.streams, read.client, ask, after, sees_keys)
+    hashed = ask.after_hash is not None or ":" in (last_event_id or "")
+    return Events(read.house.streams, read.client, ask, after, sees_keys, hashed=hashed)
 
 
-def _end(read: Read) -> int:
+def _place(ask: StreamQuestion, last_event_id: str | None) -> Place | None:
+    """Where a stream goes on, if that was said. Raises Invalid."""
+    if last_event_id is None:
+        return None if ask.after is None else Place(ask.after, ask.after_hash)
+    seen = _SEEN.fullmatch(last_event_id)
+    if seen is None or int(seen[1]) > MAX_INT:
+        raise Invalid.at("Last-Event-ID", "is no `id` of an event here")
+    return Place(int(seen[1]), seen[2])
+
+
+def _end(read: Read) -> Place:
     with read as session:
-        return head(session)[0]
+        return Place(*head(session))
 
 
 @of_log.get(
@@ -99,14 +153,26 @@ def get_log_key(read: ReadingNow) -> Response:
 @of_log.get("/log/inclusion", responses=answers(InclusionOut), operation_id="prove_inclusion")
 def prove_inclusion(ask: Annotated[InclusionQuestion, Query()], read: ReadingNow) -> Response:
     """Proves that a change is in the log, and at its place."""
-    with read as session:
-        return read.answer(log.inclusion(session, read.house.signer, ask.seq, ask.size))
+
+    def answer() -> Response:
+        with read as session:
+            return read.answer(log.inclusion(session, read.house.signer, ask.seq, ask.size))
+
+    return _decided(read, answer)
 
 
-@of_log.get("/log/consistency", responses=answers(ConsistencyOut), operation_id="prove_consistency")
+@of_log.get(
+    "/log/consistency",
+    responses={**answers(ConsistencyOut), **refused(LedgerReset)},
+    operation_id="prove_consistency",
+)
 def prove_consistency(ask: Annotated[ConsistencyQuestion, Query()], read: ReadingNow) -> Response:
     """Proves that the log of today begins with that of an earlier day. A checkpoint that this server did not
-    sign is refused (422), and one that it signed for another history too (409).
+    sign is refused (422), and one that it signed for another or a longer history too (409).
     """
-    with read as session:
-        return read.answer(log.consistency(session, read.house.signer, ask))
+
+    def answer() -> Response:
+        with read as session:
+            return read.answer(log.consistency(session, read.house.signer, ask))
+
+    return _decided(read, answer)

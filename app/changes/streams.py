@@ -2,13 +2,15 @@
 
 All streams of a process share one look at where the ledger ends, and those that want the same share the
 reading. A stream knows the last `seq` that it has told and nothing else, so an outage delays it and loses
-nothing.
+nothing. It knows that entry's hash as well: once the ledger has another one there, or none, a backup was
+restored, and the stream says so and ends.
 """
 
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,11 +19,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from app.base.db import Database, Readable
-from app.base.errors import Full, TooManyRequests, Unauthorized, Unavailable
+from app.base.errors import Full, LedgerReset, TooManyRequests, Unauthorized, Unavailable
 from app.base.http import EVENTS, disconnected
+from app.base.ids import request_id
 from app.base.limits import let_go
 from app.changes.model import ChangeFilters, StreamQuestion
-from app.changes.reads import between
+from app.changes.reads import Place, between, hash_at, must_hold
 from app.changes.replicas import Nearest
 from app.changes.store import last_position
 
@@ -31,6 +34,8 @@ LOOKED_AT_EVERY = 0.5
 """Seconds between looks at the ledger."""
 RETRY = b"retry: 2000\n\n"
 """After how many milliseconds a client shall come back that has lost its stream."""
+_RETRY_AFTER_RESET = 30_000
+"""The same after a reset: a page that does not know the event comes back again and again."""
 
 _AT_ONCE = 500
 """How many entries are looked through in one reading, so that no filter makes it a long one."""
@@ -40,7 +45,18 @@ _AT_A_TIME = 2
 """How many readings are under way: streams must not take every connection."""
 
 Pieces = Sequence[bytes]
-_Asked = tuple[str, int, int, bool]
+_Asked = tuple[str, int, int, bool, bool]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Entries as events, and the hashes of those that they come after and go up to, None for one that is not
+    there.
+    """
+
+    before: str | None
+    pieces: Pieces
+    reached: str | None
 
 
 class Streams:
@@ -55,7 +71,7 @@ class Streams:
         self.ended = False
         self._base, self._at = base, at
         self._open: Counter[str | None] = Counter()
-        self._readings: OrderedDict[_Asked, asyncio.Task[Pieces]] = OrderedDict()
+        self._readings: OrderedDict[_Asked, asyncio.Task[Reading]] = OrderedDict()
 
     @contextmanager
     def place(self, client: str | None) -> Iterator[None]:
@@ -98,20 +114,46 @@ class Streams:
 
     async def _look(self) -> None:
         while True:
-            found = await run_in_threadpool(self._position)
-            if found > self.last:
+            found, certain = await run_in_threadpool(self._position)
+            if found > self.last or (certain and found < self.last):
+                if found < self.last:  # a backup was restored: what was read is of another ledger
+                    self._readings.clear()
                 self.last = found
                 self._wake()
             await asyncio.sleep(LOOKED_AT_EVERY)
 
-    def _position(self) -> int:
-        """Where the ledger ends, or 0 if no server of the base says so."""
-        rows = self._base.ask(last_position(), {}) or self._at(0).ask(last_position(), {})
-        return int(rows[0][0]) if rows else 0
+    def _position(self) -> tuple[int, bool]:
+        """Return where the ledger ends, and whether that is the primary's word: a standby's may be behind.
+        Where the ledger ends is 0 if no server answers.
+        """
+        rows = self._base.ask(last_position(), {})
+        if rows is not None:
+            return (int(rows[0][0]) if rows else 0), True
+        rows = self._at(0).ask(last_position(), {})
+        return (int(rows[0][0]) if rows else 0), False
 
-    async def entries(self, ask: ChangeFilters, after: int, upto: int, *, secrets: bool) -> Pieces:
-        """The matching entries after one `seq` up to another, as events. Raises Unavailable."""
-        asked = (ask.model_dump_json(include={"resource", "resource_id", "actor"}), after, upto, secrets)
+    async def confirm(self, place: Place) -> str:
+        """Return the hash of the entry at a place. Raises LedgerReset if the primary says that it is gone, or
+        another; and Unavailable.
+        """
+
+        def read() -> str:
+            with suppress(LedgerReset), self._at(place.seq).read() as session:
+                return must_hold(session, place)
+            with self._base.read() as session:
+                return must_hold(session, place)
+
+        async with self._readers:
+            return await run_in_threadpool(read)
+
+    async def entries(
+        self, ask: ChangeFilters, after: int, upto: int, *, secrets: bool, hashed: bool
+    ) -> Reading:
+        """The matching entries after one `seq` up to another, as events, whose ids have hashes if `hashed`.
+        Raises Unavailable.
+        """
+        filters = ask.model_dump_json(include={"resource", "resource_id", "actor"})
+        asked = (filters, after, upto, secrets, hashed)
         reading = self._readings.get(asked)
         if reading is None:
             reading = self._readings[asked] = asyncio.ensure_future(self._read(asked, ask))
@@ -119,14 +161,20 @@ class Streams:
                 self._readings.popitem(last=False)
         return await asyncio.shield(reading)
 
-    async def _read(self, asked: _Asked, ask: ChangeFilters) -> Pieces:
-        _, after, upto, secrets = asked
+    def forget(self) -> None:
+        """Has what was read be read anew."""
+        self._readings.clear()
 
-        def read() -> Pieces:
+    async def _read(self, asked: _Asked, ask: ChangeFilters) -> Reading:
+        _, after, upto, secrets, hashed = asked
+
+        def read() -> Reading:
             base = self._at(upto)
             try:
                 with base.read() as session:
-                    return [_event(each) for each in between(session, ask, after, upto, secrets=secrets)]
+                    found = between(session, ask, after, upto, secrets=secrets)
+                    pieces = [_event(each, hashed=hashed) for each in found]
+                    return Reading(hash_at(session, after), pieces, hash_at(session, upto))
             except Unavailable:
                 if isinstance(base, Nearest):
                     base.retreat()
@@ -140,12 +188,25 @@ class Streams:
             raise
 
 
-def _event(entry: dict[str, Any]) -> bytes:
-    return b"id: %d\nevent: change\ndata: %b\n\n" % (entry["seq"], orjson.dumps(entry))
+def _event(entry: dict[str, Any], *, hashed: bool) -> bytes:
+    seen = _id(Place(entry["seq"], entry["hash"] if hashed else None))
+    return b"id: %b\nevent: change\ndata: %b\n\n" % (seen, orjson.dumps(entry))
 
 
-def _position(seq: int) -> bytes:
-    return b'id: %d\nevent: position\ndata: {"seq":%d}\n\n' % (seq, seq)
+def _id(place: Place) -> bytes:
+    return b"%d" % place.seq if place.hash is None else b"%d:%b" % (place.seq, place.hash.encode())
+
+
+def _position(place: Place, *, hashed: bool) -> bytes:
+    data = {"seq": place.seq} | ({} if place.hash is None else {"hash": place.hash})
+    seen = _id(place if hashed else Place(place.seq))
+    return b"id: %b\nevent: position\ndata: %b\n\n" % (seen, orjson.dumps(data))
+
+
+def _reset(reset: LedgerReset) -> bytes:
+    """The last event of a stream. It has no `id`, so that nobody goes on without having read it."""
+    data = orjson.dumps(reset.document(request_id.get()))
+    return b"retry: %d\nevent: reset\ndata: %b\n\n" % (_RETRY_AFTER_RESET, data)
 
 
 class Events(Response):
@@ -160,13 +221,17 @@ class Events(Response):
         streams: Streams,
         client: str | None,
         ask: StreamQuestion,
-        after: int,
+        after: Place,
         admitted: Callable[[], Awaitable[bool]],
+        *,
+        hashed: bool,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self.streams, self.client = streams, client
-        self.ask, self.after, self.admitted = ask, after, admitted
+        self.ask, self.place, self.admitted = ask, after, admitted
+        self.hashed = hashed
+        self._confirmed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The stream, until its client goes away or the server is to stop."""
@@ -185,13 +250,15 @@ class Events(Response):
                     await self._tell(sent, gone)
                 except Unauthorized:
                     pass  # the client is told when it comes back
+                except LedgerReset as reset:
+                    await sent(_reset(reset))
                 finally:
                     gone.cancel()
             await send({"type": "http.response.body", "body": b""})
 
     async def _tell(self, sent: Callable[[bytes], Awaitable[None]], gone: "asyncio.Task[None]") -> None:
         clock = asyncio.get_running_loop().time
-        await sent(RETRY + _position(self.after))
+        await sent(RETRY + _position(self.place, hashed=self.hashed))
         silent_since = clock()
         while not (gone.done() or self.streams.ended):
             news = self.streams.news  # taken before the reading, so that none comes in between unseen
@@ -199,9 +266,9 @@ class Events(Response):
             for piece in pieces or ():
                 await sent(piece)
                 silent_since = clock()
-            if self.ask.until is not None and self.after >= self.ask.until:
+            if pieces is not None and self.ask.until is not None and self.place.seq >= self.ask.until:
                 return
-            if pieces is not None and self.after < self.streams.last:
+            if pieces is not None and self.place.seq < self.streams.last:
                 continue
             patience = LOOKED_AT_EVERY if pieces is None else silent_since + HEARTBEAT - clock()
             await asyncio.wait({gone, news}, timeout=max(patience, 0), return_when=asyncio.FIRST_COMPLETED)
@@ -210,16 +277,24 @@ class Events(Response):
                 silent_since = clock()
 
     async def _more(self) -> Pieces | None:
-        """What is to be told next; None if the database is away."""
-        upto = min(self.after + _AT_ONCE, self.streams.last)
+        """What is to be told next; None if the database is away. Raises LedgerReset."""
+        after = self.place.seq
+        upto = min(after + _AT_ONCE, self.streams.last)
         if self.ask.until is not None:
             upto = min(upto, self.ask.until)
-        if upto <= self.after:
-            return ()
         try:
+            if not self._confirmed or after > self.streams.last:
+                self.place = Place(after, await self.streams.confirm(self.place))
+                self._confirmed = True
+            if upto <= after:
+                return ()
             secrets = await self.admitted()
-            found = await self.streams.entries(self.ask, self.after, upto, secrets=secrets)
+            found = await self.streams.entries(self.ask, after, upto, secrets=secrets, hashed=self.hashed)
+            if found.before != self.place.hash or found.reached is None:
+                self.streams.forget()
+                await self.streams.confirm(self.place)
+                return None  # what was read was of a standby that has yet to hear of it
         except Unavailable:
             return None
-        self.after = upto
-        return found
+        self.place = Place(upto, found.reached)
+        return found.pieces
