@@ -34,6 +34,7 @@ from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
+from app.base.scratch import sweep
 from app.changes.replicas import Replicas
 from app.changes.routes import of_log as log_of_changes
 from app.changes.routes import router as changes
@@ -138,6 +139,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if swept := await run_in_threadpool(sweep):
+            log.info("Removed temporary files that %d ended processes have left", swept)
         await run_in_threadpool(_refuse_unfit, house.db)
         house.open()
         keeper = reads.Keeper(house.db, house.reads)

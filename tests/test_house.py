@@ -99,7 +99,7 @@ LAYOUT = (
     (
         "base",
         "caches errors files ids logs tally canonical merkle notes integrity times units sql types postgres"
-        " prepared db shelf recent schema body http page problems limits boundary protocol openapi",
+        " prepared db scratch shelf recent schema body http page problems limits boundary protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
     ("access", "model store secret house requests routes"),
@@ -132,7 +132,7 @@ LAYOUT = (
         " suggest reconcile datacommons_wire variables observations nodes datacommons",
     ),
     ("web", "routes"),
-    ("operations", "metrics routes checks clients backup servers doctor offline commands startup"),
+    ("operations", "metrics routes checks clients backup servers temporary doctor offline commands startup"),
     ("main", ""),
     ("cli", ""),
     ("__main__", ""),

@@ -11,11 +11,12 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.base.errors import Internal, Problem, Stopping, TooLarge
+from app.base.errors import Internal, Problem, Stopping, StorageFull, TooLarge
 from app.base.ids import new_id, request_id
 from app.base.limits import WATCHED, Header, Limits, Visit
 from app.base.logs import note_request
 from app.base.problems import problem_response
+from app.base.scratch import NO_ROOM
 
 log = logging.getLogger("on-the-record")
 
@@ -127,6 +128,9 @@ class _Passage:
         if isinstance(fault, asyncio.CancelledError):
             log.warning("%s %s was given up", self.method, self.route)
             return Stopping("This server was told to stop: it is not known whether anything was written.")
+        if isinstance(fault, OSError) and fault.errno in NO_ROOM:
+            log.error("%s %s: no room for temporary files: %s", self.method, self.route, fault.strerror)
+            return StorageFull("There is no room now for the temporary files that the answer needs.")
         log.error("%s %s failed", self.method, self.route, exc_info=fault)
         return Internal("Nothing was written. If it goes on, tell whoever runs this with the request id.")
 

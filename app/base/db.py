@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 from sqlmodel import SQLModel
 
 from app.base.caches import Cache
-from app.base.errors import Unavailable
+from app.base.errors import StorageFull, Unavailable
 from app.base.files import create
 from app.base.postgres import (
     CONNECT_SECONDS,
@@ -55,6 +55,8 @@ WRITE_LOCK = 0x6F74720001
 _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
 _SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupted", re.IGNORECASE)
+
+_SQLITE_FULL = "database or disk is full"
 
 _OF_A_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
 """What a server says that takes no writes, or whose transactions cannot be told to be for writing."""
@@ -287,6 +289,8 @@ def outage_is_a_problem(*, writing: bool = False) -> Iterator[None]:
     except OperationalError as fault:
         if isinstance(fault.orig, psycopg.errors.QueryCanceled) or str(fault.orig) == "interrupted":
             raise Unavailable("That would keep the database busy for longer than it may.") from fault
+        if isinstance(fault.orig, psycopg.errors.DiskFull) or _SQLITE_FULL in str(fault.orig):
+            raise StorageFull("There is no room on the disk of the database.") from fault
         if isinstance(fault.orig, sqlite.Error) and not _SQLITE_OUTAGE.search(str(fault.orig)):
             raise  # SQLite's word for a faulty statement too
         raise Unavailable("The database does not answer.") from fault

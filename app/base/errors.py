@@ -21,6 +21,7 @@ Problem
 ├── HeadersTooLarge       431  the headers are over the limit
 ├── Internal              500  our fault
 ├── Unavailable           503  the database is away; with Retry-After
+│   ├── StorageFull       503  a disk is full, or the directory for temporary files
 │   └── Stopping          503  this server is ending, perhaps to come back
 └── Full                  503  no more streams can be open; with Retry-After
 """
@@ -221,6 +222,17 @@ class Unavailable(Problem):
 
     def __init__(self, detail: str, retry_after: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class StorageFull(Unavailable):
+    """A disk of this server is full, or its directory for temporary files. Nothing was written. Try again
+    after `Retry-After` seconds.
+    """
+
+    slug, title = "storage-full", "Service Unavailable"
+
+    def __init__(self, detail: str, retry_after: int = 10) -> None:
+        super().__init__(detail, retry_after)
 
 
 class Stopping(Unavailable):

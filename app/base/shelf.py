@@ -16,6 +16,8 @@ from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, to_thread
 
+from app.base.scratch import NO_ROOM
+
 Key = tuple[str, ...]
 
 _AT_ONCE = 2
@@ -170,7 +172,12 @@ class Shelf:
     async def _made(self, make: Callable[[Making], Kept], making: Making, client: str | None) -> Kept:
         turn = None if client is None else self._of_client.setdefault(client, asyncio.Lock())
         async with turn or nullcontext():
-            made = await to_thread.run_sync(make, making, limiter=self._turns)
+            try:
+                made = await to_thread.run_sync(make, making, limiter=self._turns)
+            except OSError as fault:
+                if fault.errno in NO_ROOM:  # what is kept makes way for whoever asks next
+                    self.clear()
+                raise
         self._kept[made.key] = made
         self._kept.move_to_end(made.key)
         if client is not None:

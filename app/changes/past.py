@@ -7,7 +7,6 @@ A moment that was asked for lately is kept, and a later one goes on from there.
 import asyncio
 import re
 import shutil
-import tempfile
 import threading
 import weakref
 from collections import OrderedDict
@@ -23,9 +22,10 @@ from sqlalchemy import Engine, func
 from sqlmodel import col
 
 from app.base import schema
-from app.base.db import Database, Readable, ReadSession
-from app.base.errors import Invalid, Unavailable
+from app.base.db import SQLITE, Database, Readable, ReadSession
+from app.base.errors import Invalid, StorageFull, Unavailable
 from app.base.http import AS_OF
+from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now
 from app.changes.model import Change
@@ -34,7 +34,8 @@ from app.changes.store import document, entries, head
 
 _AT_ONCE = 500
 _EMPTY = "empty.db"
-_INTO_THE_FILE = "PRAGMA wal_checkpoint(TRUNCATE)"
+_NO_ROOM = (Unavailable, SQLITE.OperationalError)
+"""Faults of a base that is written to by one thread, in a directory of its own."""
 _PATIENCE = 10
 """Seconds that a request waits for a moment to be made."""
 _MOST_WAITING = 8
@@ -120,15 +121,21 @@ class Past:
 
     @cached_property
     def _directory(self) -> Path:
-        made = Path(tempfile.mkdtemp(prefix="record-past-"))
-        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
-        schema.upgrade(f"sqlite:///{made}/{_EMPTY}")
-        return made
+        made = ScratchDirectory()
+        try:
+            schema.upgrade(f"sqlite:///{made.path}/{_EMPTY}")
+            _end_log(Database(f"sqlite:///{made.path}/{_EMPTY}"))
+        except BaseException as fault:
+            made.remove()
+            raise (_no_room() if isinstance(fault, _NO_ROOM) else fault) from fault.__cause__
+        weakref.finalize(self, made.remove)
+        return made.path
 
     def _made(self, base: Readable, seq: int) -> Moment:
         with self._known:
             before = [each for at, each in self._kept.items() if at < seq]
         nearest = max(before, key=lambda each: each.seq, default=None)  # held, so that its file stays
+        self._keep_to(self.most_bytes - (nearest.size if nearest else 0))
         directory = self._directory
         file = directory / f"{seq}-{next(self._numbers)}.db"  # of its own: another of that seq may be in use
         try:
@@ -137,33 +144,44 @@ class Past:
             made = Moment(
                 seq, file, file.stat().st_size, Database(f"sqlite:///{file}", 20, self.read_seconds)
             )
-        except BaseException:
+        except BaseException as fault:
             _forget(file)
+            if isinstance(fault, StorageFull) or (isinstance(fault, OSError) and fault.errno in NO_ROOM):
+                self._keep_to(0)  # what is kept makes way for whoever asks next
             raise
         weakref.finalize(made.base, _forget, file, made.base.reader, made.base.writer)
         with self._known:
             self._kept[seq] = made
-            while len(self._kept) > 1 and sum(each.size for each in self._kept.values()) > self.most_bytes:
-                self._kept.popitem(last=False)
+        self._keep_to(max(self.most_bytes, made.size))
         return made
+
+    def _keep_to(self, most_bytes: int) -> None:
+        """Let go of the moments asked for longest ago, until the others have so many bytes at most."""
+        with self._known:
+            while self._kept and sum(each.size for each in self._kept.values()) > most_bytes:
+                self._kept.popitem(last=False)
 
     def _fill(self, file: Path, base: Readable, seq: int) -> None:
         """Brings a copy of an earlier moment up to an entry. No entry changes, so they need not be read in
-        one snapshot, which would be a long one. Raises Unavailable if the disk has no room.
+        one snapshot, which would be a long one. Raises StorageFull.
         """
         db = Database(f"sqlite:///{file}")
+        reading = False
         try:
             with db.write() as past:
                 replay = Replay(past, going_on=True)
                 while replay.seq < seq and not self._ended:
+                    reading = True
                     with base.read() as session:
                         some = _entries(session, replay.seq, seq)
+                    reading = False
                     replay.take(some)
-            with db.writer.connect() as connection:  # or what was written stays in a file beside it
-                busy, left, _ = connection.connection.cursor().execute(_INTO_THE_FILE).fetchone()
+            _end_log(db)
             with db.read() as past:
-                if busy or left or head(past)[0] != seq:
-                    raise Unavailable("There is no room to make the base as it stood then.", _PATIENCE)
+                if head(past)[0] != seq:
+                    raise _no_room()
+        except _NO_ROOM as fault:
+            raise fault if reading else _no_room() from fault
         finally:
             db.dispose()
 
@@ -179,6 +197,23 @@ class Past:
 def _entries(session: ReadSession, after: int, until: int) -> list[dict[str, Any]]:
     query = entries().where(col(Change.seq) > after, col(Change.seq) <= until)
     return [document(row) for row in session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE))]
+
+
+def _end_log(db: Database) -> None:
+    """Move what is in the log of a SQLite base into its file, which then is all there is of it, and takes no
+    room on the disk when it is read. Raises Unavailable or sqlite3.OperationalError.
+    """
+    try:
+        with db.writer.connect() as connection:
+            cursor = connection.connection.cursor()
+            if cursor.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
+                raise _no_room()
+    finally:
+        db.dispose()
+
+
+def _no_room() -> StorageFull:
+    return StorageFull("There is no room now to make the base as it stood then.", _PATIENCE)
 
 
 def _forget(file: Path, *engines: Engine) -> None:

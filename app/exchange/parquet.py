@@ -3,7 +3,8 @@
     python -m app.exchange.parquet id:text said_earliest:day … < claims.ndjson > claims.parquet
 
 To import pyarrow takes some 60 MB and a row group as much again, and neither is given back. The server has
-none of it, and goes on answering while a file is made.
+none of it, and goes on answering while a file is made. The exit status is the number of the system's error
+(`errno`) if the file could not be written.
 """
 
 import os
@@ -68,4 +69,8 @@ def main(columns: list[str], lines: BinaryIO, file: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:], sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        main(sys.argv[1:], sys.stdin.buffer, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as fault:
+        os._exit(fault.errno or 1)  # an orderly end would try to write the rest, and change the status

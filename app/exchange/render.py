@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from app.access.house import House
 from app.base.db import Readable, interruption
 from app.base.errors import Internal
+from app.base.scratch import NO_ROOM
 from app.base.shelf import Kept, Key, Making, filled, kept, new_file
 from app.changes.store import head
 from app.exchange.flat import Feed
@@ -93,10 +94,14 @@ def _declared(columns: Columns) -> str:
 
 def _gzipped(whole: Kept, making: Making) -> Kept:
     file = new_file()
-    with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
-        for piece in whole.pieces(0, whole.size):
-            making.check()
-            packed.write(piece)
+    try:
+        with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
+            for piece in whole.pieces(0, whole.size):
+                making.check()
+                packed.write(piece)
+    except BaseException:
+        file.close()
+        raise
     return kept((*whole.key, "gzip"), file, whole.count)
 
 
@@ -112,5 +117,7 @@ def _parquet(lines: Kept, key: Key, columns: Columns, making: Making) -> Kept:
     if made.returncode:
         file.close()
         making.check()
+        if made.returncode in NO_ROOM:
+            raise OSError(made.returncode, os.strerror(made.returncode))
         raise Internal(f"No Parquet could be made: {told.decode(errors='replace')[-300:]}")
     return kept(key, file, lines.count)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +22,7 @@ from app.changes.model import Change
 from app.changes.store import entries, head
 from app.hooks import store as webhooks
 from app.hooks.model import Webhook
-from app.operations import servers
+from app.operations import servers, temporary
 from app.operations.checks import faults
 from app.settings import Settings
 
@@ -54,6 +53,8 @@ def examine(settings: Settings) -> Findings:
     yield from _settings(settings)
     yield from _secret(settings)
     yield from _files(settings)
+    for state, detail in temporary.examine(settings):
+        yield Finding("temporary", state, detail)
     db = Database(settings.database_url, pool_size=2)
     try:
         yield from _base(settings, db)
@@ -94,13 +95,6 @@ def _settings(settings: Settings) -> Findings:
         )
     if settings.log_level == "debug":
         yield Finding("settings", "warning", "RECORD_LOG_LEVEL=debug fills disks")
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if free < settings.feed_bytes:
-        yield Finding(
-            "settings",
-            "warning",
-            f"RECORD_FEED_BYTES is more than is free for temporary files, {_megabytes(free)}",
-        )
     if settings.webhook_networks:
         yield Finding(
             "settings", "warning", "RECORD_WEBHOOK_NETWORKS: webhooks may lead into networks of yours"

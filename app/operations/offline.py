@@ -3,7 +3,6 @@ the bundle of a claim.
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from app.access.secret import secret_of
 from app.base import schema
 from app.base.db import Database
 from app.base.notes import Checkpoint, Verifier
+from app.base.scratch import scratch_directory
 from app.changes.log import signer_of
 from app.exchange.bundle import MOST_BYTES, faults
 from app.exchange.dump import MAX_EXPORTED, restore
@@ -35,7 +35,7 @@ def opened(file: Path) -> Iterator[tuple[None, Database]]:
 
 @contextmanager
 def _empty_base() -> Iterator[Database]:
-    with tempfile.TemporaryDirectory(prefix="record-verify-") as directory:
+    with scratch_directory() as directory:
         url = f"sqlite:///{directory}/record.db"
         schema.upgrade(url)
         db = Database(url)
