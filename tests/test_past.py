@@ -3,8 +3,11 @@
 import asyncio
 import gc
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 from app.base.db import Database
 from app.base.http import Route
 from app.base.sql import select
+from app.changes import past as past_of
 from app.changes.past import Past
 from app.changes.store import head
 from app.sources.model import Snapshot
@@ -297,3 +301,87 @@ def test_many_ask_for_the_same_moment_at_once(room: Newsroom) -> None:
         assert len(ok(answer)["data"]) == sum(
             1 for change in room.get("/v1/changes", resource="claim")["data"] if change["seq"] <= seq
         )
+
+
+# --- whoever waits for them --------------------------------------------------------------------
+
+
+@contextmanager
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Moments that are not made until they may be."""
+    release, fill = threading.Event(), Past._fill
+
+    def slowly(past: Past, *more: Any) -> None:
+        release.wait(30)
+        fill(past, *more)
+
+    monkeypatch.setattr(Past, "_fill", slowly)
+    try:
+        yield release
+    finally:
+        release.set()
+
+
+def until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_client_has_one_moment_made_at_a_time(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(10):
+        room.claim(f"Claim {n}.")
+    past: Past = room.app.state.house.past
+
+    def ask(address: str, seq: int) -> int:
+        headers = {"X-Forwarded-For": address}
+        return room.anyone.get("/v1/claims", params={"as_of": seq}, headers=headers).status_code
+
+    with held(monkeypatch) as release, ThreadPoolExecutor(6) as pool:
+        greedy = [pool.submit(ask, "203.0.113.7", seq) for seq in range(1, 5)]
+        until(lambda: past._under_way)
+        honest = [pool.submit(ask, "198.51.100.23", 6), pool.submit(ask, "198.51.100.24", 6)]
+        until(lambda: 6 in past._under_way)
+        assert len(past._under_way) == 2, "one of each client, and those who want the same share it"
+        release.set()
+        assert [asked.result() for asked in honest] == [200, 200]
+        assert [asked.result() for asked in greedy] == [200] * 4, "its others are made in their turn"
+    assert (past._under_way, past._of_client) == ({}, {})
+
+
+def test_a_moment_that_nobody_waits_for_is_given_up(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        room.claim(f"Claim {n}.")
+    past: Past = room.app.state.house.past
+
+    async def come_and_go() -> None:
+        first, second = (asyncio.create_task(past.at(room.db, seq, f"client {seq}")) for seq in (2, 3))
+        patient = asyncio.create_task(past.at(room.db, 4, "patient"))
+        await asyncio.sleep(0.2)
+        assert set(past._under_way) == {2, 3, 4}
+        for gone in (first, second):
+            gone.cancel()
+            with suppress(asyncio.CancelledError):
+                await gone
+        assert 3 not in past._under_way, "it was not begun, and its place is free at once"
+        release.set()
+        assert (await patient).missing is False
+
+    with held(monkeypatch) as release:
+        asyncio.run(come_and_go())
+    assert set(past._kept) == {4}
+    assert (past._under_way, past._of_client) == ({}, {})
+
+
+def test_a_moment_that_takes_long_is_made_for_who_was_told_to_come_back(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.claim()
+    monkeypatch.setattr(past_of, "_PATIENCE", 0.3)
+    with held(monkeypatch) as release:
+        refused = problem(room.anyone.get("/v1/claims", params={"as_of": 2}), 503)
+        assert "ask again" in refused["detail"]
+        release.set()
+        until(lambda: room.app.state.house.past._kept)
+    assert ok(room.anyone.get("/v1/claims", params={"as_of": 2}))["data"] == []

@@ -2,6 +2,7 @@
 nobody else notices.
 """
 
+import asyncio
 import json
 import re
 import socket
@@ -10,14 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import Queue
 from threading import Event, Thread
 
 import psutil
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from app.access import store as keys
 from app.access.model import KeyIn
 from app.base.db import Database
+from app.base.protocol import protocol_of
 from tests.newsroom import SECRET, TESTS, SqliteBases
 from tests.served import Served, environment, served
 
@@ -304,6 +309,41 @@ def test_a_stream_that_nobody_takes_is_given_up(server: Served, key: bytes) -> N
         connection.sendall(b"GET /v1/changes/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         assert wait_until_alone(server, 2 * SOON) >= 1
+
+
+# --- clients that go away ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "given_up"), [("GET", True), ("HEAD", True), ("POST", False)])
+def test_nothing_is_read_on_for_a_client_that_is_gone(method: str, given_up: bool) -> None:
+    """What writes is brought to its end: whoever sent it may believe that it was heard."""
+    outcome, begun = Queue[str](), Event()
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(2)
+        except asyncio.CancelledError:
+            outcome.put("given up")
+            raise
+        outcome.put("ended")
+
+    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", http=protocol_of(8))
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    running = Thread(target=server.run, kwargs={"sockets": [listening]})
+    running.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        with socket.create_connection(("127.0.0.1", listening.getsockname()[1])) as connection:
+            connection.sendall(f"{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert begun.wait(20)
+        assert outcome.get(timeout=20) == ("given up" if given_up else "ended")
+    finally:
+        server.should_exit = True
+        running.join()
+        listening.close()
 
 
 # --- many of them ------------------------------------------------------------------------------

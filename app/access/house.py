@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from app.base.caches import Cache
 from app.base.db import Database, Readable
 from app.base.errors import Malformed, Problem, Unauthorized
+from app.base.limits import client_of
 from app.base.notes import Signer
 from app.base.page import Question
 from app.base.recent import Recent
@@ -74,9 +75,11 @@ class House:
         """What a request reads from that must see all that was written up to a position."""
         return self.replicas.at(position) if self.replicas else self.db
 
-    async def as_of(self, base: Readable, moment: str) -> Readable:
-        """What a request reads from that wants the base as it stood. Raises Invalid for no such moment."""
-        return await self.past.at(base, await run_in_threadpool(_place, base, moment))
+    async def as_of(self, base: Readable, moment: str, client: str | None) -> Readable:
+        """What a request of a client reads from that wants the base as it stood. Raises Invalid for no such
+        moment.
+        """
+        return await self.past.at(base, await run_in_threadpool(_place, base, moment), client)
 
     def open(self) -> None:
         """Begins to look at the standbys: until then, none is read from."""
@@ -115,6 +118,13 @@ def asked_key(request: Request) -> str | None:
     if scheme.lower() != "bearer" or not token.strip().isascii() or not token.strip():
         raise Unauthorized("The key is sent as: Authorization: Bearer otr_…")
     return token.strip()
+
+
+def counted_for(request: Request) -> str | None:
+    """Return whom a request that was let in counts for: a key or an address, and nobody on this machine."""
+    place = client_of(request.scope, request.headers.get("host", "").encode("latin-1"))
+    by, role = request.state.caller
+    return by.id if place and role is not None else place
 
 
 def _place(base: Readable, moment: str) -> int:

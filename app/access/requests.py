@@ -25,7 +25,7 @@ from sqlalchemy import delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
-from app.access.house import POSITION, House, asked_key, asked_position
+from app.access.house import POSITION, House, asked_key, asked_position, counted_for
 from app.access.model import Idempotency, Role
 from app.access.store import recognise
 from app.base.body import received, strict_json
@@ -41,7 +41,6 @@ from app.base.errors import (
     Unavailable,
 )
 from app.base.http import AS_OF, JSON, Shortcut, respond, versions_in
-from app.base.limits import client_of
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
@@ -101,9 +100,7 @@ class Read(_Call[ReadSession]):
     @property
     def client(self) -> str | None:
         """Whom what is long counts for: a key or an address, and nobody on this machine itself."""
-        host = self.request.headers.get("host", "")
-        place = client_of(self.request.scope, host.encode("latin-1"))
-        return self.by.id if place and self.role is not None else place
+        return counted_for(self.request)
 
     @property
     def base(self) -> Readable:
@@ -374,7 +371,7 @@ class May(Generic[C]):
         request.state.caller = by, role
         request.state.base = base = house.at(position)
         if self.then and (moment := request.query_params.get(AS_OF)) is not None:
-            request.state.base = await house.as_of(base, moment)
+            request.state.base = await house.as_of(base, moment, counted_for(request))
 
     def retreat(self, request: Request) -> bool:
         """Whether a request that has failed may do better if it is read anew, from the primary."""

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from time import perf_counter
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,8 +32,20 @@ NOTHING: Header = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'n
 """The policy of an answer that has none of its own: it is data, and no page may frame it."""
 
 
-TAKEN = "record.taken"
-"""The extension of ASGI by which a server says that the client has taken all that was sent."""
+CONNECTION = "record.connection"
+"""The extension of ASGI by which a server shows the connection of a request."""
+
+
+class Connection(Protocol):
+    """The connection that a request came by."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody is there any more to be answered."""
+
+    async def taken(self) -> None:
+        """Waits until the client has taken all that was sent, or is gone."""
+
 
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 
@@ -89,6 +102,7 @@ class _Passage:
         self.received = 0
         self.status: int | None = None
         self.visit: Visit | None = None
+        self.connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
 
     async def through(self) -> None:
         """Answers the request, whatever happens, and notes it in the log."""
@@ -98,23 +112,20 @@ class _Passage:
             if int(self.sent.get(b"content-length", b"0")) > self.most:
                 raise _too_large(self.most)
             await self.boundary.app(self.scope, self.receive, self.send)
-            await self._taken()
+            if self.connection is not None and self.visit is not None:
+                await self.connection.taken()  # an answer that nobody reads holds its turn
         except ClientDisconnect:
             pass
-        except (Exception, asyncio.CancelledError) as fault:
+        except asyncio.CancelledError as fault:
+            if self.connection is not None and self.connection.is_lost:
+                raise  # there is nobody to be told
+            await self._refuse(fault)
+        except Exception as fault:
             await self._refuse(fault)
         finally:
             if self.visit is not None:
                 self.visit.end()
             self._note(perf_counter() - began)
-
-    async def _taken(self) -> None:
-        """Waits until the client has taken its answer, where the server can tell: an answer that nobody reads
-        holds its turn as long as it holds the connection.
-        """
-        taken = self.scope.get("extensions", {}).get(TAKEN)
-        if taken is not None and self.visit is not None:
-            await taken()
 
     async def _refuse(self, fault: BaseException) -> None:
         problem = self._last_resort(fault)

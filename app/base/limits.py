@@ -154,6 +154,8 @@ class Turns:
         except CancelledError:
             if turn.done() and not turn.cancelled():
                 self.give(client)
+            elif turn in queue:  # or it would count among those that wait
+                queue.remove(turn)
             raise
 
     def give(self, client: str | int) -> None:

@@ -2,6 +2,7 @@
 a request must arrive nor that in which an answer must be taken.
 """
 
+import asyncio
 from typing import Any
 
 import h11
@@ -9,7 +10,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.base.boundary import NOTHING, SECURITY, TAKEN
+from app.base.boundary import CONNECTION, NOTHING, SECURITY
 from app.base.errors import HeadersTooLarge, Malformed, Problem, RequestTimeout
 from app.base.http import PROBLEM
 from app.base.ids import new_id
@@ -25,6 +26,8 @@ _RATE = 4096
 _TICK = 1.0
 """Seconds between two looks at a connection."""
 
+
+_SAFE = ("GET", "HEAD")
 
 _UNANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
 """What h11 calls us while we have not begun to answer."""
@@ -45,12 +48,23 @@ class PatientProtocol(H11Protocol):
         self._untaken = 0
         self._untaken_since = self._since
         self._answer, self.app = self.app, self._with_extension
+        self._reading: asyncio.Task[Any] | None = None
 
     async def _with_extension(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"] = {TAKEN: self._taken}
-        await self._answer(scope, receive, send)
+        scope["extensions"] = {CONNECTION: self}
+        self._reading = asyncio.current_task() if scope["method"] in _SAFE else None
+        try:
+            await self._answer(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.is_lost:
+                raise
 
-    async def _taken(self) -> None:
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody is there any more to be answered."""
+        return self.transport.is_closing()
+
+    async def taken(self) -> None:
         """Waits until nothing is left to be sent, or the connection is lost."""
         if self.transport.get_write_buffer_size():
             await self.flow.drain()
@@ -74,6 +88,8 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._looking.cancel()
         super().connection_lost(exc)
+        if self._reading is not None:  # nobody waits for it; what writes is brought to its end
+            self._reading.cancel()
 
     def _look(self) -> None:
         self._look_again()

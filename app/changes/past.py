@@ -11,11 +11,13 @@ import threading
 import weakref
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine, func
@@ -38,8 +40,10 @@ _NO_ROOM = (Unavailable, SQLITE.OperationalError)
 """Faults of a base that is written to by one thread, in a directory of its own."""
 _PATIENCE = 10
 """Seconds that a request waits for a moment to be made."""
+_KEPT_FOR = 3 * _PATIENCE
+"""Seconds for which a moment is still made after a request has waited in vain: it was told to come back."""
 _MOST_WAITING = 8
-"""How many moments are made, or wait for it, at a time."""
+"""How many moments are made, or wait for it, at a time; of one client, one."""
 
 
 def place(session: ReadSession, moment: str) -> int:
@@ -81,6 +85,46 @@ class Moment:
     base: Database
 
 
+class GivenUp(Exception):
+    """Raised in the making of a moment that nobody waits for any more."""
+
+
+class Making:
+    """A moment in the making, and how many requests wait for it."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.done: Future[Moment]
+        self._waiting = 0
+        self._wanted_until = 0.0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anyone waits for it, or was told to come back for it."""
+        return self._waiting > 0 or monotonic() < self._wanted_until
+
+    async def wait(self, seconds: float) -> Moment | None:
+        """Return the moment; None if it takes longer. A request that ends before, as its client has gone
+        away, wants it no more. Raises GivenUp if nobody wanted it.
+        """
+        waiting = asyncio.wrap_future(self.done)
+        waiting.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # nobody may wait by then
+        self._waiting += 1
+        try:
+            # Not the future alone: to be cancelled while waiting would cancel it.
+            done, _ = await asyncio.wait({waiting}, timeout=seconds)
+            if not done:
+                self._wanted_until = monotonic() + _KEPT_FOR
+                return None
+            return waiting.result()
+        finally:
+            self._waiting -= 1
+            if not self.is_wanted:
+                self.done.cancel()  # if it was not begun
+
+
 class Past:
     """Earlier moments of a base, as bases of their own that are only read."""
 
@@ -89,34 +133,48 @@ class Past:
         self.most_bytes = most_bytes
         self.read_seconds = read_seconds
         self._kept: OrderedDict[int, Moment] = OrderedDict()
-        self._under_way: dict[int, Future[Moment]] = {}
+        self._under_way: dict[int, Making] = {}
+        self._of_client: dict[str, Making] = {}
         self._known = threading.Lock()
         self._maker = ThreadPoolExecutor(1, "past")
         self._numbers = count()
         self._ended = False
 
-    async def at(self, base: Readable, seq: int) -> Database:
-        """The base as it stood after an entry. Raises Unavailable if making it takes longer than a request
-        waits: it is made all the same, for whoever asks again.
+    async def at(self, base: Readable, seq: int, client: str | None = None) -> Database:
+        """The base as it stood after an entry. A client has one moment made at a time, and waits for that
+        before its next (None: this machine itself, which has no such limit). Raises Unavailable if it takes
+        longer than a request waits: it is made all the same for a while, for whoever asks again.
         """
-        with self._known:
-            if found := self._kept.get(seq):
-                self._kept.move_to_end(seq)
-                return found.base
-            making = self._under_way.get(seq) or self._begin(base, seq)
-        waiting = asyncio.wrap_future(making)
-        # Nobody may wait by then.
-        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            return (await asyncio.wait_for(asyncio.shield(waiting), _PATIENCE)).base
-        except TimeoutError:
-            raise Unavailable("The base as it stood then is being made: ask again.", _PATIENCE) from None
+        end = monotonic() + _PATIENCE
+        while True:
+            with self._known:
+                if found := self._kept.get(seq):
+                    self._kept.move_to_end(seq)
+                    return found.base
+                making = self._under_way.get(seq)
+                if making is None:
+                    making = self._of_client.get(client or "") or self._begin(base, seq, client)
+            with suppress(GivenUp):
+                made = await making.wait(end - monotonic())
+                if made is None:
+                    raise Unavailable("The base as it stood then is being made: ask again.", _PATIENCE)
+                if making.seq == seq:
+                    return made.base
 
-    def _begin(self, base: Readable, seq: int) -> Future[Moment]:
+    def _begin(self, base: Readable, seq: int, client: str | None) -> Making:
         if len(self._under_way) >= _MOST_WAITING:
             raise Unavailable("Other moments of the past are being made.", _PATIENCE)
-        making = self._under_way[seq] = self._maker.submit(self._made, base, seq)
-        making.add_done_callback(lambda _: self._under_way.pop(seq))
+        making = self._under_way[seq] = Making(seq)
+        if client is not None:
+            self._of_client[client] = making
+
+        def end(_done: Future[Moment]) -> None:
+            del self._under_way[seq]
+            if client is not None:
+                del self._of_client[client]
+
+        making.done = self._maker.submit(self._made, base, making)
+        making.done.add_done_callback(end)
         return making
 
     @cached_property
@@ -131,7 +189,8 @@ class Past:
         weakref.finalize(self, made.remove)
         return made.path
 
-    def _made(self, base: Readable, seq: int) -> Moment:
+    def _made(self, base: Readable, making: Making) -> Moment:
+        seq = making.seq
         with self._known:
             before = [each for at, each in self._kept.items() if at < seq]
         nearest = max(before, key=lambda each: each.seq, default=None)  # held, so that its file stays
@@ -140,7 +199,7 @@ class Past:
         file = directory / f"{seq}-{next(self._numbers)}.db"  # of its own: another of that seq may be in use
         try:
             shutil.copyfile(nearest.file if nearest else directory / _EMPTY, file)
-            self._fill(file, base, seq)
+            self._fill(file, base, making)
             made = Moment(
                 seq, file, file.stat().st_size, Database(f"sqlite:///{file}", 20, self.read_seconds)
             )
@@ -161,16 +220,19 @@ class Past:
             while self._kept and sum(each.size for each in self._kept.values()) > most_bytes:
                 self._kept.popitem(last=False)
 
-    def _fill(self, file: Path, base: Readable, seq: int) -> None:
+    def _fill(self, file: Path, base: Readable, making: Making) -> None:
         """Brings a copy of an earlier moment up to an entry. No entry changes, so they need not be read in
-        one snapshot, which would be a long one. Raises StorageFull.
+        one snapshot, which would be a long one. Raises StorageFull and GivenUp.
         """
+        seq = making.seq
         db = Database(f"sqlite:///{file}")
         reading = False
         try:
             with db.write() as past:
                 replay = Replay(past, going_on=True)
                 while replay.seq < seq and not self._ended:
+                    if not making.is_wanted:
+                        raise GivenUp
                     reading = True
                     with base.read() as session:
                         some = _entries(session, replay.seq, seq)
