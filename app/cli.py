@@ -30,7 +30,7 @@ from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
 from app.base.problems import checked
-from app.base.protocol import MAX_HEADERS, MAX_UNSENT, protocol_of
+from app.base.protocol import MAX_UNSENT, protocol_of
 from app.base.sql import gathered
 from app.changes import tree
 from app.changes.store import By, head
@@ -119,7 +119,6 @@ def serve(
         port=port,
         http=protocol_of(settings.client_seconds),
         ws="none",
-        h11_max_incomplete_event_size=MAX_HEADERS,
         forwarded_allow_ips=settings.trusted_proxies,
         log_config=log_config(settings.log_level, settings.log_format),
         log_level=settings.log_level,

@@ -248,6 +248,96 @@ def test_what_is_not_http_is_refused_in_the_one_form(
         refused(read, status)
 
 
+# --- where a request ends ----------------------------------------------------------------------
+
+ABOUT = b"POST /v1/claims HTTP/1.1\r\nHost: localhost\r\n"
+UNCLEAR = {
+    "length, coding": ABOUT + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "coding, length": ABOUT + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "both in a GET": HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "folded coding": ABOUT + b"Content-Length: 5\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": ABOUT + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    "a list of lengths": ABOUT + b"Content-Length: 3, 4\r\n\r\nabc",
+    "signed": ABOUT + b"Content-Length: +3\r\n\r\nabc",
+    "negative": ABOUT + b"Content-Length: -3\r\n\r\nabc",
+    "hexadecimal": ABOUT + b"Content-Length: 0x3\r\n\r\nabc",
+    "underscored": ABOUT + b"Content-Length: 1_0\r\n\r\nabc",
+    "empty length": ABOUT + b"Content-Length:\r\n\r\nabc",
+    "two numbers": ABOUT + b"Content-Length: 3 4\r\n\r\nabc",
+    "endless length": ABOUT + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nabc",
+    "two codings": ABOUT + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "coding twice": ABOUT + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked twice": ABOUT + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "identity": ABOUT + b"Transfer-Encoding: identity\r\n\r\n",
+    "almost chunked": ABOUT + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a control character": ABOUT + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "no coding": ABOUT + b"Transfer-Encoding:\r\n\r\n0\r\n\r\n",
+    "coding in 1.0": b"POST /v1/claims HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "version 2": b"GET /v1/claims HTTP/2.0\r\nHost: localhost\r\n\r\n",
+    "a space before the colon": ABOUT + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "a tab before the colon": ABOUT + b"Content-Length\t: 3\r\n\r\nabc",
+    "a fold at the beginning": b"GET /v1/claims HTTP/1.1\r\n Host: localhost\r\n\r\n",
+    "a bare CR in a value": ABOUT + b"X: a\rContent-Length: 3\r\n\r\nabc",
+    "two CRs": ABOUT + b"Content-Length: 3\r\r\n\r\nabc",
+    "a bare CR in the line": b"GET /v1/claims\r HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "NUL": ABOUT + b"X: \x00\r\n\r\n",
+    "no colon": ABOUT + b"Content-Length 3\r\n\r\nabc",
+    "no name": ABOUT + b": 3\r\n\r\nabc",
+    "two hosts": HEAD + b"Host: other\r\n\r\n",
+}
+"""Requests whose end is not the same to all who read them, or that are none."""
+WRONG_CHUNKS = {
+    "prefix": b"0x3\r\nabc\r\n0\r\n\r\n",
+    "sign": b"+3\r\nabc\r\n0\r\n\r\n",
+    "bare LF": b"3\nabc\r\n0\r\n\r\n",
+    "LF in an extension": b"3;a\nb\r\nabc\r\n0\r\n\r\n",
+    "end": b"3\r\nabcXX0\r\n\r\n",
+    "size": b"F" * 30 + b"\r\nabc",
+}
+ONE_MORE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", UNCLEAR.values(), ids=UNCLEAR)
+def test_a_request_whose_end_is_unclear_is_refused_and_nothing_after_it_is_read(
+    server: Served, sent: bytes
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(sent + ONE_MORE)
+        read, took = to_the_end(connection)
+    assert took < PATIENCE
+    refused(read, 400)
+    assert read.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("sent", WRONG_CHUNKS.values(), ids=WRONG_CHUNKS)
+def test_wrong_chunks_end_the_connection(server: Served, key: bytes, sent: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(POST + key + CHUNKED + sent + ONE_MORE)
+        read, took = to_the_end(connection)
+    assert took < PATIENCE
+    refused(read, 400)
+    assert read.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Content-Length: 2\r\n\r\n{}",
+        b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",  # RFC 9110, section 8.6
+        b"Content-Length: 2, 2\r\n\r\n{}",
+        b"Transfer-Encoding: CHUNKED\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nContent-Length: 7\r\n\r\n",
+    ],
+)
+def test_a_request_whose_end_is_clear_is_read(server: Served, key: bytes, sent: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(POST + key + sent)
+        connection.sendall(ONE_MORE[:-2] + b"Connection: close\r\n\r\n")
+        read, _ = to_the_end(connection)
+    first, second = re.findall(rb"HTTP/1\.1 (\d+) ", read)
+    assert (first, second) == (b"422", b"200")
+
+
 # --- answers that are not taken ----------------------------------------------------------------
 
 

@@ -33,6 +33,35 @@ _UNANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
 """What h11 calls us while we have not begun to answer."""
 
 
+class StrictConnection(h11.Connection):
+    """HTTP as h11 reads it, which takes a request of two lengths by one of them. A proxy before us may take
+    it by the other, and what one of us reads as a body is a request of somebody else's to the other. `fault`
+    is what was refused.
+    """
+
+    fault: str | None = None
+
+    def next_event(self) -> Any:
+        """Return the next event, as h11 does. Raises RemoteProtocolError."""
+        event = super().next_event()
+        if isinstance(event, h11.Request) and (fault := _unclear(event)):
+            self.fault = fault
+            raise h11.RemoteProtocolError(fault)
+        return event
+
+
+def _unclear(request: h11.Request) -> str | None:
+    """Return what makes it unclear where a request ends (RFC 9112, sections 2.3 and 6.1), or None."""
+    names = {name for name, _ in request.headers}
+    if not request.http_version.startswith(b"1."):
+        return "This is HTTP/1.1: the request names another version."
+    if b"transfer-encoding" in names and b"content-length" in names:
+        return "Send Content-Length or Transfer-Encoding, not both."
+    if b"transfer-encoding" in names and request.http_version < b"1.1":
+        return "HTTP/1.0 has no Transfer-Encoding."
+    return None
+
+
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 with patience for a client of so many seconds: to begin a request, to go on with it (at 4 KB/s
     it may take as long as it likes), and to take of an answer that waits for it. A body that nobody wants
@@ -40,9 +69,11 @@ class PatientProtocol(H11Protocol):
     """
 
     patience = 8.0
+    conn: StrictConnection
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.conn = StrictConnection(h11.SERVER, MAX_HEADERS)
         self._since = self.loop.time()
         self._received = 0
         self._untaken = 0
@@ -120,7 +151,7 @@ class PatientProtocol(H11Protocol):
         if len(self.conn.trailing_data[0]) > MAX_HEADERS:
             self._refuse(HeadersTooLarge(f"The headers have more than the {MAX_HEADERS} bytes read here."))
         else:
-            self._refuse(Malformed(msg))
+            self._refuse(Malformed(self.conn.fault or msg))
 
     def _refuse(self, problem: Problem) -> None:
         asked = self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]
