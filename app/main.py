@@ -17,9 +17,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from sqlalchemy.orm import configure_mappers
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette_compress import CompressMiddleware
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette_compress import CompressMiddleware, add_compress_type
 
 from app.access.house import POSITION, House
 from app.access.requests import Replay
@@ -29,7 +29,8 @@ from app.base import schema
 from app.base.boundary import NOTHING, SECURITY, Boundary
 from app.base.caches import BUDGET
 from app.base.db import Database
-from app.base.errors import Problem, Unavailable, tree
+from app.base.errors import Malformed, Problem, Unavailable, tree
+from app.base.fields import COMPRESSED_FROM, Received, chosen_coding, coded
 from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits
 from app.base.openapi import describe
@@ -64,11 +65,14 @@ from app.operations.metrics import measure
 from app.operations.routes import router as measures
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
+from app.reviews.syndication import FEED
 from app.search.routes import router as search
 from app.settings import Settings
 from app.sources.routes import router as sources
 
 log = logging.getLogger("on-the-record")
+
+add_compress_type(FEED)
 
 VERSION = "0.1.0"
 
@@ -101,6 +105,9 @@ ROUTERS: Sequence[APIRouter] = (
 
 STATIC = "/static-offline-docs"
 """Where `FastAPIOffline` has the scripts and styles of the reference."""
+
+CONDITIONS = ("If-Match", "If-None-Match", "If-Range")
+"""The headers with conditions that pages of other sites may send."""
 
 EXPOSED = (
     "ETag",
@@ -169,16 +176,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
+    app.add_middleware(Compress, minimum_size=COMPRESSED_FROM)
     app.add_middleware(Boundary, **_bounds(settings))
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
-        allow_headers=["Authorization", "If-None-Match", "If-Range", "Last-Event-ID", "Range", POSITION],
+        allow_headers=[*CONDITIONS, "Authorization", "Last-Event-ID", "Range", POSITION],
         expose_headers=EXPOSED,
         forms=[RECONCILE],
     )
-    app.add_middleware(Compress)
     measure(app, VERSION)
+    app.add_middleware(Received)
     return app
 
 
@@ -235,36 +243,64 @@ class Cors(CORSMiddleware):
         allow_origins: Sequence[str],
         allow_headers: Sequence[str],
         expose_headers: Sequence[str],
-        forms: Sequence[str],
+        forms: Sequence[str] = (),
+        allow_methods: Sequence[str] = ("GET", "HEAD"),
     ) -> None:
-        reads = ("GET", "HEAD")
-        super().__init__(app, allow_origins, reads, allow_headers, expose_headers=expose_headers)
+        super().__init__(app, allow_origins, allow_methods, allow_headers, expose_headers=expose_headers)
         self.forms = forms
-        self.of_forms = CORSMiddleware(
-            app, allow_origins, (*reads, "POST"), allow_headers, expose_headers=expose_headers
-        )
+        if forms:
+            self.of_forms = Cors(
+                app,
+                allow_origins=allow_origins,
+                allow_headers=allow_headers,
+                expose_headers=expose_headers,
+                allow_methods=(*allow_methods, "POST"),
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The answer, as pages of other sites may have it."""
+        """Answer as pages of other sites may have it."""
         answer = self.of_forms if scope.get("path") in self.forms else super().__call__
         await answer(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Whether a page may send what it is about to send."""
-        response = super().preflight_response(request_headers)
-        response.raw_headers += [NOTHING, *SECURITY]
+        """Return whether a page may send what it is about to send."""
+        found = super().preflight_response(request_headers)
+        response = Response(status_code=204)
+        if found.status_code >= 400:
+            response = problem_response(Malformed("A page of another site may not send that here."))
+        told = [each for each in found.raw_headers if each[0].startswith((b"access-control-", b"vary"))]
+        response.raw_headers += [*told, NOTHING, *SECURITY]
         return response
 
 
 class Compress(CompressMiddleware):
     """Compresses answers, but for feeds, whose lengths and digests are of the compressed files, and streams,
-    each of which would keep some megabytes for it.
+    each of which would keep some megabytes for it. What is compressed has an ETag of its own.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The answer as the client takes it."""
-        within = self.app if scope.get("path") in _AS_THEY_ARE else super().__call__
-        await within(scope, receive, send)
+        """Answer in the coding that the client likes best."""
+        if scope["type"] != "http" or scope["path"] in _AS_THEY_ARE:
+            await self.app(scope, receive, send)
+            return
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        chosen = chosen_coding(accepted)
+        # The library has an order of its own: it is left with one to choose.
+        rest = [each for each in scope["headers"] if each[0] != b"accept-encoding"]
+        scope["headers"] = [*rest, (b"accept-encoding", chosen.encode())] if chosen else rest
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if "content-encoding" in headers and "etag" in headers:
+                    headers["etag"] = (
+                        f"W/{headers['etag']}"  # of a file whose conditions the library looks at
+                        if scope["path"].startswith(STATIC)
+                        else coded(headers["etag"], headers["content-encoding"])
+                    )
+            await send(message)
+
+        await super().__call__(scope, receive, marked)
 
 
 def _is_of_operations(scope: Scope) -> bool:

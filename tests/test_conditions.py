@@ -1,5 +1,6 @@
 """Conditions, repeats and refusals, alike on every route: the tests find the routes themselves."""
 
+import gzip
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,36 +9,70 @@ import httpx
 import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+from starlette.routing import Route
 
 from app.base.db import WriteSession
+from app.base.fields import CODINGS as COMPRESSED
 from tests.contract import Operation, asking, call, operations, place, reading
 from tests.newsroom import Json, Newsroom, Server, ok, problem
 
+CODINGS = ("identity", *COMPRESSED)
 CLAIM = {"text": "Said once.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
 
 
 # --- reads -------------------------------------------------------------------------------------
 
 
-def test_a_read_has_a_strong_etag_and_is_not_sent_again(furnished: Newsroom) -> None:
+def test_a_read_has_a_strong_etag_in_each_coding_and_is_not_sent_again(furnished: Newsroom) -> None:
     for operation, at in reading(furnished):
-        answer = furnished.admin.get(at)
-        tag = answer.headers["etag"]
-        assert re.fullmatch(r'"(v\d+-)?[0-9a-f]{16}"', tag), operation
-        assert "no-cache" in answer.headers["cache-control"], operation
-        for known in (tag, f'"other", W/{tag}', "*"):
-            again = furnished.admin.get(at, headers={"If-None-Match": known})
-            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag), operation
-        assert furnished.admin.get(at, headers={"If-None-Match": '"other"'}).status_code == 200, operation
+        tags = {}
+        for coding in CODINGS:
+            accepted = {"Accept-Encoding": coding}
+            answer = furnished.admin.get(at, headers=accepted)
+            sent = answer.headers.get("content-encoding")
+            tag = tags[sent] = answer.headers["etag"]
+            assert sent in (None, coding), operation
+            assert re.fullmatch(rf'"(v\d+-)?[0-9a-f]{{16}}{f"-{sent}" if sent else ""}"', tag), operation
+            assert "no-cache" in answer.headers["cache-control"], operation
+            for known in ([tag], ['"other", W/' + tag], ["*"], ['"other"', tag]):
+                again = furnished.admin.get(at, headers=lines(accepted, "If-None-Match", known))
+                assert (again.status_code, again.content) == (304, b""), f"{operation}: {known}"
+                for name in ("etag", "cache-control", "vary"):
+                    assert again.headers.get(name) == answer.headers.get(name), f"{operation}: {name}"
+            for other in {'"other"', tag.replace('"v', '"w'), *tags.values()} - {tag}:
+                again = furnished.admin.get(at, headers={**accepted, "If-None-Match": other})
+                assert again.status_code == 200, f"{operation}: {other}"
+        assert len(set(tags.values())) == len(tags), operation
+
+
+def lines(headers: dict[str, str], name: str, values: list[str]) -> list[tuple[str, str]]:
+    """Headers in which one comes in several lines."""
+    return [*headers.items(), *((name, value) for value in values)]
+
+
+def test_a_read_holds_to_the_version_that_it_names(furnished: Newsroom) -> None:
+    """If-Match first, then If-None-Match (RFC 9110, section 13.2.2)."""
+    for operation, at in reading(furnished):
+        tag = furnished.admin.get(at).headers["etag"]
+        for held in ([tag], ["*"], ['"other", ' + tag], ['"other"', tag]):
+            answer = furnished.admin.get(at, headers=lines({}, "If-Match", held))
+            assert answer.status_code == 200, f"{operation}: {held}"
+        for failed in (['"other"'], [f"W/{tag}"], [tag.upper()], ['"other"', f"W/{tag}"]):
+            for method in ("GET", "HEAD"):
+                headers = lines({"If-None-Match": "*", "Range": "bytes=0-1"}, "If-Match", failed)
+                answer = furnished.admin.request(method, at, headers=headers)
+                assert answer.status_code == 412, f"{operation}: {failed}"
+        assert furnished.admin.get(at, headers={"If-Match": "v1"}).status_code == 400, operation
 
 
 def test_head_answers_as_get_without_the_body(furnished: Newsroom) -> None:
-    plain = {"Accept-Encoding": "identity"}
-    for operation, at in reading(furnished):
-        whole, head = (furnished.admin.request(m, at, headers=plain) for m in ("GET", "HEAD"))
+    for number, (operation, at) in enumerate(reading(furnished)):
+        coding = {"Accept-Encoding": CODINGS[number % len(CODINGS)]}
+        whole, head = (furnished.admin.request(m, at, headers=coding) for m in ("GET", "HEAD"))
         assert (head.status_code, head.content) == (200, b""), operation
-        for name in ("content-length", "content-type", "etag", "cache-control"):
-            assert head.headers[name] == whole.headers[name], f"{operation}: {name}"
+        own = {"x-request-id", "date"}
+        for name in (whole.headers.keys() | head.headers.keys()) - own:
+            assert head.headers.get(name) == whole.headers.get(name), f"{operation}: {name}"
 
 
 def test_pages_of_other_sites_may_read_and_answers_are_compressed(seeded: Newsroom) -> None:
@@ -49,7 +84,9 @@ def test_pages_of_other_sites_may_read_and_answers_are_compressed(seeded: Newsro
         assert answer.headers["content-encoding"] == encoding
         assert len(answer.json()["data"]) == 20
     asked = {"Origin": "https://x.example", "Access-Control-Request-Method": "GET"}
-    assert seeded.anyone.options("/v1/claims", headers=asked).status_code == 200
+    allowed = seeded.anyone.options("/v1/claims", headers=asked)
+    assert (allowed.status_code, allowed.content) == (204, b"")
+    assert allowed.headers["access-control-allow-methods"] == "GET, HEAD"
     asked["Access-Control-Request-Method"] = "POST"
     assert seeded.anyone.options("/v1/claims", headers=asked).status_code == 400
 
@@ -62,10 +99,31 @@ def test_a_request_is_known_by_its_id(room: Newsroom) -> None:
 
 def test_each_address_has_one_type(furnished: Newsroom) -> None:
     for operation, at in reading(furnished):
-        problem(furnished.admin.get(at, headers={"Accept": "text/html"}), 406, "not-acceptable")
-        family = operation.media.partition("/")[0]
-        for accepted in ("*/*", f"{family}/*;q=0.5", f"text/html, {operation.media};q=0.1"):
-            assert furnished.admin.get(at, headers={"Accept": accepted}).status_code == 200, operation
+        media, family = operation.media, operation.media.partition("/")[0]
+        json = media == "application/json" or media.endswith("+json")
+        for refused in (
+            ["text/html"],
+            [f"*/*, {media};q=0"],
+            [f"{family}/*;q=0.0000, */*"],
+            ["*/*;q=0.000"],
+            ["text/html", "image/png"],
+            *([] if json else [["application/json"]]),
+        ):
+            answer = furnished.admin.get(at, headers=lines({}, "Accept", refused))
+            assert "Accept" in answer.headers["vary"].split(", "), f"{operation}: {refused}"
+            problem(answer, 406, "not-acceptable")
+        for accepted in (
+            ["*/*"],
+            [f"{family}/*;q=0.5"],
+            [f"text/html, {media};q=0.1"],
+            [f"*/*;q=0, {media.upper()} ; Q=0.001"],
+            [f'text/html;x="a,b;q=0", {media};charset=utf-8'],
+            ["text/html", media],
+            [""],
+            *([["application/json"], ["*/*;q=0, application/json"]] if json else []),
+        ):
+            answer = furnished.admin.get(at, headers=lines({}, "Accept", accepted))
+            assert answer.status_code == 200, f"{operation}: {accepted}"
 
 
 # --- changes -----------------------------------------------------------------------------------
@@ -86,8 +144,34 @@ def test_a_change_names_the_version_that_it_is_based_on(furnished: Newsroom) -> 
                 assert refused["version"] >= 1, operation
             for malformed in ("v1", "", '"v1'):
                 problem(furnished.admin.request(**send, headers={"If-Match": malformed}), 400, "malformed")
+            version = refused["version"]
+            tags = [
+                f'"v{version}"',
+                *(f'"v{version}-0123456789abcdef{x}"' for x in ("", "-br", "-gzip", "-zstd")),
+            ]
+            for tag, unless in zip([*tags, "*"], ["*", *tags], strict=True):
+                for condition in ([tag], ['"v999"', tag]):
+                    there = {"If-None-Match": unless}
+                    headers = lines(there, "If-Match", condition) if "*" not in condition else there
+                    answer = furnished.admin.request(**send, headers=headers)
+                    problem(answer, 412, "precondition-failed")
         free = furnished.admin.request(**send, headers={"If-Match": "*"})
         assert free.status_code in (200, 201, 409), f"{operation}: {free.text}"
+
+
+def test_a_change_of_no_version_holds_to_no_version(furnished: Newsroom) -> None:
+    failed = 0
+    for operation in operations(furnished):
+        if operation.reads or operation.if_match:
+            continue
+        at = place(furnished, operation.path)
+        with furnished.unchanged():
+            for condition in ({"If-None-Match": "*"}, {"If-Match": '"v999"'}, {"If-Match": '"other"'}):
+                send: Json = {"method": operation.method, "url": at, "json": operation.example}
+                answer = furnished.admin.request(**send, headers=condition)
+                assert not answer.is_success, f"{operation}: {condition}"
+                failed += answer.status_code == 412
+    assert failed >= 24
 
 
 def posts(room: Newsroom) -> list[Operation]:
@@ -107,8 +191,9 @@ def test_a_post_that_is_sent_again_acts_once(furnished: Newsroom) -> None:
             assert again.status_code == first.status_code, operation
             assert {**again.json(), "secret": 0} == {**first.json(), "secret": 0}, operation
             assert again.headers["idempotency-replayed"] == "true", operation
-            for name in ("etag", "location"):
-                assert again.headers.get(name) == first.headers.get(name), operation
+            assert again.headers.get("location") == first.headers.get("location"), operation
+            plain = [each.headers["etag"].replace('-zstd"', '"') for each in (first, again)]
+            assert plain[0] == plain[1], operation
             media = "application/x-ndjson" if operation.takes_files else "application/json"
             headers = {"If-Match": "*", "Idempotency-Key": f"key {number}", "Content-Type": media}
             other = furnished.admin.post(at, content=b'{"another": "body"}', headers=headers)
@@ -150,16 +235,22 @@ def test_what_is_not_there_or_not_done_so_is_said_in_the_one_form(room: Newsroom
     for path in ("/v1", "/v1/nothing", "/v1/claims/", "/v2/claims", "/v1/claims/x/y/z"):
         problem(room.anyone.get(path), 404, "not-found")
     methods: dict[str, set[str]] = {}
-    for operation in operations(room):
-        methods.setdefault(operation.path, {"OPTIONS"}).add(operation.method)
+    for route in room.app.routes:
+        if isinstance(route, Route):
+            methods.setdefault(route.path, {"OPTIONS"}).update(route.methods or ())
     for path in methods:
         at = re.sub(r"{\w+}", "x", path)
         there = set().union(*(found for each, found in methods.items() if fits(each, at)))
         allowed = there | ({"HEAD"} if "GET" in there else set())
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - allowed:
             answer = room.admin.request(method, at)
             problem(answer, 405, "method-not-allowed")
-            assert set(answer.headers["allow"].split(", ")) - {"OPTIONS"} == allowed - {"OPTIONS"}, path
+            assert set(answer.headers["allow"].split(", ")) == allowed, path
+        for headers in ({}, {"Origin": "https://x.example"}):
+            told = room.anyone.options(at, headers=headers)
+            assert (told.status_code, told.content) == (204, b""), path
+            assert set(told.headers["allow"].split(", ")) == allowed, path
+            assert "content-length" not in told.headers
 
 
 def fits(path: str, at: str) -> bool:
@@ -172,12 +263,18 @@ def test_a_body_of_another_type_is_refused(furnished: Newsroom) -> None:
         for operation in operations(furnished):
             if operation.schema is None:
                 continue
+            method, at = operation.method, operation.nowhere
             for media in ("text/plain", "application/xml", "application/x-www-form-urlencoded", ""):
                 headers = {"Content-Type": media, "If-Match": "*"}
-                answer = furnished.admin.request(
-                    operation.method, operation.nowhere, content=b"{}", headers=headers
-                )
+                answer = furnished.admin.request(method, at, content=b"{}", headers=headers)
                 problem(answer, 415, "unsupported-media-type")
+                told = answer.headers[f"accept-{method.lower()}"]
+                assert "application/json" in told, operation
+                assert furnished.anyone.options(at).headers[f"accept-{method.lower()}"] == told, operation
+            packed = {"Content-Type": "application/json", "Content-Encoding": "gzip", "If-Match": "*"}
+            answer = furnished.admin.request(method, at, content=gzip.compress(b"{}"), headers=packed)
+            problem(answer, 415, "unsupported-media-type")
+            assert answer.headers["accept-encoding"] == "identity", operation
 
 
 def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(furnished: Newsroom) -> None:

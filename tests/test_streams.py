@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -134,10 +135,34 @@ def test_what_was_done_to_keys_is_told_to_admins_only(room: Newsroom) -> None:
 def test_head_and_refusals_have_an_end(room: Newsroom) -> None:
     assert room.anyone.head(STREAM).headers["cache-control"] == "no-store"
     problem(room.anyone.get(STREAM, headers={"Accept": "application/json"}), 406)
-    for wrong in ("-1", "x", "1.5", "9" * 30, ""):
+    for wrong in ("-1", "x", "1.5", "9" * 30):
         refused = problem(room.anyone.get(STREAM, headers={"Last-Event-ID": wrong}), 422)
         assert refused["errors"][0]["pointer"] == "Last-Event-ID"
     problem(room.anyone.get(STREAM, params={"limit": 1}), 422)
+
+
+def test_an_empty_last_event_id_is_none(room: Newsroom) -> None:
+    room.claim()
+    everything = whole(room, "/v1/changes")
+    assert told(room.admin, {"Last-Event-ID": ""}, after=0, until=last(room)) == everything
+    with following(room.anyone, {"Last-Event-ID": ""}) as events:
+        assert next(events).id == str(last(room))
+
+
+def test_every_block_of_a_stream_is_an_event(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers that only cut at blank lines, as many in Python and Go do, meet nothing else."""
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
+    room.claim()
+    here, blocks = last(room), b""
+    with room.anyone.stream("GET", STREAM, params={"after": 0, "until": here + 1}) as answer:
+        for piece in answer.iter_raw():
+            blocks += piece
+            if blocks.count(b"\n:\n") == 3:
+                room.entity("Another")
+    *whole_blocks, rest = blocks.split(b"\n\n")
+    assert (len(whole_blocks), rest) == (here + 2, b"")
+    assert all(re.search(rb"(?m)^data: {", block) for block in whole_blocks)
+    assert whole_blocks[0].startswith(b"retry: 2000\nid: 0\n")
 
 
 # --- what happens meanwhile --------------------------------------------------------------------

@@ -41,8 +41,10 @@ class House:
     replicas: Replicas | None = None
     questions: Cache[tuple[str, bytes], Question] = field(default_factory=Cache)
     """What queries of late were read as."""
-    tags: Cache[tuple[str, bytes], tuple[str, str, dict[str, str]]] = field(default_factory=Cache)
-    """The ETags of late answers, each with the hash of the ledger's last entry when it was read."""
+    tags: Cache[tuple[str, bytes], tuple[str, tuple[str, str], dict[str, str]]] = field(default_factory=Cache)
+    """The headers of late answers that nothing has changed, each with the hash of the ledger's last entry by
+    then, and the condition and the coding that were asked for.
+    """
 
     reads: Tally = field(default_factory=Tally)
     """How often claims were read, since that was last kept."""

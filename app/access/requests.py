@@ -21,7 +21,7 @@ from weakref import finalize
 import orjson
 from fastapi import Depends, Request, Response
 from pydantic import ValidationError
-from sqlalchemy import delete
+from sqlalchemy import Row, delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
@@ -34,13 +34,15 @@ from app.base.errors import (
     Forbidden,
     Invalid,
     Malformed,
+    PreconditionFailed,
     PreconditionRequired,
     Problem,
     Stale,
     Unauthorized,
     Unavailable,
 )
-from app.base.http import AS_OF, JSON, Shortcut, respond, versions_in
+from app.base.fields import entity_tags
+from app.base.http import AS_OF, JSON, Shortcut, etag_of, respond, versions_in
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
@@ -115,18 +117,21 @@ class Read(_Call[ReadSession]):
         return await run_in_threadpool(self._attempt, shortcut)
 
     def _attempt(self, shortcut: Shortcut) -> Response | None:
-        """While the ledger stands as it did when an answer had the client's ETag, it has that still."""
-        asked = self.request.headers.get("if-none-match")
-        rows = self.base.ask(last_hash(), {}) if asked else None
+        """Answer 304 at once while the ledger stands as it did when the client's copy was found to hold."""
+        sent = self.request.headers
+        if "if-none-match" not in sent or "if-match" in sent:
+            return self._try(shortcut)
+        asked = (sent["if-none-match"], sent.get("accept-encoding", ""))
+        rows = self.base.ask(last_hash(), {})
         if not rows:
             return self._try(shortcut)
         kept = self.house.tags
         if (known := kept.get(self._asked)) and known[:2] == (rows[0][0], asked):
-            return Response(status_code=304, headers={"ETag": str(asked), **self.cache, **known[2]})
+            return Response(status_code=304, headers=known[2])
         answer = self._try(shortcut)
-        if answer is not None and self.base.ask(last_hash(), {}) == rows:  # or it may be of a later state
-            varying = {name: value for name, value in answer.headers.items() if name == "vary"}
-            kept[self._asked] = rows[0][0], answer.headers["etag"], varying
+        # It may be of a later state: then it is not kept.
+        if answer is not None and answer.status_code == 304 and self.base.ask(last_hash(), {}) == rows:
+            kept[self._asked] = rows[0][0], asked, {**answer.headers}
         return answer
 
     def _try(self, shortcut: Shortcut) -> Response | None:
@@ -196,6 +201,7 @@ class Write(_Call[WriteSession]):
 
     session: WriteSession
     _answered: Response | None = None
+    _expected = False
 
     async def attempt(self, shortcut: Shortcut) -> Response | None:  # noqa: ARG002
         """Nothing: there is no shortcut to a write."""
@@ -228,16 +234,31 @@ class Write(_Call[WriteSession]):
         sent: dict[str, Any] = strict_json(self.body)
         return sent
 
-    def expect(self, record: Record) -> None:
-        """Holds the change to the version in If-Match (RFC 9110, section 13.1.1). Raises
-        PreconditionRequired without one and Stale if the record has another by now.
+    def expect(self, record: Record | Row[Any], *, needed: bool = True) -> None:
+        """Hold the change to the conditions of the request (RFC 9110, section 13.2.2). Raise Stale if the
+        record has another version by now than If-Match names, PreconditionFailed if it has the one in
+        If-None-Match, and PreconditionRequired without If-Match where it is needed.
         """
-        header = self.request.headers.get("if-match")
-        if header is None:
-            raise PreconditionRequired("Send If-Match with the ETag of the version that you have read.")
-        versions = versions_in(header)
+        self._expected = True
+        header, unless = (self.request.headers.get(name) for name in ("if-match", "if-none-match"))
+        versions = None if header is None else versions_in(header)
         if versions is not None and record.version not in versions:
             raise Stale(f"It is at version {record.version} now: read it again.", version=record.version)
+        versions = set() if unless is None else versions_in(unless, weak=True)
+        if versions is None or record.version in versions:
+            raise PreconditionFailed(f"It is there, at version {record.version}: If-None-Match forbids that.")
+        if header is None and needed:
+            raise PreconditionRequired("Send If-Match with the ETag of the version that you have read.")
+
+    def _expect_nothing(self) -> None:
+        """Hold a change of no one version to the conditions of the request: `*` is all that can be held of
+        what is there. Raise PreconditionFailed.
+        """
+        header, unless = (self.request.headers.get(name) for name in ("if-match", "if-none-match"))
+        if header is not None and entity_tags(header) is not None:
+            raise PreconditionFailed("No version can be held to here: leave out If-Match, or send `*`.")
+        if unless is not None and entity_tags(unless) is None:
+            raise PreconditionFailed("It is there: If-None-Match forbids that.")
 
     def answer(
         self,
@@ -251,18 +272,21 @@ class Write(_Call[WriteSession]):
 
         `shown_once` is added to the first answer and is null in a repeated one.
         """
-        headers = {"Cache-Control": "no-store"} | ({"Location": location} if location else {})
+        if not self._expected:
+            self._expect_nothing()
         kept = orjson.dumps({**document, **dict.fromkeys(shown_once or ())})
         body = orjson.dumps({**document, **(shown_once or {})})
-        response = self._answered = respond(
-            self.request, body, status=status, version=document.get("version"), headers=headers
-        )
+        headers = {"ETag": etag_of(body, document.get("version")), "Cache-Control": "no-store"}
+        headers |= {"Location": location} if location else {}
+        response = self._answered = Response(body, status, headers, media_type=JSON)
         if key := self._idempotency_key():
             self._keep(key, response, kept)
         return response
 
     def told(self, response: Response) -> Response:
         """An answer that was made elsewhere, which says how far the base is, as all answers to writes do."""
+        if not self._expected:
+            self._expect_nothing()
         response.headers["Cache-Control"] = "no-store"
         self._answered = response
         return response

@@ -45,4 +45,5 @@ def revoke_key(key_id: str, write: Administering) -> Response:
     revoked whatever else has changed.
     """
     with write as session:
+        write.expect(store.get(session, key_id), needed=False)
         return write.answer(store.document(store.revoke(session, key_id, by=write.by)))

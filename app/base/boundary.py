@@ -12,9 +12,10 @@ from typing import Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.base.errors import Internal, Problem, Stopping, StorageFull, TooLarge
+from app.base.errors import Internal, Malformed, Problem, Stopping, StorageFull, TooLarge
+from app.base.fields import Header, check_single
 from app.base.ids import new_id, request_id
-from app.base.limits import WATCHED, Header, Limits, Visit
+from app.base.limits import WATCHED, Limits, Visit
 from app.base.logs import note_request
 from app.base.problems import problem_response
 from app.base.scratch import NO_ROOM
@@ -109,6 +110,7 @@ class _Passage:
         began = perf_counter()
         try:
             self.visit = await self.boundary.limits.admit(self.scope, self.sent)
+            self._check()
             if int(self.sent.get(b"content-length", b"0")) > self.most:
                 raise _too_large(self.most)
             await self.boundary.app(self.scope, self.receive, self.send)
@@ -126,6 +128,12 @@ class _Passage:
             if self.visit is not None:
                 self.visit.end()
             self._note(perf_counter() - began)
+
+    def _check(self) -> None:
+        """Raise Malformed for what two readers would understand differently."""
+        check_single(self.scope["headers"])
+        if not self.scope["path"].startswith("/") and self.scope["path"] != "*":
+            raise Malformed("The target of the request is neither a path nor an http address.")
 
     async def _refuse(self, fault: BaseException) -> None:
         problem = self._last_resort(fault)

@@ -11,7 +11,8 @@ Problem
 ├── Conflict              409  against a rule of the base, such as a taken name
 │   ├── IllegalMove       409  names the moves that are legal
 │   └── LedgerReset       409  the ledger is not the one that was followed; with its head
-├── Stale                 412  the record changed since it was read
+├── PreconditionFailed    412  a condition of the request does not hold
+│   └── Stale             412  the record changed since it was read
 ├── TooLarge              413  the body is over the limit
 ├── UnsupportedMediaType  415  not JSON
 ├── RangeNotSatisfiable   416  a range beyond the file's end
@@ -142,7 +143,15 @@ class LedgerReset(Conflict):
         super().__init__(detail, head=head)
 
 
-class Stale(Problem):
+class PreconditionFailed(Problem):
+    """A condition of the request does not hold: what is here is not what `If-Match` names, or is what
+    `If-None-Match` names.
+    """
+
+    status, slug, title = 412, "precondition-failed", "Precondition Failed"
+
+
+class Stale(PreconditionFailed):
     """The record has another version than the one in If-Match: read it again, then decide."""
 
     status, slug, title = 412, "stale", "The record has changed since you read it"

@@ -25,11 +25,13 @@ from app.base.errors import (
     Malformed,
     NotAcceptable,
     NotFound,
+    PreconditionFailed,
     Problem,
     Unavailable,
     UnsupportedMediaType,
     nearest,
 )
+from app.base.fields import CODINGS, COMPRESSED_FROM, accepts, chosen_coding, coded, entity_tags, weights
 
 JSON, PROBLEM, MERGE_PATCH, EVENTS = (
     "application/json",
@@ -40,6 +42,8 @@ JSON, PROBLEM, MERGE_PATCH, EVENTS = (
 
 AS_OF = "as_of"
 """The parameter of a read that names the moment as of which it reads."""
+
+_VERSION = re.compile(rf'"v([1-9]\d{{0,15}})(-[0-9a-f]{{16}})?(-({"|".join(CODINGS)}))?"')
 
 MOST_VALUES = 100
 """How many values a query has at most, each of which may be a name to look up."""
@@ -177,11 +181,7 @@ class Negotiated(Route):
 
 def _is_preferred(accept: str, media: str) -> bool:
     """Whether a client prefers a type to JSON (RFC 9110, section 12.5.1), or likes both and names it."""
-    named = {}
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weights = (re.fullmatch(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", each) for each in parameters)
-        named[kind] = next((float(each[1]) for each in weights if each), 1.0)
+    named = weights(accept)
     wild = (f"{media.partition('/')[0]}/*", "*/*")
     other = next((named[kind] for kind in (JSON, *wild) if kind in named), 0.0)
     return 0 < named.get(media, 0.0) >= other and (named[media] > other or JSON not in named)
@@ -218,25 +218,32 @@ def check_query(request: Request, known: Iterable[str]) -> None:
 
 
 def _check_accept(request: Request, produced: str) -> None:
-    accepted = request.headers.get("accept", "*/*")
-    family = produced.partition("/")[0]
-    for part in accepted.split(","):
-        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        refused = any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
-        if media in ("", "*/*", f"{family}/*", produced, PROBLEM) and not refused:
-            return
-    raise NotAcceptable(f"This address answers in {produced}.")
+    accept = request.headers.get("accept", "*/*")
+    if not accepts(accept, produced) and not weights(accept).get(PROBLEM):
+        raise NotAcceptable(f"This address answers in {produced}.", headers={"Vary": "Accept"})
 
 
 def _check_type(request: Request, allowed: Sequence[str]) -> None:
     length = request.headers.get("content-length")
     if length in (None, "0") and "transfer-encoding" not in request.headers:
         return  # no body: whether one is needed is the route's matter
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            "Send the body as it is, without Content-Encoding.", headers={"Accept-Encoding": "identity"}
+        )
     media = media_type(request.headers.get("content-type", ""))
     if media not in allowed:
         raise UnsupportedMediaType(
-            f"Send {' or '.join(allowed)}, not {media or 'a body without Content-Type'}."
+            f"Send {' or '.join(allowed)}, not {media or 'a body without Content-Type'}.",
+            headers=taken(request.method, allowed),
         )
+
+
+def taken(method: str, media: Sequence[str]) -> dict[str, str]:
+    """Return the field that names the types of body that a method takes (RFC 5789; Accept-Post is LDP's)."""
+    name = {"PATCH": "Accept-Patch", "POST": "Accept-Post"}.get(method)
+    return {name: ", ".join(media)} if name and media else {}
 
 
 def etag_of(body: bytes, version: int | None = None) -> str:
@@ -247,14 +254,14 @@ def etag_of(body: bytes, version: int | None = None) -> str:
     return f'"{digest}"' if version is None else f'"v{version}-{digest}"'
 
 
-def versions_in(if_match: str) -> set[int] | None:
-    """The versions that an If-Match header names; None for `*`. Raises Malformed."""
-    if if_match.strip() == "*":
+def versions_in(condition: str, *, weak: bool = False) -> set[int] | None:
+    """Return the versions that the tags of a condition are of, in whatever coding; None for `*`. Weak tags
+    count for If-None-Match only. Raise Malformed.
+    """
+    tags = entity_tags(condition)
+    if tags is None:
         return None
-    tags = re.findall(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"', if_match)
-    if not tags:
-        raise Malformed('If-Match is an ETag in double quotes, as an answer gave it, or "*".')
-    found = (re.fullmatch(r"v([1-9]\d{0,15})(-[0-9a-f]{16})?", tag) for weak, tag in tags if not weak)
+    found = (_VERSION.fullmatch(tag) for is_weak, tag in tags if weak or not is_weak)
     return {int(match[1]) for match in found if match}
 
 
@@ -267,21 +274,39 @@ def respond(
     headers: Mapping[str, str] | None = None,
     media: str = JSON,
 ) -> Response:
-    """The answer, with its ETag; 304 without a body if the client has that already."""
-    tag = etag_of(body, version)
-    out = {"ETag": tag, **(headers or {})}
-    if known_already(request, tag):
-        return Response(status_code=304, headers=out)
-    return Response(body, status, out, media_type=media)
+    """Return the answer to a read, with its ETag, or 304 without a body if the client has that already. Raise
+    PreconditionFailed. What compresses the answer marks its tag with the coding.
+    """
+    tag, out = etag_of(body, version), dict(headers or {})
+    coding = None
+    if len(body) >= COMPRESSED_FROM:
+        coding = chosen_coding(request.headers.get("accept-encoding", ""))
+    if not known_already(request, coded(tag, coding)):
+        return Response(body, status, {"ETag": tag, **out}, media_type=media)
+    if len(body) >= COMPRESSED_FROM:
+        out["Vary"] = ", ".join(filter(None, (out.get("Vary"), "Accept-Encoding")))
+    return Response(status_code=304, headers={"ETag": coded(tag, coding), **out})
 
 
 def known_already(request: Request, tag: str) -> bool:
-    """Whether the client has the answer with that ETag (RFC 9110, section 13.1.2)."""
-    if_none_match = request.headers.get("if-none-match")
-    if if_none_match is None or request.method not in ("GET", "HEAD"):
+    """Return whether the client has the answer with that ETag. The conditions come in the order of RFC 9110,
+    section 13.2.2. Raise PreconditionFailed.
+    """
+    if_match, if_none_match = (request.headers.get(name) for name in ("if-match", "if-none-match"))
+    if if_match is not None:
+        tags = entity_tags(if_match)
+        if tags is not None and (False, tag) not in tags:
+            raise PreconditionFailed("If-Match names another version, or another coding of it.")
+    if if_none_match is None:
         return False
-    tags = (part.strip().removeprefix("W/") for part in if_none_match.split(","))
-    return any(candidate in ("*", tag) for candidate in tags)
+    try:
+        tags = entity_tags(if_none_match)
+    except Malformed:  # a cache that has it wrong gets it anew
+        return False
+    known = tags is None or any(each == tag for _, each in tags)
+    if known and request.method not in ("GET", "HEAD"):
+        raise PreconditionFailed("If-None-Match names the answer.")
+    return known
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -15,10 +15,9 @@ from starlette.types import Scope
 
 from app.base.caches import remembered
 from app.base.errors import TooManyRequests
+from app.base.fields import Header
 
 log = logging.getLogger("on-the-record")
-
-Header = tuple[bytes, bytes]
 
 _SECOND = 1_000_000_000
 _KEPT = 50_000

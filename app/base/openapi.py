@@ -14,8 +14,8 @@ from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
 
-_READ = {400, 401, 403, 404, 406, 422, 429, 500, 503}
-_WRITE = _READ | {409, 412, 413, 415, 428}
+_READ = {400, 401, 403, 404, 406, 412, 422, 429, 500, 503}
+_WRITE = _READ | {409, 413, 415, 428}
 
 
 class FaultOut(BaseModel):

@@ -22,7 +22,7 @@ from app.base.errors import (
     nearest,
     pointer,
 )
-from app.base.http import PROBLEM
+from app.base.http import PROBLEM, Route, taken
 from app.base.ids import request_id
 
 
@@ -44,6 +44,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         return problem_response(invalid(cast(RequestValidationError, fault).errors(), known))
 
     async def http(request: Request, fault: Exception) -> Response:
+        if request.method == "OPTIONS" and (told := _options(request)):
+            return Response(status_code=204, headers=told)
         return problem_response(_from_http(request, cast(HTTPException, fault)))
 
     app.add_exception_handler(Problem, ours)
@@ -71,14 +73,27 @@ def _from_http(request: Request, fault: HTTPException) -> Problem:
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """Every method that some route has at this path, not just the first route's."""
-    methods: set[str] = set()
-    for route in request.app.state.routes:
-        if route.path_regex.fullmatch(request.url.path):
-            methods |= route.methods
-    if "GET" in methods:
-        methods |= {"HEAD", "OPTIONS"}
-    return sorted(methods)
+    """Return every method that some route has at this path, not just the first route's."""
+    methods: set[str] = {each for route in _routes(request) for each in route.methods}
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _routes(request: Request) -> list[Any]:
+    """Return the routes at this path; for `*` all that there are."""
+    path: str = request.scope["path"]
+    every = [each for each in request.app.routes if hasattr(each, "methods")]
+    return every if path == "*" else [each for each in every if each.path_regex.fullmatch(path)]
+
+
+def _options(request: Request) -> dict[str, str]:
+    """Return what can be done at this path, and with which types of body; nothing if nothing can."""
+    routes = _routes(request)
+    if not routes:
+        return {}
+    reading = [route for route in routes if isinstance(route, Route) and request.scope["path"] != "*"]
+    types = (taken(method, route.reads) for route in reading for method in route.methods or ())
+    told = {name: value for each in types for name, value in each.items()}
+    return {"Allow": ", ".join(allowed_methods(request)), **told}
 
 
 def _body_fields(request: Request) -> Callable[[tuple[str | int, ...]], set[str]]:

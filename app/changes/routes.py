@@ -83,7 +83,7 @@ async def follow_changes(
         str | None,
         Header(
             alias="Last-Event-ID",
-            pattern=f"^{_SEEN.pattern}$",
+            pattern=f"^({_SEEN.pattern})?$",
             description="The `id` of the last event that was seen. Goes before `after`.",
         ),
     ] = None,
@@ -93,6 +93,7 @@ async def follow_changes(
     that is gone on from, a last event, `reset`, says so.
     """
     _check_hash(ask)
+    last_event_id = last_event_id or None  # a client that has seen none may send an empty one
     after = _place(ask, last_event_id)
     if after is None:
         after = await run_in_threadpool(_end, read)

@@ -32,8 +32,12 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent: proxies take a silent connection for a dead one."""
 LOOKED_AT_EVERY = 0.5
 """Seconds between looks at the ledger."""
-RETRY = b"retry: 2000\n\n"
-"""After how many milliseconds a client shall come back that has lost its stream."""
+RETRY = b"retry: 2000\n"
+"""The milliseconds after which a client comes back that has lost its stream. It is a line of the first event:
+to clients that know no better, a block of its own is an event.
+"""
+COMMENT = b":\n"
+"""A line that is no part of an event, and without a blank line that could end one."""
 _RETRY_AFTER_RESET = 30_000
 """The same after a reset: a page that does not know the event comes back again and again."""
 
@@ -273,7 +277,7 @@ class Events(Response):
             patience = LOOKED_AT_EVERY if pieces is None else silent_since + HEARTBEAT - clock()
             await asyncio.wait({gone, news}, timeout=max(patience, 0), return_when=asyncio.FIRST_COMPLETED)
             if clock() - silent_since >= HEARTBEAT:
-                await sent(b":\n\n")
+                await sent(COMMENT)
                 silent_since = clock()
 
     async def _more(self) -> Pieces | None:

@@ -26,7 +26,9 @@ has can be asked for at once, as the client does.
 
 MOST_VARIABLES = 100
 
-_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 500: 13, 501: 12, 503: 14}
+_CODES = {
+    400: 3, 401: 16, 403: 7, 404: 5, 406: 3, 412: 9, 429: 8, 500: 13, 501: 12, 503: 14
+}  # fmt: skip
 """The codes of gRPC by the statuses of HTTP that stand for them."""
 
 

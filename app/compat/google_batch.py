@@ -3,7 +3,7 @@ limits of whoever sends it. They are answered in their order, and each answer le
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from email.policy import HTTP
@@ -84,7 +84,7 @@ def _parts(media: str, body: bytes) -> list[_Part]:
 
 def _part(number: int, piece: bytes) -> _Part:
     around, inner = _split(piece.lstrip(b"\r\n"))
-    named = _headers(around).get("content-id", f"<{number}>").strip()
+    named = dict(_headers(around)).get("content-id", f"<{number}>").strip()
     name = (
         f"<response-{named[1:-1]}>"
         if re.fullmatch(r"<[\x21-\x7e ]{1,250}>", named)
@@ -93,9 +93,7 @@ def _part(number: int, piece: bytes) -> _Part:
     line, _, rest = inner.lstrip(b"\r\n").partition(b"\n")
     asked = re.fullmatch(r"([A-Z]{1,10}) (\S+)( HTTP/\d(\.\d)?)?", line.decode("latin-1").strip())
     told, body = _split(rest)
-    headers = [
-        (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in _headers(told).items()
-    ]
+    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in _headers(told)]
     method, address = (asked[1], asked[2]) if asked else ("", "")
     return _Part(name, method, address, headers, body.rstrip(b"\r\n"))
 
@@ -108,9 +106,9 @@ def _split(text: bytes) -> tuple[str, bytes]:
     return head.decode("latin-1"), rest[0] if rest else b""
 
 
-def _headers(text: str) -> Mapping[str, str]:
+def _headers(text: str) -> list[tuple[str, str]]:
     parsed = HeaderParser(policy=HTTP.clone(refold_source="none")).parsestr(text)
-    return {name.lower(): str(value) for name, value in parsed.raw_items()}
+    return [(name.lower(), str(value)) for name, value in parsed.raw_items()]
 
 
 # --- out ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from app.access.requests import Read, Write
 from app.base.errors import Fault, IllegalMove, Invalid, Malformed, Problem, Stale, TooLarge
-from app.base.http import JSON, Route, respond
+from app.base.http import JSON, Route, etag_of, respond
 from app.base.problems import invalid
 from app.base.types import QueryFlag
 from app.exchange.claimreview import embeddable
@@ -29,8 +29,9 @@ _STATUSES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    406: "INVALID_ARGUMENT",
     409: "ALREADY_EXISTS",
-    412: "ABORTED",
+    412: "FAILED_PRECONDITION",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
@@ -132,8 +133,9 @@ def answer(call: Read | Write, ask: Asked, body: Json, schema: Json, schemas: Ma
         written = b"// API callback\n" + ask.callback.encode() + b"(" + written + b");"
         # A script is for other sites, or it is for nobody.
         headers["Cross-Origin-Resource-Policy"], media = "cross-origin", "text/javascript"
-    response = respond(call.request, written, headers=headers, media=media)
-    return call.told(response) if isinstance(call, Write) else response
+    if isinstance(call, Write):
+        return call.told(Response(written, headers={**headers, "ETag": etag_of(written)}, media_type=media))
+    return respond(call.request, written, headers=headers, media=media)
 
 
 def refusal(problem: Problem, code: int | None = None) -> Response:
@@ -143,7 +145,7 @@ def refusal(problem: Problem, code: int | None = None) -> Response:
     if isinstance(problem, IllegalMove):
         code, status = 400, "FAILED_PRECONDITION"
     elif isinstance(problem, Stale):
-        code = 409
+        code, status = 409, "ABORTED"
     error: Json = {"code": code, "message": problem.detail, "status": status}
     if problem.errors:
         error["details"] = [bad_request(problem.errors)]

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.requests import Read, Reading
 from app.base.errors import RangeNotSatisfiable
+from app.base.fields import chosen_coding
 from app.base.http import Route, known_already, produces, v1, while_connected
 from app.base.openapi import file_answers
 from app.base.shelf import Kept
@@ -20,7 +21,6 @@ from app.exchange.render import Wanted
 router = v1("feeds")
 
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?", re.ASCII)
-_GZIP = re.compile(r"(?:^|,)\s*(?:x-)?gzip\s*(;\s*q=0(\.0*)?\s*)?(?:,|;|$)", re.IGNORECASE)
 
 
 class FileAnswer(Response):
@@ -43,7 +43,8 @@ async def answer_file(read: Read, feed: Feed, form: Format, ask: Any) -> Respons
     """A feed as a file, or a piece of it. Raises RangeNotSatisfiable."""
     asked = read.request.headers
     span = None if read.request.scope.get("head") else asked.get("range")
-    packed = form.compresses and span is None and _takes_gzip(asked.get("accept-encoding", ""))
+    takes_gzip = chosen_coding(asked.get("accept-encoding", ""), ["gzip"]) is not None
+    packed = form.compresses and span is None and takes_gzip
     wanted = Wanted(read.house, read.base, feed, form, ask, packed)
     last = await run_in_threadpool(wanted.last)
     headers = {
@@ -54,9 +55,11 @@ async def answer_file(read: Read, feed: Feed, form: Format, ask: Any) -> Respons
     if known_already(read.request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     kept = await while_connected(read.request.receive, wanted.file(last, read.client))
+    if kept.key[0] != last:  # something was written meanwhile
+        headers["ETag"] = wanted.tag(kept.key[0])
+        known_already(read.request, headers["ETag"])
     headers |= {
         "Content-Type": form.content_type,
-        "ETag": wanted.tag(kept.key[0]),
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{kept.digest}:",
         "Record-Count": str(kept.count),
@@ -65,11 +68,6 @@ async def answer_file(read: Read, feed: Feed, form: Format, ask: Any) -> Respons
     if span is None or asked.get("if-range", headers["ETag"]) != headers["ETag"]:
         return FileAnswer(kept, 200, headers, 0, kept.size)
     return _part(kept, headers, span)
-
-
-def _takes_gzip(accepted: str) -> bool:
-    found = _GZIP.search(accepted)
-    return found is not None and found[1] is None
 
 
 def _part(kept: Kept, headers: dict[str, str], span: str) -> Response:

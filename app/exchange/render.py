@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from app.access.house import House
 from app.base.db import Readable, interruption
 from app.base.errors import Internal
+from app.base.fields import coded
 from app.base.scratch import NO_ROOM
 from app.base.shelf import Kept, Key, Making, filled, kept, new_file
 from app.changes.store import head
@@ -46,8 +47,9 @@ class Wanted:
 
     def tag(self, last: str) -> str:
         """A strong ETag, known without making the file. Each coding has its own (RFC 9110, section 8.8.3)."""
-        whole = "\0".join((*self.key(last), "gzip" if self.gzipped else ""))
-        return f'"{hashlib.sha256(whole.encode()).hexdigest()[:16]}"'
+        whole = "\0".join(self.key(last))
+        tag = f'"{hashlib.sha256(whole.encode()).hexdigest()[:16]}"'
+        return coded(tag, "gzip" if self.gzipped else None)
 
     def last(self) -> str:
         """The hash of the ledger's last entry."""

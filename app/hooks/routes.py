@@ -124,6 +124,7 @@ def replay_webhook(webhook_id: str, body: ReplayIn, write: Administering) -> Res
     """
     with write as session:
         hook = store.row(session, webhook_id)
+        write.expect(hook, needed=False)
         store.replay(session, hook, body.after)
         return write.answer(store.get(session, hook.id))
 
@@ -146,6 +147,7 @@ async def test_webhook(webhook_id: str, write: Administering) -> Response:
 def _to_test(webhook_id: str, write: Write) -> Webhook:
     with write as session:
         hook = store.row(session, webhook_id)
+        write.expect(hook, needed=False)
         store.must_deliver(hook, delivering=write.settings.webhooks)
         return hook
 
