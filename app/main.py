@@ -11,28 +11,27 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from sqlalchemy.orm import configure_mappers
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette_compress import CompressMiddleware, add_compress_type
+from starlette.types import Scope
+from starlette_compress import add_compress_type
 
 from app.access.house import POSITION, House
 from app.access.requests import Replay
 from app.access.routes import router as keys
 from app.access.secret import secret_of
 from app.base import schema
-from app.base.boundary import NOTHING, SECURITY, Boundary
+from app.base.boundary import Boundary
 from app.base.caches import BUDGET
 from app.base.db import Database
-from app.base.errors import Malformed, Problem, Unavailable, tree
-from app.base.fields import COMPRESSED_FROM, Received, chosen_coding, coded
+from app.base.errors import Problem, Unavailable, tree
+from app.base.fields import Received
 from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits
+from app.base.middleware import Compress, Cors
 from app.base.openapi import describe
 from app.base.problems import install_problem_handlers, problem_response
 from app.base.scratch import sweep
@@ -176,7 +175,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
-    app.add_middleware(Compress, minimum_size=COMPRESSED_FROM)
+    app.add_middleware(Compress, but=_AS_THEY_ARE, files=STATIC)
     app.add_middleware(Boundary, **_bounds(settings))
     app.add_middleware(
         Cors,
@@ -228,79 +227,9 @@ _AS_THEY_ARE = (
         if isinstance(route, Route) and getattr(route.endpoint, "produces", None) == EVENTS
     }
 )
-"""The addresses whose answers are not compressed on their way out."""
-
-
-class Cors(CORSMiddleware):
-    """Lets pages of other sites read, with `forms` at some addresses: there, a POST reads. What it answers
-    itself, before the boundary, has the same headers.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        allow_origins: Sequence[str],
-        allow_headers: Sequence[str],
-        expose_headers: Sequence[str],
-        forms: Sequence[str] = (),
-        allow_methods: Sequence[str] = ("GET", "HEAD"),
-    ) -> None:
-        super().__init__(app, allow_origins, allow_methods, allow_headers, expose_headers=expose_headers)
-        self.forms = forms
-        if forms:
-            self.of_forms = Cors(
-                app,
-                allow_origins=allow_origins,
-                allow_headers=allow_headers,
-                expose_headers=expose_headers,
-                allow_methods=(*allow_methods, "POST"),
-            )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as pages of other sites may have it."""
-        answer = self.of_forms if scope.get("path") in self.forms else super().__call__
-        await answer(scope, receive, send)
-
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Return whether a page may send what it is about to send."""
-        found = super().preflight_response(request_headers)
-        response = Response(status_code=204)
-        if found.status_code >= 400:
-            response = problem_response(Malformed("A page of another site may not send that here."))
-        told = [each for each in found.raw_headers if each[0].startswith((b"access-control-", b"vary"))]
-        response.raw_headers += [*told, NOTHING, *SECURITY]
-        return response
-
-
-class Compress(CompressMiddleware):
-    """Compresses answers, but for feeds, whose lengths and digests are of the compressed files, and streams,
-    each of which would keep some megabytes for it. What is compressed has an ETag of its own.
-    """
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in the coding that the client likes best."""
-        if scope["type"] != "http" or scope["path"] in _AS_THEY_ARE:
-            await self.app(scope, receive, send)
-            return
-        accepted = Headers(scope=scope).get("accept-encoding", "")
-        chosen = chosen_coding(accepted)
-        # The library has an order of its own: it is left with one to choose.
-        rest = [each for each in scope["headers"] if each[0] != b"accept-encoding"]
-        scope["headers"] = [*rest, (b"accept-encoding", chosen.encode())] if chosen else rest
-
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if "content-encoding" in headers and "etag" in headers:
-                    headers["etag"] = (
-                        f"W/{headers['etag']}"  # of a file whose conditions the library looks at
-                        if scope["path"].startswith(STATIC)
-                        else coded(headers["etag"], headers["content-encoding"])
-                    )
-            await send(message)
-
-        await super().__call__(scope, receive, marked)
+"""The addresses whose answers are not compressed on their way out: feeds, whose lengths and digests are of
+compressed files, and streams, each of which would keep some megabytes for it.
+"""
 
 
 def _is_of_operations(scope: Scope) -> bool:

@@ -99,11 +99,11 @@ LAYOUT = (
     (
         "base",
         "caches errors fields files ids logs tally canonical merkle notes integrity times units sql types"
-        " postgres prepared db scratch shelf recent schema body http page problems limits boundary protocol"
-        " openapi",
+        " postgres prepared db scratch shelf recent schema body http page problems limits boundary"
+        " middleware protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
-    ("access", "model store secret house requests routes"),
+    ("access", "model store secret house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),

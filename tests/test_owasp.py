@@ -201,9 +201,9 @@ async def _here(_host: str, _port: int) -> list[str]:
 
 
 def test_api8_security_misconfiguration(sqlite_bases: SqliteBases, tmp_path: Path) -> None:
-    """Guards: SECURITY, the policy and the last resort in app/base/boundary.py, the CORS of app/main.py, and
-    what app/cli.py tells the server. As it is served by default, it tells nothing of itself and lets pages of
-    other sites read only.
+    """Guards: SECURITY, the policy and the last resort in app/base/boundary.py, the CORS of
+    app/base/middleware.py, and what app/cli.py tells the server. As it is served by default, it
+    tells nothing of itself and lets pages of other sites read only.
     """
     with ExitStack() as stack:
         url = stack.enter_context(sqlite_bases.fresh())

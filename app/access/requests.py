@@ -25,6 +25,7 @@ from sqlalchemy import Row, delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
+from app.access.conditions import hold_to_presence, hold_to_version
 from app.access.house import POSITION, House, asked_key, asked_position, counted_for
 from app.access.model import Idempotency, Role
 from app.access.store import recognise
@@ -34,15 +35,11 @@ from app.base.errors import (
     Forbidden,
     Invalid,
     Malformed,
-    PreconditionFailed,
-    PreconditionRequired,
     Problem,
-    Stale,
     Unauthorized,
     Unavailable,
 )
-from app.base.fields import entity_tags
-from app.base.http import AS_OF, JSON, Shortcut, etag_of, respond, versions_in
+from app.base.http import AS_OF, JSON, Shortcut, etag_of, respond
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
@@ -235,30 +232,9 @@ class Write(_Call[WriteSession]):
         return sent
 
     def expect(self, record: Record | Row[Any], *, needed: bool = True) -> None:
-        """Hold the change to the conditions of the request (RFC 9110, section 13.2.2). Raise Stale if the
-        record has another version by now than If-Match names, PreconditionFailed if it has the one in
-        If-None-Match, and PreconditionRequired without If-Match where it is needed.
-        """
+        """Hold the change of a record to the conditions of the request. Raise as `hold_to_version` does."""
         self._expected = True
-        header, unless = (self.request.headers.get(name) for name in ("if-match", "if-none-match"))
-        versions = None if header is None else versions_in(header)
-        if versions is not None and record.version not in versions:
-            raise Stale(f"It is at version {record.version} now: read it again.", version=record.version)
-        versions = set() if unless is None else versions_in(unless, weak=True)
-        if versions is None or record.version in versions:
-            raise PreconditionFailed(f"It is there, at version {record.version}: If-None-Match forbids that.")
-        if header is None and needed:
-            raise PreconditionRequired("Send If-Match with the ETag of the version that you have read.")
-
-    def _expect_nothing(self) -> None:
-        """Hold a change of no one version to the conditions of the request: `*` is all that can be held of
-        what is there. Raise PreconditionFailed.
-        """
-        header, unless = (self.request.headers.get(name) for name in ("if-match", "if-none-match"))
-        if header is not None and entity_tags(header) is not None:
-            raise PreconditionFailed("No version can be held to here: leave out If-Match, or send `*`.")
-        if unless is not None and entity_tags(unless) is None:
-            raise PreconditionFailed("It is there: If-None-Match forbids that.")
+        hold_to_version(self.request.headers, record.version, needed=needed)
 
     def answer(
         self,
@@ -273,7 +249,7 @@ class Write(_Call[WriteSession]):
         `shown_once` is added to the first answer and is null in a repeated one.
         """
         if not self._expected:
-            self._expect_nothing()
+            hold_to_presence(self.request.headers)
         kept = orjson.dumps({**document, **dict.fromkeys(shown_once or ())})
         body = orjson.dumps({**document, **(shown_once or {})})
         headers = {"ETag": etag_of(body, document.get("version")), "Cache-Control": "no-store"}
@@ -286,7 +262,7 @@ class Write(_Call[WriteSession]):
     def told(self, response: Response) -> Response:
         """An answer that was made elsewhere, which says how far the base is, as all answers to writes do."""
         if not self._expected:
-            self._expect_nothing()
+            hold_to_presence(self.request.headers)
         response.headers["Cache-Control"] = "no-store"
         self._answered = response
         return response
