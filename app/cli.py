@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import open as open_with_progress
+from sqlalchemy.exc import DatabaseError
 from sqlmodel import col
 
 from app.access import store as keys
@@ -25,7 +26,7 @@ from app.access.model import Key, KeyIn, RoleName
 from app.access.secret import secret_of
 from app.base import schema
 from app.base.body import MAX_LINE
-from app.base.db import Database, WriteSession
+from app.base.db import SQLITE, Database, WriteSession
 from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
@@ -77,13 +78,17 @@ def main() -> None:
     try:
         cli()
     except Problem as refused:
-        sys.exit(printable(f"{refused.title}: {refused.detail}"))
+        sys.exit(printable(f"{refused.title}: {refused.told}"))
     except ValidationError as fault:
         sys.exit("\n".join(f"RECORD_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()))
     except SettingsError as fault:
         sys.exit(f'{fault}: a list is written as JSON, such as ["https://example.org"]')
-    except (ValueError, OSError) as fault:
+    except (ValueError, OSError, SQLITE.Error) as fault:
         sys.exit(printable(str(fault)))
+    except DatabaseError as fault:
+        if type(fault.orig) is not SQLITE.DatabaseError:  # what else it says is a fault of the application's
+            raise
+        sys.exit(f"The database cannot be read: {fault.orig}")
 
 
 @contextmanager

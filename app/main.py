@@ -33,6 +33,7 @@ from app.base.http import EVENTS, Route
 from app.base.limits import WATCHED, Limits
 from app.base.middleware import Compress, Cors
 from app.base.openapi import describe
+from app.base.outages import note
 from app.base.problems import install_problem_handlers, problem_response
 from app.base.scratch import sweep
 from app.changes.replicas import Replicas
@@ -251,8 +252,8 @@ def _refuse_unfit(db: Database) -> None:
     try:
         if fault := unfitness(db):
             raise SystemExit(fault)
-    except Unavailable:
-        log.warning("The database does not answer yet; /readyz will say when it does.")
+    except Unavailable as away:
+        log.warning("%s; /readyz will say when the database can be used.", away.told.rstrip("."))
 
 
 async def _replay(_request: Request, replay: Exception) -> Response:
@@ -285,6 +286,7 @@ def _unreadiness(db: Database) -> Problem | None:
     try:
         fault = unfitness(db)
     except Unavailable as away:
+        note(away)
         return away
     return Unavailable(fault, retry_after=10) if fault else None
 

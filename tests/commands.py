@@ -45,10 +45,12 @@ def run(arguments: Sequence[str], env: dict[str, str]) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def forked(arguments: Sequence[str], env: Mapping[str, str]) -> Done:
-    """Runs a command of the application in a process of its own, without its start."""
+def forked(arguments: Sequence[str], env: Mapping[str, str], user: int | None = None) -> Done:
+    """Runs a command of the application in a process of its own, without its start; as another user if root
+    wants it so.
+    """
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as errors:
-        program = Program(arguments, env, Path(errors.name))
+        program = Program(arguments, env, Path(errors.name), user)
         with program.stdout as output:
             out = output.read()
         return Done(program.wait(120), out, errors.read())

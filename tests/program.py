@@ -24,11 +24,13 @@ class Program:
     `subprocess.Popen` does the same.
     """
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], errors: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], env: Mapping[str, str], errors: Path, user: int | None = None
+    ) -> None:
         read, write = os.pipe()
         with Connection(write, readable=False) as output:
             self._process = _FORKS.Process(
-                target=_run, args=(list(arguments), dict(env), output, str(errors)), daemon=True
+                target=_run, args=(list(arguments), dict(env), output, str(errors), user), daemon=True
             )
             self._process.start()
         self.stdout: IO[str] = open(read, encoding="utf-8")  # noqa: SIM115 (its reader closes it)
@@ -57,7 +59,9 @@ class Program:
         return code
 
 
-def _run(arguments: list[str], env: dict[str, str], output: Connection, errors: str) -> None:
+def _run(
+    arguments: list[str], env: dict[str, str], output: Connection, errors: str, user: int | None
+) -> None:
     """What the fork does."""
     from app.cli import main
 
@@ -65,6 +69,10 @@ def _run(arguments: list[str], env: dict[str, str], output: Connection, errors: 
     with output, open(errors, "ab") as file:
         os.dup2(output.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     os.chdir(schema.ROOT)
     os.environ.clear()
     os.environ.update(env)

@@ -543,4 +543,7 @@ def test_a_database_that_is_away_is_said_in_a_line(command: Command) -> None:
     for words in ("verify", "migrate", "seed"):
         refused = command(f"postgresql://someone:hidden@127.0.0.1:{port}/none", words)
         assert (refused.code, refused.out) == (1, "")
-        assert refused.last_line == "The database is away: The database does not answer."
+        assert refused.last_line == (
+            f'The database is away: The database does not answer: connection to server at "127.0.0.1", '
+            f"port {port} failed: Connection refused"
+        )

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,14 +14,15 @@ import psycopg
 from sqlalchemy import Engine, event, text
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlmodel import SQLModel
 
 from app.base.caches import Cache
-from app.base.errors import StorageFull, Unavailable
+from app.base.errors import Unavailable
 from app.base.files import create
+from app.base.outages import cause_of, check_reach, outage_is_a_problem
 from app.base.postgres import (
     CONNECT_SECONDS,
     KEEPALIVE,
@@ -53,13 +53,6 @@ WRITE_LOCK = 0x6F74720001
 """PostgreSQL advisory lock of the one writer at a time, so that the ledger's seq has no gap."""
 
 _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
-
-_SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|full|interrupted", re.IGNORECASE)
-
-_SQLITE_FULL = "database or disk is full"
-
-_OF_A_STANDBY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.FeatureNotSupported)
-"""What a server says that takes no writes, or whose transactions cannot be told to be for writing."""
 
 STATEMENTS: Cache[Any, Any] = Cache(lambda _, made: 16_000 + 64 * len(made.string or ""))
 """What statements were compiled to, of all databases. How much one takes by its length was measured."""
@@ -135,10 +128,13 @@ class Database:
         `read_seconds`, unless that is to be waited for.
         """
         if self.missing:  # to connect would make an empty one
-            raise Unavailable(f"There is no base at {self.url.database}: python -m app migrate makes one.")
+            file = Path(str(self._file))
+            check_reach(file)
+            cause = f"there is no base at {file}: python -m app migrate makes one"
+            raise Unavailable("The database was not made yet.", cause=cause)
         options = {} if self.sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         with (
-            outage_is_a_problem(),
+            outage_is_a_problem(self.url),
             self.reader.connect().execution_options(**options) as connection,
             ReadSession(connection, autoflush=False) as session,
             _until(connection.info, None if patiently else self.read_seconds),
@@ -174,7 +170,7 @@ class Database:
         The lock of the only writer is taken by its first statement. Raises Unavailable.
         """
         with (
-            outage_is_a_problem(writing=True),
+            outage_is_a_problem(self.url, writing=True),
             self.writer.connect() as connection,
             WriteSession(connection, autoflush=False, expire_on_commit=False) as session,
         ):
@@ -188,7 +184,7 @@ class Database:
                 # SQLite leaves the transaction open, and its one writer would never begin another.
                 connection.invalidate()
                 if isinstance(fault, DBAPIError) and _in_doubt(fault):
-                    raise Unavailable(IN_DOUBT) from fault
+                    raise Unavailable(IN_DOUBT, cause=cause_of(fault.orig or fault, self.url)) from fault
                 raise
 
     @contextmanager
@@ -196,7 +192,7 @@ class Database:
         """A transaction that alters tables. On SQLite, which rebuilds a table to alter it, foreign keys are
         off meanwhile (dropping the old one would take the rows that refer to it along), then checked.
         """
-        with outage_is_a_problem(), self.writer.connect() as connection:
+        with outage_is_a_problem(self.url, writing=True), self.writer.connect() as connection:
             if self.sqlite:  # has no effect once the transaction has begun
                 connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
             try:
@@ -275,33 +271,6 @@ def _check_references(connection: Connection) -> None:
 def _in_doubt(fault: DBAPIError) -> bool:
     """Whether a commit that failed so may have been kept all the same."""
     return fault.connection_invalidated or "disk I/O" in str(fault.orig)
-
-
-@contextmanager
-def outage_is_a_problem(*, writing: bool = False) -> Iterator[None]:
-    """Turns a lost, refused or over-busy database into Unavailable, and if `writing` one that takes no
-    writes; other faults pass.
-    """
-    try:
-        yield
-    except TimeoutError as fault:
-        raise Unavailable("Every database connection is busy.") from fault
-    except OperationalError as fault:
-        if isinstance(fault.orig, psycopg.errors.QueryCanceled) or str(fault.orig) == "interrupted":
-            raise Unavailable("That would keep the database busy for longer than it may.") from fault
-        if isinstance(fault.orig, psycopg.errors.DiskFull) or _SQLITE_FULL in str(fault.orig):
-            raise StorageFull("There is no room on the disk of the database.") from fault
-        if isinstance(fault.orig, sqlite.Error) and not _SQLITE_OUTAGE.search(str(fault.orig)):
-            raise  # SQLite's word for a faulty statement too
-        raise Unavailable("The database does not answer.") from fault
-    except psycopg.OperationalError as fault:  # from a COPY, which SQLAlchemy knows nothing of
-        raise Unavailable("The database does not answer.") from fault
-    except DBAPIError as fault:
-        if fault.connection_invalidated:
-            raise Unavailable("The database connection was lost.") from fault
-        if writing and isinstance(fault.orig, _OF_A_STANDBY):
-            raise Unavailable("The database takes no writes now.") from fault
-        raise
 
 
 def engine_url(url: str) -> URL:

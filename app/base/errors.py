@@ -60,6 +60,11 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.extra = extra
 
+    @property
+    def told(self) -> str:
+        """What is said to whoever runs the server, who may know more than a client."""
+        return self.detail
+
     def document(self, request_id: str | None) -> dict[str, Any]:
         """The `application/problem+json` body."""
         body: dict[str, Any] = {
@@ -229,8 +234,15 @@ class Unavailable(Problem):
 
     status, slug, title = 503, "unavailable", "The database is away"
 
-    def __init__(self, detail: str, retry_after: int = 2) -> None:
+    def __init__(self, detail: str, retry_after: int = 2, *, cause: str = "") -> None:
+        """`cause` is for the log and the command line alone."""
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
+        self.cause = cause
+
+    @property
+    def told(self) -> str:
+        """The detail and the cause."""
+        return f"{self.detail.rstrip('.')}: {self.cause}" if self.cause else self.detail
 
 
 class StorageFull(Unavailable):
@@ -240,8 +252,8 @@ class StorageFull(Unavailable):
 
     slug, title = "storage-full", "Service Unavailable"
 
-    def __init__(self, detail: str, retry_after: int = 10) -> None:
-        super().__init__(detail, retry_after)
+    def __init__(self, detail: str, retry_after: int = 10, *, cause: str = "") -> None:
+        super().__init__(detail, retry_after, cause=cause)
 
 
 class Stopping(Unavailable):

@@ -75,6 +75,7 @@ class Door:
         self.seconds = seconds
         self.patience: float = seconds + PING_SECONDS
         self.shut_until = 0.0
+        self.shut_because = ""
 
     def guard(self, engine: Engine, *, prompt: bool) -> Engine:
         """Makes an engine's connections bounded: `prompt` ones, and the ping before others, to the length of
@@ -90,11 +91,12 @@ class Door:
     def _connect(self, _dialect: Any, _entry: ConnectionPoolEntry, _args: Any, options: Any) -> Bounded:
         began = monotonic()
         if began < self.shut_until:
-            raise psycopg.OperationalError("the server did not answer a moment ago")
+            raise psycopg.OperationalError(self.shut_because)
         try:
             return Bounded.connect(cursor_factory=Cursor, **options)
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as fault:
             if monotonic() - began >= AWAY_SECONDS:
+                self.shut_because = str(fault)
                 self.shut_until = monotonic() + AWAY_SECONDS
             raise
 

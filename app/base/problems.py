@@ -19,11 +19,13 @@ from app.base.errors import (
     NotFound,
     Problem,
     TooLarge,
+    Unavailable,
     nearest,
     pointer,
 )
 from app.base.http import PROBLEM, Route, taken
 from app.base.ids import request_id
+from app.base.outages import note
 
 
 def problem_response(problem: Problem) -> Response:
@@ -37,6 +39,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Every exception leaves as a problem, and none with its own text unless it is ours."""
 
     async def ours(_request: Request, fault: Exception) -> Response:
+        if isinstance(fault, Unavailable):
+            note(fault)
         return problem_response(cast(Problem, fault))
 
     async def validation(request: Request, fault: Exception) -> Response:

@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from app.base.db import Database
+from app.base.outages import check_reach
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +56,7 @@ def is_known(revision: str) -> bool:
 def current(db: Database) -> str | None:
     """The revision that the base has; None before the first migration. Raises Unavailable."""
     if db.missing:
+        check_reach(Path(str(db.url.database)))
         return None
     with db.read() as session:
         return MigrationContext.configure(session.connection()).get_current_revision()

@@ -59,7 +59,7 @@ def examine(settings: Settings) -> Findings:
     try:
         yield from _base(settings, db)
     except Unavailable as away:
-        yield Finding("database", "fault", str(away.detail))
+        yield Finding("database", "fault", away.told)
     except DBAPIError as broken:
         yield Finding("database", "fault", f"It cannot be read: {broken.orig}")
     finally:
