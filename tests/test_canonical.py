@@ -1,5 +1,6 @@
 """The canonical form of JSON is RFC 8785's, byte for byte, however quickly it is made."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as some
 
-from app.base.canonical import canonical
+from app.base.canonical import NoCanonicalForm, canonical
 
 NUMBERS = some.integers(-(2**53) + 1, 2**53 - 1) | some.floats(allow_nan=False, allow_infinity=False)
 TEXTS = some.text(some.characters(exclude_categories=["Cs"]))
@@ -47,8 +48,20 @@ def test_has_no_trouble_with_what_is_known_to_be_troublesome(value: Any) -> None
         assert canonical(shape) == rfc8785.dumps(shape)
 
 
-@pytest.mark.parametrize("value", [2**53, -(2**53), "\ud800", {"\ud800": 1}, {1: 2}, b"x"])
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+NONE = [
+    2**53, -(2**53), 10**400, "\ud800", {"\ud800": 1}, {1: 2}, {None: 1}, b"x", {1}, object(), DEEP,
+    float("nan"), float("inf"), float("-inf"), Decimal("NaN"), Decimal(1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NONE, ids=lambda value: type(value).__name__)
 def test_what_has_no_such_form_is_refused(value: Any) -> None:
-    for shape in (value, [value], {"a": [value]}):
-        with pytest.raises((ValueError, TypeError)):
+    """Wherever it is, and whatever is beside it."""
+    beside = (None, (value,)), [1.5, {"b": value}], {"a": {"😀": value}}
+    for shape in (value, [value], {"a": [value]}, *beside):
+        with pytest.raises(NoCanonicalForm) as refused:
             canonical(shape)
+        assert str(refused.value) == "This has no canonical form in JSON."

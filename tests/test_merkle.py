@@ -1,6 +1,7 @@
 """The Merkle tree against RFC 6962's published vectors, and proofs that hold for what they prove alone."""
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Sequence
 
 import pytest
@@ -139,7 +140,75 @@ def test_no_note_with_another_byte_passes(data: st.DataObject) -> None:
         Checkpoint.read(note[:place] + other + note[place + 1 :], SIGNER.verifier)
 
 
+NOTE = SIGNER.note("A text.\n")
+LINE = NOTE.partition("\n\n")[2]
+OTHERS = "— witness.example AAAAAAA=\n"
+"""A signature of somebody unknown: four bytes of a hash and one more."""
+NO_NOTES = [
+    "",
+    "A text.\n",
+    NOTE[:-1],
+    f"{NOTE}\n",
+    f"{NOTE} ",
+    f"{NOTE}\n\n",
+    NOTE.replace("\n", "\r\n"),
+    NOTE.replace("\n", " \n"),
+    NOTE.replace("\n\n", "\n \n"),
+    NOTE.replace("— ", " — "),
+    NOTE.replace("— ", "—  "),
+    NOTE.replace("— ", "-- "),
+    NOTE.replace("text", "te\txt"),
+    NOTE.replace("text", "te\x1fxt"),
+    NOTE.replace("text", "te\ud800xt"),
+    *(
+        f"{NOTE}{line}"
+        for line in (
+            "and more\n",
+            "— \n",
+            "— witness.example\n",
+            "— witness.example \n",
+            "—  AAAAAAA=\n",
+            "— wit+ness AAAAAAA=\n",
+            "— wit\u00a0ness AAAAAAA=\n",
+            "— witness.example AAAAAAA\n",
+            "— witness.example AAAAAAA= \n",
+            "— witness.example AAAA\n",
+            "— witness.example AAAAA$A=\n",
+            "— witness.example AAAAAAé=\n",
+            "— witness.example AAAAAAB=\n",
+            "— witness.example AAAAAAA= AAAAAAA=\n",
+            f"{OTHERS}\n",
+            OTHERS * 100,
+        )
+    ),
+    SIGNER.note("x" * 1_000_000 + "\n"),
+]
+
+
+@pytest.mark.parametrize("note", NO_NOTES, ids=lambda note: repr(note)[-30:])
+def test_every_line_of_a_note_is_looked_at_before_any_is_believed(note: str) -> None:
+    orders = [note]
+    if note.startswith(f"{NOTE}—") and not note.endswith("\n\n"):
+        orders.append(note.replace(LINE, "") + LINE)
+    for order in orders:
+        with pytest.raises(ValueError, match=r"^That is not a signed note\.$"):
+            SIGNER.verifier.text_of(order)
+
+
+def test_signatures_of_others_and_of_the_same_key_again_are_let_be() -> None:
+    forged = f"— {SIGNER.name} {b64encode(SIGNER.verifier.key_id + bytes(64)).decode()}\n"
+    other_key = f"— {SIGNER.name} AAAAAAA=\n"
+    last = NOTE.replace(LINE, OTHERS + other_key + LINE)
+    for note in (NOTE, NOTE + OTHERS * 99, NOTE + LINE + forged, last):
+        assert SIGNER.verifier.text_of(note) == "A text.\n"
+    with pytest.raises(ValueError, match="is forged"):
+        SIGNER.verifier.text_of(NOTE.replace(LINE, forged + LINE))
+    with pytest.raises(ValueError, match="not signed by"):
+        SIGNER.verifier.text_of(NOTE.replace(LINE, OTHERS + other_key))
+
+
 NO_CHECKPOINTS = [
+    "example.org/record\n12\ncnJycnJycnJycnJycnJycnJycnJycnJycnJycnJycnI=\n\nmore\n",
     "text\n",
     "example.org/record\n012\ncg==\n",
     "example.org/record\n12\ncg==\n",
@@ -174,6 +243,8 @@ def test_a_written_proof_is_read_back() -> None:
         "c2sp.org/tlog-proof@v2\nindex 1\n\n",
         "c2sp.org/tlog-proof@v1\n\n",
         written.replace("7", "x"),
+        written.replace("\nindex", "\nextra ?\nindex"),
+        written_proof(7, hashes * 32, note),
     ):
         with pytest.raises(ValueError, match="not a proof"):
             read_proof(broken)

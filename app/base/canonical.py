@@ -1,6 +1,7 @@
 """JSON in its one canonical form (RFC 8785), which hashes are taken of."""
 
 import re
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -17,21 +18,45 @@ _OPTIONS = (
 )
 
 
-def canonical(value: Any) -> bytes:
-    """The value in the JSON Canonicalization Scheme (RFC 8785). Raises ValueError for what has no such form,
-    such as an integer beyond 2^53 or a lone surrogate. NaN, which no JSON has, is null.
+class NoCanonicalForm(ValueError):
+    """Raised for what JSON cannot say the same to every reader: NaN and the infinities, integers beyond 2^53,
+    lone surrogates, keys that are no strings, what is nested too deeply, and whatever is no JSON at all.
     """
+
+
+def canonical(value: Any) -> bytes:
+    """Return the value in the JSON Canonicalization Scheme (RFC 8785). Raise NoCanonicalForm."""
+    try:
+        return _written(value)
+    except (ValueError, TypeError, RecursionError) as fault:
+        raise NoCanonicalForm("This has no canonical form in JSON.") from fault
+
+
+def _written(value: Any) -> bytes:
     # orjson is many times as quick and differs in two points: how it writes floats, and how it sorts keys
     # that have characters beyond the Basic Multilingual Plane.
     try:
         written = orjson.dumps(value, option=_OPTIONS)
         if not written.isascii() and _MAY_BE_A_KEY_BEYOND_THE_BMP.search(written):
             return rfc8785.dumps(value)
+        if b"null" in written and _has_no_number(value):  # which orjson writes as null
+            raise NoCanonicalForm
         if isinstance(value, float) or _MAY_BE_A_FLOAT.search(written):
             return orjson.dumps(_with_plain_numbers(value), option=_OPTIONS)
     except (TypeError, _Unusual):
         return rfc8785.dumps(value)
     return written
+
+
+def _has_no_number(value: Any) -> bool:
+    match value:
+        case float():
+            return not isfinite(value)
+        case dict():
+            return any(map(_has_no_number, value.values()))
+        case list() | tuple():
+            return any(map(_has_no_number, value))
+    return False
 
 
 class _Unusual(Exception):

@@ -5,7 +5,6 @@ c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof), with Ed25519.
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +13,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _ED25519 = b"\x01"
-_MOST = 64 * 1024
-"""Characters of a note that is read."""
+_MOST = 1_000_000
+"""Bytes of a note that is read."""
+_MOST_SIGNATURES = 100
+_MOST_HASHES = 63
+"""Hashes of a proof: one for each level of the tallest tree."""
 _PROOF = "c2sp.org/tlog-proof@v1"
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _NAME = r"[^\s+]+"
 
 
@@ -56,21 +58,17 @@ class Verifier:
         return True
 
     def text_of(self, note: str) -> str:
-        """The text of a note that this key has signed. Raises ValueError for any other."""
-        text, gap, lines = note.rpartition("\n\n")
-        if not gap or not lines.endswith("\n") or len(note) > _MOST or _CONTROL.search(note):
-            raise ValueError("That is not a signed note.")
-        text += "\n"
-        for line in lines[:-1].split("\n"):
-            parts = re.fullmatch(rf"— ({_NAME}) (\S+)", line)
-            if not parts:
-                raise ValueError("That is not a signed note.")
-            signature = _decoded(parts[2])
-            if (parts[1], signature[:4]) == (self.name, self.key_id):
-                if self.accepts(signature[4:], text.encode()):
-                    return text
-                raise ValueError(f"The signature of {self.name} is forged, or the text was altered.")
-        raise ValueError(f"It is not signed by {self}.")
+        """Return the text of a note that this key has signed, read as strictly as Go's `sumdb/note` reads it:
+        every line is looked at before any is believed, and of several signatures of this key the first
+        counts. Raise ValueError for any other.
+        """
+        text, signatures = _opened(note)
+        own = [each for name, each in signatures if (name, each[:4]) == (self.name, self.key_id)]
+        if not own:
+            raise ValueError(f"It is not signed by {self}.")
+        if not self.accepts(own[0][4:], text.encode()):
+            raise ValueError(f"The signature of {self.name} is forged, or the text was altered.")
+        return text
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,13 @@ class Checkpoint:
     @classmethod
     def read(cls, note: str, key: Verifier) -> "Checkpoint":
         """A checkpoint that a key has signed. Raises ValueError for any other."""
-        lines = key.text_of(note).split("\n")
-        if len(lines) < 4 or not re.fullmatch(r"0|[1-9]\d{0,15}", lines[1], re.ASCII) or lines[0] != key.name:
+        lines = key.text_of(note).split("\n")[:-1]
+        if (
+            len(lines) < 3
+            or lines[0] != key.name
+            or not re.fullmatch(r"0|[1-9]\d{0,15}", lines[1], re.ASCII)
+            or not all(lines[3:])
+        ):
             raise ValueError("That is signed, but is not a checkpoint.")
         found = cls(lines[0], int(lines[1]), _decoded(lines[2]))
         if len(found.root) != 32:
@@ -142,25 +145,50 @@ def written_proof(index: int, hashes: Sequence[bytes], checkpoint: str) -> str:
 def read_proof(text: str) -> tuple[int, list[bytes], str]:
     """The index, hashes and checkpoint of such a proof. Raises ValueError."""
     head, _, checkpoint = text.partition("\n\n")
-    form, *lines = head.split("\n")
-    lines = lines[1:] if lines and lines[0].startswith("extra ") else lines
+    form, *lines = head.split("\n", _MOST_HASHES + 3)
+    if lines and lines[0].startswith("extra ") and _decoded(lines[0].removeprefix("extra ")):
+        lines = lines[1:]
     if form != _PROOF or not lines or not re.fullmatch(r"index (0|[1-9]\d{0,15})", lines[0], re.ASCII):
         raise ValueError("That is not a proof.")
     hashes = [*map(_decoded, lines[1:])]
-    if any(len(each) != 32 for each in hashes):
+    if len(hashes) > _MOST_HASHES or any(len(each) != 32 for each in hashes):
         raise ValueError("That is not a proof.")
     return int(lines[0].removeprefix("index ")), hashes, checkpoint
 
 
+def _opened(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return the text of a note and the name and bytes of each signature. Raise ValueError."""
+    text, gap, block = note.rpartition("\n\n")
+    lines = block.split("\n")
+    if (
+        not gap
+        or lines.pop() != ""
+        or not 1 <= len(lines) <= _MOST_SIGNATURES
+        or _CONTROL.search(note)
+        or len(note.encode(errors="replace")) > _MOST
+    ):
+        raise ValueError("That is not a signed note.")
+    signatures = []
+    for line in lines:
+        parts = re.fullmatch(rf"— ({_NAME}) (\S+)", line)
+        signature = _decoded(parts[2]) if parts else b""
+        if not parts or len(signature) < 5:
+            raise ValueError("That is not a signed note.")
+        signatures.append((parts[1], signature))
+    return f"{text}\n", signatures
+
+
 def _key_parts(text: str, before: str = "") -> tuple[str, str, bytes] | None:
-    """The name, hash and 32 bytes of an Ed25519 key as it is written; None for what is none."""
-    parts = re.fullmatch(rf"{re.escape(before)}({_NAME})\+([0-9a-f]{{8}})\+(\S+)", text.strip())
+    """Return the name, hash and 32 bytes of an Ed25519 key as it is written; None for what is none."""
+    parts = re.fullmatch(rf"{re.escape(before)}({_NAME})\+([0-9a-f]{{8}})\+(\S+)\n?", text)
     key = _decoded(parts[3]) if parts else b""
     return (parts[1], parts[2], key[1:]) if parts and len(key) == 33 and key[:1] == _ED25519 else None
 
 
 def _decoded(text: str) -> bytes:
+    """Return what Base64 says, in the one spelling that it has; nothing for any other."""
     try:
-        return b64decode(text, validate=True)
-    except NotBase64:
+        found = b64decode(text, validate=True)
+    except ValueError:
         return b""
+    return found if b64encode(found).decode() == text else b""

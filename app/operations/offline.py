@@ -51,7 +51,8 @@ def signed(file: Path, key: str | None, settings: Settings | None) -> Checkpoint
     """
     own = signer_of(settings, secret_of(settings)).verifier if settings and key is None else None
     try:
-        return Checkpoint.read(file.read_text(encoding="utf-8"), own or _given(key))
+        note = file.read_bytes().decode(errors="surrogateescape")  # which no note may have
+        return Checkpoint.read(note, own or _given(key))
     except ValueError as fault:
         raise ValueError(f"{file}: {fault}") from None
 
