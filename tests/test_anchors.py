@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.base.types import normal_text
+from app.base.texts import normal_text
 from app.claims.anchors import (
     differences,
     locate,

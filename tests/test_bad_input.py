@@ -4,6 +4,7 @@ import json
 import re
 import socket
 from itertools import count
+from time import process_time
 from typing import Any
 from urllib.parse import quote
 
@@ -91,6 +92,81 @@ def test_a_claim_that_cannot_be_is_refused_and_leaves_no_trace(room: Newsroom) -
             refused = problem(answer, status)
             assert len(answer.content) < 5_000, name
             assert status == 400 or refused["errors"], name
+
+
+WIDE: dict[str, tuple[bytes, int]] = {
+    "8000 unknown fields": (claim(**{f"speakers{n}": 1 for n in range(8000)}), 400),
+    "199 unknown fields": (claim(**{f"speakers{n}": 1 for n in range(190)}), 422),
+    "100 figures of 190 unknown fields": (claim(figures=[{f"measure{n}": 1 for n in range(190)}] * 100), 422),
+    "4 million values": (b'{"text": [' + b"null," * 1_600_000 + b"null]}", 400),
+    "2.7 million lists": (b'{"text": [' + b"[]," * 2_600_000 + b"[]]}", 400),
+    "700,000 members": (b"{" + b",".join(b'"%d":1' % n for n in range(700_000)) + b"}", 400),
+    "strings and nothing between them": (b'"" ' * 2_600_000, 400),
+    "escapes": (b'{"text": "' + b"\\\\" * 3_900_000 + b'"}', 422),
+    "names of 2000 letters": (claim(**{"x" * 2000 + str(n): 1 for n in range(190)}), 422),
+    "a name of a million letters": (claim(**{"x" * 1_000_000: 1}), 422),
+    "a hundred speakers that are not there": (claim(about=[f"vladimir-put{n}" for n in range(50)]), 422),
+    "a million combining marks": (b'{"text": "' + b"\\u0301" * 1_000_000 + b'"}', 422),
+    "a snapshot of combining marks": (claim(text="a" + "\u0316\u0301" * 9_000), 422),
+}
+
+
+def test_a_refusal_costs_little_and_is_short_whatever_was_sent(room: Newsroom) -> None:
+    room.entity()
+    headers = {"Content-Type": "application/json"}
+    with room.unchanged():
+        for name, (body, status) in WIDE.items():
+            began = process_time()  # of this process, which the server is in
+            answer = room.reporter.post("/v1/claims", content=body, headers=headers)
+            took = process_time() - began
+            assert answer.status_code == status, f"{name}: {answer.status_code} {answer.text[:500]}"
+            refused = problem(answer, status)
+            assert len(refused.get("errors", [])) <= 20, name
+            assert len(answer.content) < 10_000, name
+            assert took < 2, f"{name}: {took:.2f} s"
+
+
+def test_a_refusal_counts_what_it_does_not_list(room: Newsroom) -> None:
+    unknown = {f"field{n}": 1 for n in range(30)}
+    refused = problem(room.reporter.post("/v1/claims", json={**CLAIM, **unknown}), 422)
+    assert (len(refused["errors"]), refused["more_errors"]) == (20, 10)
+    assert "(29 more)" in refused["detail"]
+    nobody = problem(
+        room.reporter.post("/v1/claims", json={**CLAIM, "about": [f"n{n}" for n in range(25)]}), 422
+    )
+    assert (len(nobody["errors"]), nobody["more_errors"]) == (20, 6)
+
+
+@pytest.mark.parametrize("name", ["id", "jobs", "x", "zzzzzz"])
+def test_what_is_like_no_known_name_meets_none(room: Newsroom, name: str) -> None:
+    for body in ({name: 1}, {"figures": [{"measure": "a", "value": "1", "unit": name}]}):
+        refused = problem(room.reporter.post("/v1/claims", json={**CLAIM, **body}), 422)
+        assert "did you mean" not in refused["errors"][0]["detail"], refused
+
+
+def test_combining_marks_are_refused_in_every_text(room: Newsroom) -> None:
+    marked = "a" + "\u0301" * 31
+    room.entity()
+    writes: list[tuple[str, Json]] = [
+        ("/v1/claims", {**CLAIM, "text": marked}),
+        ("/v1/claims", {**CLAIM, "figures": [{"measure": marked, "value": "1", "unit": "m3"}]}),
+        ("/v1/entities", {"kind": "person", "name": marked}),
+        ("/v1/entities", {"kind": "person", "name": "A", "aliases": [{"name": marked}]}),
+        ("/v1/sources", {"url": "https://example.org/a", "title": marked}),
+        ("/v1/sources", {"url": "https://example.org/a", "title": "A", "snapshot": {"text": marked}}),
+    ]
+    with room.unchanged():
+        for path, body in writes:
+            refused = problem(room.reporter.post(path, json=body), 422)
+            assert "combining marks" in refused["detail"], refused
+        for path in ("/v1/claims", "/v1/search", "/v1/entities"):
+            assert "combining marks" in problem(room.anyone.get(path, params={"q": marked}), 422)["detail"]
+        for media, file in {
+            "application/x-ndjson": json.dumps({"claim": {**CLAIM, "text": marked}}),
+            "text/csv": f"text,mode,speaker\n{marked},paraphrase,vladimir-putin\n",
+        }.items():
+            answer = room.reporter.post("/v1/import", content=file.encode(), headers={"Content-Type": media})
+            assert "combining marks" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,9 @@ LAYOUT = (
     ("client", ""),  # of the API: it knows nothing else here
     (
         "base",
-        "caches errors fields files ids logs tally canonical merkle notes integrity times units sql types"
-        " postgres prepared outages db scratch shelf recent schema body http page problems limits boundary"
+        "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
+        " sql types postgres prepared outages db scratch shelf recent schema body http page problems"
+        " limits boundary",
         " middleware protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),

@@ -1,7 +1,10 @@
 """The values that records are made of: dates, numbers, units, texts, addresses, bodies, ids."""
 
+import re
+import sys
+import unicodedata
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from time import process_time
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from url_normalize import url_normalize
 
-from app.base import types, units
+from app.base import texts, types, units
 from app.base.body import merge_patch, strict_json
 from app.base.errors import Malformed
 from app.base.ids import new_id, noun_of
@@ -110,7 +113,7 @@ _kept_dates = st.tuples(
 ).map("".join)  # fmt: skip
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(_kept_dates)
 def test_dates_are_read_as_the_reference_library_reads_them(text: str) -> None:
     """`edtf` reads more, and takes milliseconds to hours; where it finds days they are the same."""
@@ -144,6 +147,44 @@ def test_an_instant_is_written_with_four_digits_of_its_year() -> None:
 def test_instants_as_text_are_in_order_of_time(one: datetime, other: datetime) -> None:
     assert (instant(one) < instant(other)) == (one < other)
     assert datetime.fromisoformat(instant(one)) == one
+
+
+# --- combining marks ---------------------------------------------------------------------------
+
+_MARKED = ["\u0301", "\u0316\u0301", "\u0f73", "\uff9e", "\U0001e94a", "\u05b0\u05bc"]
+
+
+@pytest.mark.parametrize("mark", _MARKED)
+def test_more_than_thirty_combining_marks_in_a_row_are_refused_wherever_they_are(mark: str) -> None:
+    marks = mark * 100_000
+    for text in ("a" + marks, marks, "ж" * 7 + marks[:31] + "a", "a" + marks[:30] + "b" + marks[:31]):
+        began = process_time()
+        with pytest.raises(ValueError, match="more than 30 combining marks in a row"):
+            texts.clean(text)
+        texts.normalised("NFKD", text)
+        assert process_time() - began < 5  # of 100,000 to put them in order takes many seconds
+
+
+@pytest.mark.parametrize("mark", _MARKED)
+def test_up_to_thirty_are_kept(mark: str) -> None:
+    text = ("a" + (mark * 30)[:30]) * 50
+    assert texts.clean(text) == unicodedata.normalize("NFC", text)
+    assert texts.normalised("NFKD", text) == unicodedata.normalize("NFKD", text)
+
+
+def test_every_character_that_normalising_puts_in_order_is_known() -> None:
+    every = (chr(n) for n in range(sys.maxunicode + 1) if not 0xD800 <= n < 0xE000)
+    assert {c for c in every if unicodedata.combining(unicodedata.normalize("NFKD", c)[0])} == texts._marks()
+
+
+@given(st.text(st.sampled_from("aж\u0301\u0f73 "), max_size=100))
+def test_a_run_is_found_exactly_where_there_is_one(text: str) -> None:
+    longest = max((len(run) for run in re.findall("[\u0301\u0f73]+", text)), default=0)
+    with pytest.raises(ValueError, match="combining") if longest > 30 else nullcontext():
+        texts.check_marks(text)
+    assert texts.normalised("NFC", text) == unicodedata.normalize(
+        "NFC", re.sub("([\u0301\u0f73]{30})[\u0301\u0f73]*", r"\1", text)
+    )
 
 
 # --- numbers and units -------------------------------------------------------------------------

@@ -7,28 +7,35 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from fastapi import Request
 
 from app.base.errors import Invalid, Malformed, TooLarge, pointer
+from app.base.texts import check_marks
 
 MAX_DEPTH, MAX_NUMBER = 64, 60
+MAX_MEMBERS, MAX_VALUES = 200, 50_000
+"""Members of one JSON object, and values in a whole body: each takes time before it can be refused."""
 MAX_LINE = 1024 * 1024
 """Bytes in a line of a file: one that never ends must not fill the memory."""
 
+_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
+"""Strings, whole, and what stands before or between values outside them."""
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
-def strict_json(body: bytes) -> Any:
+def strict_json(body: bytes, members: int = MAX_MEMBERS) -> Any:
     """Reads JSON as RFC 8259 has it and no more: numbers exact (`Decimal`), no NaN or Infinity, no key
-    twice, UTF-8 only. Raises Malformed.
+    twice, UTF-8 only, at most `members` members in an object and `MAX_VALUES` values. Raises Malformed.
     """
+    _check_size(body)
     try:
         return json.loads(
             body.decode("utf-8"),
-            object_pairs_hook=_object,
+            object_pairs_hook=partial(_object, members),
             parse_float=_decimal,
             parse_int=_integer,
             parse_constant=_constant,
@@ -43,7 +50,20 @@ def strict_json(body: bytes) -> Any:
         raise Malformed("The body is nested too deeply.") from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_size(body: bytes) -> None:
+    """Raise Malformed for a body of too many values, before a value is made of any."""
+    if sum(map(body.count, (b",", b"[", b"{"))) <= MAX_VALUES:
+        return
+    separators = 0
+    for n, found in enumerate(_STRUCTURE.finditer(body)):
+        separators += not found[0].startswith(b'"')
+        if separators > MAX_VALUES or n > 3 * MAX_VALUES:  # JSON has two strings for a separator at most
+            raise Malformed(f"The body has more than {MAX_VALUES} values.")
+
+
+def _object(most: int, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > most:
+        raise Malformed(f"An object has {len(pairs)} members; {most} are read at most.")
     found = dict(pairs)
     if len(found) < len(pairs):
         raise Malformed("The body has an object with the same key twice.")
@@ -75,15 +95,25 @@ def check_strings(value: Any, path: tuple[str | int, ...] = ()) -> None:
         raise Malformed("The body is nested too deeply.")
     match value:
         case str():
-            if _NOT_TEXT.search(value):
-                raise Invalid.at(pointer(path), "has a NUL or a lone surrogate, which is not text")
+            _check_text(value, path)
         case dict():
             for key, item in value.items():
-                check_strings(key, path)
+                _check_text(key, path)
                 check_strings(item, (*path, key))
         case list():
             for index, item in enumerate(value):
                 check_strings(item, (*path, index))
+
+
+def _check_text(text: str, path: tuple[str | int, ...]) -> None:
+    if text.isascii() and "\0" not in text:
+        return
+    if _NOT_TEXT.search(text):
+        raise Invalid.at(pointer(path), "has a NUL or a lone surrogate, which is not text")
+    try:
+        check_marks(text)
+    except ValueError as fault:
+        raise Invalid.at(pointer(path), str(fault)) from None
 
 
 class StrictRequest(Request):

@@ -27,9 +27,16 @@ Problem
 └── Full                  503  no more streams can be open; with Retry-After
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+MOST_ERRORS, MOST_SUGGESTIONS = 20, 3
+"""Wrong values that one refusal lists, and those of them for which the nearest known name is looked up."""
+_LIKENESS, _LONGEST_NAME = 0.7, 100
+"""How alike two names must be for one to be suggested (0 to 1: a letter in four may differ), and how long."""
 
 
 class Fault(TypedDict):
@@ -184,7 +191,9 @@ class RangeNotSatisfiable(Problem):
 
 
 class Invalid(Problem):
-    """A value is wrong; `errors` names each by its pointer."""
+    """A value is wrong; `errors` names each by its pointer, the first 20 of them, and `more_errors` says how
+    many more there are.
+    """
 
     status, slug, title = 422, "invalid", "A value is wrong"
 
@@ -193,6 +202,17 @@ class Invalid(Problem):
         """One wrong value at one place."""
         where = pointer or "The body"
         return cls(f"{where}: {detail}", errors=[{"pointer": pointer, "detail": detail}], **extra)
+
+    @classmethod
+    def of(cls, errors: Sequence[Fault], total: int) -> "Invalid":
+        """Return the refusal of several wrong values, of which `errors` has the first. `total` is how many
+        there are in all.
+        """
+        first = errors[0]
+        more = f" ({total - 1} more)" if total > 1 else ""
+        left_out: dict[str, Any] = {"more_errors": total - MOST_ERRORS} if total > MOST_ERRORS else {}
+        where = first["pointer"] or "The body"
+        return cls(f"{where}: {first['detail']}{more}", errors=errors[:MOST_ERRORS], **left_out)
 
 
 class PreconditionRequired(Problem):
@@ -283,13 +303,28 @@ def tree(root: type[Problem] = Problem) -> Iterator[type[Problem]]:
 
 
 def pointer(path: Iterable[str | int]) -> str:
-    """An RFC 6901 JSON pointer."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    """Return an RFC 6901 JSON pointer. Of a name that is too long to be told back, it has the beginning."""
+    return "".join("/" + short(str(step)).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def short(name: str) -> str:
+    """Return what was sent as a name, at most 100 characters of it."""
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'speaker'?`, or the list of what is known."""
+    """Return `; did you mean 'speaker'?`, or the list of what is known."""
     known = sorted(known)
-    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.6):
-        return f"; did you mean {close[0]!r}?"
+    if (close := closest(name, known)) is not None:
+        return f"; did you mean {close!r}?"
     return f"; known here: {', '.join(known)}" if known else "; none is known here"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` most likely misspells, in any case, or None if none is like it."""
+    if len(name) > _LONGEST_NAME:
+        return None
+    found = process.extractOne(
+        name, list(known), scorer=OSA.normalized_similarity, processor=str.casefold, score_cutoff=_LIKENESS
+    )
+    return found[0] if found else None

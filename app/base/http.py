@@ -30,8 +30,10 @@ from app.base.errors import (
     Unavailable,
     UnsupportedMediaType,
     nearest,
+    short,
 )
 from app.base.fields import CODINGS, COMPRESSED_FROM, accepts, chosen_coding, coded, entity_tags, weights
+from app.base.texts import check_marks
 
 JSON, PROBLEM, MERGE_PATCH, EVENTS = (
     "application/json",
@@ -212,9 +214,13 @@ def check_query(request: Request, known: Iterable[str]) -> None:
         )
     for name, value in given:
         if name not in known:
-            raise Invalid.at(name, f"is not a parameter here{nearest(name, known)}")
+            raise Invalid.at(short(name), f"is not a parameter here{nearest(name, known)}")
         if "\x00" in value or "\ufffd" in value:
             raise Invalid.at(name, "has a character that is not text")
+        try:
+            check_marks(value)
+        except ValueError as fault:
+            raise Invalid.at(name, str(fault)) from None
 
 
 def _check_accept(request: Request, produced: str) -> None:

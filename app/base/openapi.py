@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.base.errors import Problem, tree
 from app.base.http import AS_OF, EVENTS, JSON, PROBLEM, Route
@@ -26,7 +26,9 @@ class FaultOut(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """An RFC 9457 problem. `type` leads to its description."""
+    """An RFC 9457 problem. `type` leads to its description; `more_errors` counts the wrong values that
+    `errors` does not list.
+    """
 
     type: str
     title: str
@@ -34,6 +36,7 @@ class ProblemOut(BaseModel):
     detail: str
     request_id: str | None
     errors: list[FaultOut] = []
+    more_errors: Annotated[int, Field(ge=1)] | None = None
 
 
 @cache

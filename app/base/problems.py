@@ -1,6 +1,6 @@
 """Refusals out: every exception leaves as RFC 9457 `application/problem+json`, in one form."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast, get_args
 
 import orjson
@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 
 from app.base.body import merge_patch
 from app.base.errors import (
+    MOST_ERRORS,
+    MOST_SUGGESTIONS,
     Fault,
     Internal,
     Invalid,
@@ -22,10 +24,14 @@ from app.base.errors import (
     Unavailable,
     nearest,
     pointer,
+    short,
 )
 from app.base.http import PROBLEM, Route, taken
 from app.base.ids import request_id
 from app.base.outages import note
+
+_MOST_SORTED = 1000
+"""Faults of a model that are looked through for those that are said twice, as the members of a union may."""
 
 
 def problem_response(problem: Problem) -> Response:
@@ -131,26 +137,34 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def invalid(
-    faults: Iterable[Any], known: Callable[[tuple[str | int, ...]], set[str]] = lambda _: set()
+    faults: Sequence[Any], known: Callable[[tuple[str | int, ...]], set[str]] = lambda _: set()
 ) -> Invalid:
     """The refusal of what a model found wrong. `known` gives the fields that there are at a place."""
     errors: list[Fault] = []
-    for fault in faults:
+    seen: set[tuple[str, str]] = set()
+    for fault in faults[:_MOST_SORTED]:
         where, *path = fault["loc"]
         steps = tuple(path) if where in ("body", "query", "path", "header") else tuple(fault["loc"])
-        detail = _say(fault, steps, known)
-        place = pointer(steps) if where not in ("query", "path", "header") else "".join(map(str, steps[:1]))
-        if {"pointer": place, "detail": detail} not in errors:
+        place = (
+            pointer(steps)
+            if where not in ("query", "path", "header")
+            else short("".join(map(str, steps[:1])))
+        )
+        detail = _say(fault)
+        if (place, detail) in seen:
+            continue
+        seen.add((place, detail))
+        if fault["type"] == "extra_forbidden" and len(errors) < MOST_SUGGESTIONS:
+            detail += nearest(str(steps[-1]), known(steps[:-1]))
+        if len(errors) < MOST_ERRORS:
             errors.append({"pointer": place, "detail": detail})
-    first = errors[0]
-    more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
-    return Invalid(f"{first['pointer'] or 'The body'}: {first['detail']}{more}", errors=errors)
+    return Invalid.of(errors, len(seen) + len(faults[_MOST_SORTED:]))
 
 
-def _say(fault: Any, steps: tuple[str | int, ...], known: Callable[[tuple[str | int, ...]], set[str]]) -> str:
+def _say(fault: Any) -> str:
     match fault["type"]:
         case "extra_forbidden":
-            return f"is not a field here{nearest(str(steps[-1]), known(steps[:-1]))}"
+            return "is not a field here"
         case "missing":
             return "is needed"
         case "value_error":
@@ -173,5 +187,8 @@ def checked(model: type[M], value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as fault:
-        errors = [{**error, "loc": ("body", *error["loc"])} for error in fault.errors()]
+        errors = [
+            {**error, "loc": ("body", *error["loc"])}
+            for error in fault.errors(include_url=False, include_input=False)
+        ]
         raise invalid(errors, lambda path: _fields_at(model, _names(path))) from None

@@ -1,7 +1,6 @@
 """Column types that both databases keep alike, and the checked types of input."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -24,6 +23,7 @@ from sqlalchemy.types import TypeEngine
 from url_normalize import url_normalize
 
 from app.base.caches import remembered
+from app.base.texts import clean
 from app.base.times import Span, instant, span
 
 MAX_INT = 2**53 - 1
@@ -137,22 +137,6 @@ def example(body: Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [dict(body)]})
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-def normal_text(text: str) -> str:
-    """Unicode NFC with LF line ends, the form in which every text is kept and anchors are counted."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def _clean(text: str) -> str:
-    if text.isascii() and text.isprintable():  # nearly all are, and nothing in them is to be changed
-        return text
-    if found := _UNPRINTABLE.search(text):
-        raise ValueError(f"has a character that is not text: U+{ord(found[0]):04X}")
-    return normal_text(text)
-
-
 def _one_line(text: str) -> str:
     if "\n" in text:
         raise ValueError("has a line break")
@@ -256,7 +240,7 @@ def _said(**of_the_string: Any) -> Any:
     return Field(json_schema_extra=of_the_string)
 
 
-# What `_clean` refuses, and what is stripped (Unicode's White_Space), as a pattern of JSON Schema has them.
+# What `clean` refuses, and what is stripped (Unicode's White_Space), as a pattern of JSON Schema has them.
 _NO = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f"
 _SPACE = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _WORD = f"[^{_NO}{_SPACE}]"
@@ -264,37 +248,37 @@ _WORD = f"[^{_NO}{_SPACE}]"
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
-    AfterValidator(_clean),
+    AfterValidator(clean),
     AfterValidator(_one_line),
     _said(pattern=rf"^[{_SPACE}]*{_WORD}([^{_NO}\n\r]*{_WORD})?[{_SPACE}]*$"),
 ]
 Prose = Annotated[
     str,
     StringConstraints(min_length=1, max_length=20_000, pattern=r"\S"),
-    AfterValidator(_clean),
+    AfterValidator(clean),
     _said(pattern=f"^[^{_NO}]*{_WORD}[^{_NO}]*$"),
 ]
 Document = Annotated[
-    str, StringConstraints(min_length=1), AfterValidator(_clean), _said(pattern=f"^[^{_NO}]*$")
+    str, StringConstraints(min_length=1), AfterValidator(clean), _said(pattern=f"^[^{_NO}]*$")
 ]
 Language = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=35),
-    AfterValidator(_clean),
+    AfterValidator(clean),
     AfterValidator(_language),
     _said(format="language-tag", examples=["en"]),
 ]
 Url = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=2000),
-    AfterValidator(_clean),
+    AfterValidator(clean),
     AfterValidator(_url),
     _said(format="uri", examples=["https://example.org/a"]),
 ]
 Edtf = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_clean),
+    AfterValidator(clean),
     AfterValidator(_edtf),
     _said(format="edtf", examples=["2023-03-21"]),
 ]

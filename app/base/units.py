@@ -9,7 +9,6 @@ Handbook 44, appendix C; ISO 4217:2015 with its list of 2024. Scale words are th
 and crore of South Asia.
 """
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 from typing import Literal, NamedTuple
+
+from app.base.errors import closest
 
 Dimension = Literal[
     "length", "area", "volume", "mass", "time", "speed", "temperature", "energy", "power", "pressure",
@@ -203,9 +204,8 @@ def scaled(number: Decimal, factor: Decimal) -> Decimal:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    folded = {name.casefold(): name for name in sorted(known)}
-    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.4)
-    return f"; did you mean {folded[close[0]]!r}?" if close else ""
+    close = closest(word, sorted(known))
+    return f"; did you mean {close!r}?" if close else ""
 
 
 # --- amounts as they are asked for -------------------------------------------------------------

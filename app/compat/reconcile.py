@@ -94,7 +94,7 @@ def _asked(read: Read, given: Mapping[str, str | None]) -> Response:
 
 def _json(text: str, name: str) -> Any:
     try:
-        found = strict_json(text.encode())
+        found = strict_json(text.encode(), members=10 * BATCH)
     except Malformed as fault:
         raise Malformed(fault.detail.replace("The body", f"`{name}`", 1)) from None
     check_strings(found)

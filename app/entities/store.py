@@ -1,14 +1,14 @@
 """Entities: created, revised, found, merged and parted again."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rapidfuzz import fuzz, process
 from sqlalchemy import Row, and_, or_
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.errors import Conflict, Invalid, NotFound
+from app.base.errors import MOST_ERRORS, MOST_SUGGESTIONS, Conflict, Fault, Invalid, NotFound
 from app.base.ids import noun_of
 from app.base.page import Page, page
 from app.base.sql import Query, select
@@ -113,7 +113,7 @@ def row(session: WriteSession, ref: str) -> Entity:
     """The very entity with that id or slug, merged or not, to be changed. Raises NotFound."""
     entity: Entity | None = session.execute(select(Entity).where(_is(ref))).scalars().first()
     if entity is None:
-        raise _unknown(session, ref)
+        raise NotFound(_unknown(session, ref))
     return entity
 
 
@@ -122,7 +122,7 @@ def identity(session: ReadSession, ref: str) -> Row[Any]:
     columns = (Entity.id, Entity.slug, Entity.version, Entity.merged_into_id, Entity.canonical_id)
     found = session.execute(select(*columns).where(_is(ref))).first()
     if found is None:
-        raise _unknown(session, ref)
+        raise NotFound(_unknown(session, ref))
     return found
 
 
@@ -135,19 +135,27 @@ def _is(ref: str) -> Any:
     return col(Entity.id if noun_of(ref) == "entity" else Entity.slug) == ref
 
 
-def _unknown(session: ReadSession, ref: str) -> NotFound:
+def _unknown(session: ReadSession, ref: str, *, suggest: bool = True) -> str:
     noun = noun_of(ref)
     if noun not in (None, "entity"):
-        return NotFound(f"{ref} is the id of a {noun}, not of an entity.")
-    return NotFound(f"There is no entity {ref}{_nearest(session, ref)}")
+        return f"{ref} is the id of a {noun}, not of an entity."
+    return f"There is no entity {ref[:_SLUG]}{_nearest(session, ref) if suggest else '.'}"
+
+
+_SLUG = 100
+"""Characters of the longest slug."""
 
 
 def _nearest(session: ReadSession, ref: str) -> str:
+    if len(ref) > _SLUG:
+        return "."
     start = col(Entity.slug).startswith(ref[:2].lower(), autoescape=True)
     words = [col(Entity.slug).contains(word, autoescape=True) for word in ref.split("-") if len(word) > 3]
     slugs = session.execute(select(Entity.slug).where(or_(start, *words)).limit(500)).scalars().all()
-    close = difflib.get_close_matches(ref, slugs, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else "."
+    # By words in any order, since a slug may be asked for by a surname, or by the surname first.
+    spaced = {slug: slug.replace("-", " ") for slug in slugs}
+    close = process.extractOne(ref.replace("-", " "), spaced, scorer=fuzz.token_set_ratio, score_cutoff=75)
+    return f"; did you mean {close[2]}?" if close else "."
 
 
 def resolve(session: ReadSession, refs: Mapping[str, str]) -> dict[str, str]:
@@ -163,13 +171,13 @@ def resolve(session: ReadSession, refs: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entity in session.execute(query):
         found |= {entity.id: entity.canonical_id, entity.slug: entity.canonical_id}
-    unknown = [
-        {"pointer": place, "detail": _unknown(session, ref).detail}
-        for place, ref in refs.items()
-        if ref not in found
-    ]
+    unknown = [place for place, ref in refs.items() if ref not in found]
     if unknown:
-        raise Invalid(unknown[0]["detail"], errors=unknown)  # type: ignore[arg-type]
+        errors: list[Fault] = [
+            {"pointer": place, "detail": _unknown(session, refs[place], suggest=n < MOST_SUGGESTIONS)}
+            for n, place in enumerate(unknown[:MOST_ERRORS])
+        ]
+        raise Invalid.of(errors, len(unknown))
     return {ref: found[ref] for ref in wanted}
 
 

@@ -81,7 +81,7 @@ def _known(session: ReadSession, measure: str) -> None:
         return
     known = session.execute(select(Figure.measure).distinct().limit(_MEASURES)).scalars()
     folded = {name.casefold(): name for name in sorted(known)}
-    near = difflib.get_close_matches(measure.casefold(), folded, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(measure.casefold(), folded, n=3, cutoff=0.6)
     meant = " or ".join(repr(folded[name]) for name in near)
     raise Invalid.at("measure", "is what no figure measures" + (f"; did you mean {meant}?" if near else ""))
 

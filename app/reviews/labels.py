@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from app.base.texts import normalised
 from app.claims.model import Attribution, Verdict
 
 _VERDICTS: Mapping[Verdict, str] = {
@@ -97,7 +98,7 @@ _ATTRIBUTIONS: Mapping[Attribution, str] = {
 
 def spelled(label: str) -> str:
     """A wording as it stands in the table: in lower case, without accents, punctuation and emphasis."""
-    plain = unicodedata.normalize("NFKD", label.casefold())
+    plain = normalised("NFKD", label.casefold())
     return " ".join(re.findall(r"\w+", "".join(each for each in plain if not unicodedata.combining(each))))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.errors import Conflict, Fault, Invalid, NotFound
+from app.base.errors import MOST_ERRORS, Conflict, Fault, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
 from app.base.sql import Query, select
@@ -207,13 +207,12 @@ def resolve(session: ReadSession, refs: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for source in session.execute(query):
         found |= {source.id: source.id, source.canonical_url: source.id}
-    unknown: list[Fault] = [
-        {"pointer": place, "detail": _unknown(ref).detail}
-        for place, ref in refs.items()
-        if ref not in found and wanted[ref] not in found
-    ]
+    unknown = [place for place, ref in refs.items() if ref not in found and wanted[ref] not in found]
     if unknown:
-        raise Invalid(unknown[0]["detail"], errors=unknown)
+        errors: list[Fault] = [
+            {"pointer": place, "detail": _unknown(refs[place]).detail} for place in unknown[:MOST_ERRORS]
+        ]
+        raise Invalid.of(errors, len(unknown))
     return {ref: found.get(ref) or found[wanted[ref]] for ref in wanted}
 
 

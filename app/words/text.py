@@ -13,6 +13,7 @@ from Stemmer import Stemmer
 from text_unidecode import unidecode
 
 from app.base.caches import remembered
+from app.base.texts import normalised
 
 _RUNS = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Thai, Chinese, Japanese and Korean, whose words are not told apart by spaces."""
@@ -54,7 +55,7 @@ def words_of(piece: str) -> tuple[Token, ...]:
     found = TOKEN.match(piece)
     kind = found.lastgroup if found else None
     if kind == "run":
-        folded = (unicodedata.normalize("NFKC", character) for character in piece)
+        folded = (normalised("NFKC", character) for character in piece)
         return tuple(Token(form, n, n + 1) for n, form in enumerate(folded))
     if kind == "number":
         return (Token(_digits(piece), 0, len(piece)),)
@@ -83,8 +84,8 @@ def _forms_of(piece: str) -> tuple[str, ...]:
 
 def fold(word: str) -> str:
     """Without case, accents, apostrophes and the English possessive."""
-    plain = unicodedata.normalize("NFKD", word.casefold())
-    plain = unicodedata.normalize("NFC", _MARKS.sub("", plain)).translate(_PLAIN)
+    plain = normalised("NFKD", word.casefold())
+    plain = normalised("NFC", _MARKS.sub("", plain)).translate(_PLAIN)
     plain = re.sub(r"['’ʼ]s$", "", plain)
     return re.sub(r"['’ʼ]", "", plain)
 
