@@ -10,13 +10,14 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.commands import Command, in_this_process
 from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases, prepared
-from tests.postgres import has_clients, installations, running_postgres
+from tests.postgres import has_clients, in_memory, installations, running_postgres
 
 # Servers and commands are started by the hundred: what they import is compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -49,8 +50,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_bases(tmp_path_factory: pytest.TempPathFactory) -> SqliteBases:
-    return SqliteBases(tmp_path_factory.mktemp("bases"))
+def sqlite_bases() -> Iterator[SqliteBases]:
+    with TemporaryDirectory(prefix="record-bases-", dir=next(in_memory(), None)) as directory:
+        yield SqliteBases(Path(directory))
 
 
 @pytest.fixture(scope="session")
