@@ -100,8 +100,7 @@ LAYOUT = (
         "base",
         "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
         " sql types postgres prepared outages db scratch shelf recent schema body http page problems"
-        " limits boundary",
-        " middleware protocol openapi",
+        " limits boundary middleware protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
     ("access", "model store secret house conditions requests routes"),
