@@ -158,7 +158,13 @@ class Settings(BaseSettings):
         ),
     ] = []
     read_seconds: Annotated[
-        int, Field(description="How long one question may keep the database busy.", ge=1, le=3600)
+        int,
+        Field(
+            description="How long one question may keep the database busy: processor time on SQLite, the "
+            "clock on PostgreSQL.",
+            ge=1,
+            le=3600,
+        ),
     ] = 15
     trusted_proxies: Annotated[
         list[str],

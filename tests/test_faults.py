@@ -46,7 +46,7 @@ def entity(client: httpx.Client, name: str, key: str | None = None) -> httpx.Res
 
 
 def refused(answer: httpx.Response, *slugs: str) -> None:
-    assert problem(answer, 503)["type"].removeprefix("/problems#") in (slugs or ["unavailable"])
+    assert problem(answer, 503)["type"].removeprefix("/problems#") in (slugs or ["unavailable", "busy"])
     assert int(answer.headers["retry-after"]) > 0
 
 

@@ -142,6 +142,20 @@ def test_wrong_keys_are_counted_wherever_a_key_is_read(room: Newsroom) -> None:
                 assert found == status, (method, path)
 
 
+def test_a_wrong_key_in_an_address_counts_too(room: Newsroom) -> None:
+    """Google's client has its key there."""
+    with room.with_settings(wrong_keys=2, public_reading=False) as strict:
+        path = "/v1alpha1/claims:search?query=gas&key="
+        assert [asked(strict.anyone, HERE, path=f"{path}otr_{n}")[0] for n in range(4)] == [
+            401,
+            401,
+            429,
+            429,
+        ]
+        assert asked(strict.reader, HERE) == [429], "it may be a guess"
+        assert asked(strict.reader, ELSEWHERE) == [200]
+
+
 def test_wrong_keys_that_are_sent_at_once_are_not_all_tried(room: Newsroom) -> None:
     with room.with_settings(wrong_keys=3, requests_at_once=2) as strict, ThreadPoolExecutor(24) as guesser:
         clients = [strict.client(f"otr_{n}") for n in range(24)]

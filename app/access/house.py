@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from app.base.caches import Cache
 from app.base.db import Database, Readable
 from app.base.errors import Malformed, Problem, Unauthorized
-from app.base.limits import client_of
+from app.base.limits import client_of, visit_of
 from app.base.notes import Signer
 from app.base.page import Question
 from app.base.recent import Recent
@@ -112,13 +112,16 @@ def asked_position(request: Request) -> int:
 
 
 def asked_key(request: Request) -> str | None:
-    """The key that was sent, if one was. Raises Unauthorized."""
+    """The key that was sent, if one was. Raises Unauthorized and TooManyRequests."""
     header = request.headers.get("authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip().isascii() or not token.strip():
         raise Unauthorized("The key is sent as: Authorization: Bearer otr_…")
+    # Here, at its turn and wherever it was sent: guesses that are sent at once would all be tried otherwise.
+    if (visit := visit_of(request.scope)) is not None:
+        visit.try_key(token.strip().encode())
     return token.strip()
 
 

@@ -20,9 +20,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 from sqlmodel import SQLModel
 
 from app.base.caches import Cache
-from app.base.errors import Unavailable
+from app.base.errors import Busy, Unavailable
 from app.base.files import create
-from app.base.outages import cause_of, check_reach, outage_is_a_problem
+from app.base.outages import OTHERS_WRITE, cause_of, check_reach, outage_is_a_problem
 from app.base.postgres import (
     CONNECT_SECONDS,
     KEEPALIVE,
@@ -208,8 +208,14 @@ class Database:
                 connection.invalidate()  # its foreign keys are off
 
     def _take_turn(self, connection: Connection) -> None:
-        if not self.sqlite:  # SQLite has taken its turn by BEGIN IMMEDIATE
+        if self.sqlite:  # has taken its turn by BEGIN IMMEDIATE
+            return
+        try:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+        except DBAPIError as fault:
+            if isinstance(fault.orig, psycopg.errors.QueryCanceled):
+                raise Busy(OTHERS_WRITE) from fault
+            raise
 
     def dispose(self) -> None:
         """Closes every connection."""
@@ -219,8 +225,10 @@ class Database:
 
 @contextmanager
 def _until(info: dict[str, Any], seconds: int | None) -> Iterator[None]:
-    """Has SQLite interrupt what a connection does after so many seconds; PostgreSQL sees to that itself."""
-    info["until"] = math.inf if seconds is None else time.monotonic() + seconds
+    """Has SQLite interrupt what a connection does after so many seconds of this thread's processor time: on a
+    busy machine a short reading lasts long. PostgreSQL sees to that itself, by the clock.
+    """
+    info["until"] = math.inf if seconds is None else time.thread_time() + seconds
     try:
         yield
     finally:
@@ -342,7 +350,7 @@ def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         connection.set_progress_handler(
-            lambda: time.monotonic() > entry.info.get("until", math.inf), _STEPS_BETWEEN_LOOKS
+            lambda: time.thread_time() > entry.info.get("until", math.inf), _STEPS_BETWEEN_LOOKS
         )
 
     @event.listens_for(engine, "begin")

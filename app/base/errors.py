@@ -23,6 +23,8 @@ Problem
 ├── Internal              500  our fault
 ├── Unavailable           503  the database is away; with Retry-After
 │   ├── StorageFull       503  a disk is full, or the directory for temporary files
+│   ├── QueryTimeout      503  the question takes the database too long
+│   ├── Busy              503  others have what it takes to answer
 │   └── Stopping          503  this server is ending, perhaps to come back
 └── Full                  503  no more streams can be open; with Retry-After
 """
@@ -274,6 +276,25 @@ class StorageFull(Unavailable):
 
     def __init__(self, detail: str, retry_after: int = 10, *, cause: str = "") -> None:
         super().__init__(detail, retry_after, cause=cause)
+
+
+class QueryTimeout(Unavailable):
+    """To answer would keep the database for longer than one request may have it. `detail` says what to
+    narrow; the same request again will most likely end the same way.
+    """
+
+    slug, title = "query-timeout", "The query takes too long"
+
+    def __init__(self, detail: str, retry_after: int = 30) -> None:
+        super().__init__(detail, retry_after)
+
+
+class Busy(Unavailable):
+    """Other requests have all of what this one needs. Nothing was written. Try again after `Retry-After`
+    seconds.
+    """
+
+    slug, title = "busy", "The server is busy"
 
 
 class Stopping(Unavailable):

@@ -27,6 +27,7 @@ from app.base.errors import (
     NotFound,
     PreconditionFailed,
     Problem,
+    QueryTimeout,
     Unavailable,
     UnsupportedMediaType,
     nearest,
@@ -46,6 +47,9 @@ AS_OF = "as_of"
 """The parameter of a read that names the moment as of which it reads."""
 
 _VERSION = re.compile(rf'"v([1-9]\d{{0,15}})(-[0-9a-f]{{16}})?(-({"|".join(CODINGS)}))?"')
+
+_OF_PAGES = {"limit", "cursor", "sort", "order"}
+"""Parameters that make no query shorter."""
 
 MOST_VALUES = 100
 """How many values a query has at most, each of which may be a name to look up."""
@@ -156,12 +160,23 @@ class Route(APIRoute):
                     return answer
             try:
                 return await inner(StrictRequest(request.scope, request.receive))
+            except QueryTimeout as fault:  # a standby is no slower than the primary
+                raise QueryTimeout(f"{fault.detail} {_to_narrow(request, known)}") from fault
             except Unavailable:
                 if not gates[0].retreat(request):
                     raise
             return await inner(StrictRequest(request.scope, request.receive))
 
         return handle
+
+
+def _to_narrow(request: Request, known: Iterable[str]) -> str:
+    """Return what a client can do about a query that takes too long."""
+    given = sorted(set(request.query_params) - _OF_PAGES)
+    if given:
+        return f"Ask for less: narrow {', '.join(given)}."
+    filters = sorted(set(known) - _OF_PAGES - {AS_OF})
+    return f"Ask for less, by {', '.join(filters[:10])}." if filters else "Try again when it has less to do."
 
 
 class Negotiated(Route):

@@ -212,6 +212,15 @@ class Visit:
         elif known and self._authorization not in self._limits.by_key:
             self._limits.by_key.take(self._authorization)
 
+    def try_key(self, token: bytes) -> None:
+        """Notes that it has this key. Raises TooManyRequests if that is not known to be good, and too many
+        wrong ones came from its address.
+        """
+        self._authorization = hash(token)
+        lacking = self._limits.wrong_keys.lacks(self._place)
+        if lacking > 0 and self._authorization not in self._limits.by_key:
+            raise self._limits.wrong_keys.refusal(lacking, "Too many wrong keys came from your address.")
+
     def end(self) -> None:
         """Gives its turn back, once."""
         if self._client is not None:
@@ -219,12 +228,17 @@ class Visit:
             self._client = None
 
 
+def visit_of(scope: Scope) -> Visit | None:
+    """Return the visit of a request, if a limit holds for it."""
+    found: Visit | None = scope.get("state", {}).get(VISIT)
+    return found
+
+
 def let_go(scope: Scope) -> None:
     """Gives a request's turn back before its answer ends, for answers that last: a stream would keep it for
     hours, and what answers other requests within itself would wait for their turns while it has one.
     """
-    visit: Visit | None = scope.get("state", {}).get(VISIT)
-    if visit is not None:
+    if (visit := visit_of(scope)) is not None:
         visit.end()
 
 
@@ -258,12 +272,6 @@ class Limits:
             raise meter.refusal(-left, f"This {meter.name} has asked for more than it may in a minute.")
         await self.turns.take(client)
         visit = Visit(self, place, authorization, client, meter.headers(left))
-        # Not before its turn: many guesses that are sent at once would all be let in.
-        if authorization is not None and authorization not in self.by_key:
-            lacking = self.wrong_keys.lacks(place)
-            if lacking > 0:
-                visit.end()
-                raise self.wrong_keys.refusal(lacking, "Too many wrong keys came from your address.")
         scope.setdefault("state", {})[VISIT] = visit
         return visit
 

@@ -14,14 +14,18 @@ import psycopg
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
-from app.base.errors import StorageFull, Unavailable
+from app.base.errors import Busy, QueryTimeout, StorageFull, Unavailable
 
 log = logging.getLogger("on-the-record")
 
 NOTED_EVERY = 60.0
 """Seconds until an outage is logged again that goes on for the same reason."""
 
-_SQLITE_OUTAGE = re.compile("locked|busy|unable to open|disk I/O|interrupted", re.IGNORECASE)
+_GIVEN_UP = "The database was working on this for as long as it may for one request, and gave it up."
+OTHERS_WRITE = "Others were writing for longer than a change waits for its turn."
+
+_SQLITE_BUSY = re.compile("locked|busy", re.IGNORECASE)
+_SQLITE_OUTAGE = re.compile("unable to open|disk I/O|interrupted", re.IGNORECASE)
 _SQLITE_FULL = "database or disk is full"
 _SQLITE_READ_ONLY = "readonly"
 """What SQLite says of a file that may not be written, and of a write by a reading session too."""
@@ -41,17 +45,19 @@ def outage_is_a_problem(url: URL, *, writing: bool = False) -> Iterator[None]:
     try:
         yield
     except TimeoutError as fault:
-        raise Unavailable("Every database connection is busy.") from fault
+        raise Busy("Every database connection is taken.") from fault
     except psycopg.OperationalError as fault:  # from a COPY, which SQLAlchemy knows nothing of
         raise Unavailable("The database does not answer.", cause=cause_of(fault, url)) from fault
     except DBAPIError as fault:
         cause = fault.orig or fault
         if isinstance(cause, psycopg.errors.QueryCanceled) or str(cause) == "interrupted":
-            raise Unavailable("That would keep the database busy for longer than it may.") from fault
+            raise QueryTimeout(_GIVEN_UP) from fault
         if isinstance(cause, psycopg.errors.DiskFull) or _SQLITE_FULL in str(cause):
             raise StorageFull(
                 "There is no room on the disk of the database.", cause=cause_of(cause, url)
             ) from fault
+        if url.get_backend_name() == "sqlite" and _SQLITE_BUSY.search(str(cause)):
+            raise Busy(OTHERS_WRITE) from fault
         if detail := _outage(fault, url, writing=writing):
             raise Unavailable(detail, cause=cause_of(cause, url)) from fault
         raise

@@ -25,7 +25,7 @@ from sqlmodel import col
 
 from app.base import schema
 from app.base.db import SQLITE, Database, Readable, ReadSession
-from app.base.errors import Invalid, StorageFull, Unavailable
+from app.base.errors import Busy, Invalid, StorageFull, Unavailable
 from app.base.http import AS_OF
 from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
@@ -142,7 +142,7 @@ class Past:
 
     async def at(self, base: Readable, seq: int, client: str | None = None) -> Database:
         """The base as it stood after an entry. A client has one moment made at a time, and waits for that
-        before its next (None: this machine itself, which has no such limit). Raises Unavailable if it takes
+        before its next (None: this machine itself, which has no such limit). Raises Busy if it takes
         longer than a request waits: it is made all the same for a while, for whoever asks again.
         """
         end = monotonic() + _PATIENCE
@@ -157,13 +157,13 @@ class Past:
             with suppress(GivenUp):
                 made = await making.wait(end - monotonic())
                 if made is None:
-                    raise Unavailable("The base as it stood then is being made: ask again.", _PATIENCE)
+                    raise Busy("The base as it stood then is being made: ask again.", _PATIENCE)
                 if making.seq == seq:
                     return made.base
 
     def _begin(self, base: Readable, seq: int, client: str | None) -> Making:
         if len(self._under_way) >= _MOST_WAITING:
-            raise Unavailable("Other moments of the past are being made.", _PATIENCE)
+            raise Busy("Other moments of the past are being made.", _PATIENCE)
         making = self._under_way[seq] = Making(seq)
         if client is not None:
             self._of_client[client] = making
