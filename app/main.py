@@ -20,7 +20,7 @@ from starlette.types import Scope
 from starlette_compress import add_compress_type
 
 from app.access.house import POSITION, House
-from app.access.requests import Replay
+from app.access.requests import Read, Replay
 from app.access.routes import router as keys
 from app.access.secret import secret_of
 from app.base import schema
@@ -212,11 +212,24 @@ def _bounds(settings: Settings) -> dict[str, Any]:
             at_once=settings.requests_at_once,
         ),
         "max_body_bytes": settings.max_body_bytes,
-        "larger": {"/v1/import": settings.max_import_bytes},
+        "bodies": {
+            **dict.fromkeys(_ASKED_IN_BODIES, min(MAX_ASKED, settings.max_body_bytes)),
+            "/v1/import": settings.max_import_bytes,
+        },
         "hsts_seconds": settings.hsts_seconds,
         "log_addresses": settings.log_addresses,
     }
 
+
+MAX_ASKED = 1024 * 1024
+"""Bytes of a body that asks for something and changes nothing, which anyone may send."""
+
+_ASKED_IN_BODIES = [
+    route.path
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, Route) and "POST" in (route.methods or ()) and route.gates[0].call is Read
+]
 
 _AS_THEY_ARE = (
     FEEDS

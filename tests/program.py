@@ -14,6 +14,7 @@ from subprocess import TimeoutExpired
 from typing import IO
 
 from app.base import schema
+from tests.fuzz.watch import WATCH, watch
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.program", "app.cli"])
@@ -77,4 +78,6 @@ def _run(
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["app", *arguments]
+    if WATCH in env:
+        watch()
     main()

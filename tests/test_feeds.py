@@ -22,7 +22,8 @@ import pyarrow.parquet
 import pytest
 
 from app.base.db import ReadSession
-from app.base.shelf import Kept, Making, Shelf, filled, kept
+from app.base.jobs import Job
+from app.base.shelf import Kept, Shelf, filled, kept
 from app.exchange import flat
 from app.exchange.flat import FEEDS, Feed
 from app.exchange.formats import CSV, FORMATS, JSON_FORM, NDJSON, PARQUET, Format
@@ -367,7 +368,7 @@ def test_a_client_has_one_file_made_at_a_time_and_leaves_the_other_place() -> No
     at_work: Counter[str] = Counter()
     most: dict[str, int] = {}
 
-    def make(_making: Making, client: str, name: str) -> Kept:
+    def make(_job: Job, client: str, name: str) -> Kept:
         at_work[client] += 1
         most[client] = max(most.get(client, 0), at_work[client])
         sleep(0.02)
@@ -388,11 +389,11 @@ def test_a_client_has_one_file_made_at_a_time_and_leaves_the_other_place() -> No
 def test_a_file_that_nobody_waits_for_any_more_is_not_made_on() -> None:
     begun, ended = threading.Event(), threading.Event()
 
-    def make(making: Making) -> Kept:
+    def make(job: Job) -> Kept:
         begun.set()
         try:
             while True:
-                making.check()
+                job.check()
                 sleep(0.001)
         finally:
             ended.set()
@@ -441,5 +442,5 @@ def _file(name: str) -> Kept:
     return kept((name,), filled([name.encode() * 10]), 1)
 
 
-def _never(_making: Making) -> Kept:
+def _never(_job: Job) -> Kept:
     raise AssertionError("it is there")

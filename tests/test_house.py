@@ -99,7 +99,7 @@ LAYOUT = (
     (
         "base",
         "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
-        " sql types postgres prepared outages db scratch shelf recent schema body http page problems"
+        " sql types postgres prepared outages db jobs scratch shelf recent schema body http page problems"
         " limits boundary middleware protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),

@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from app.base.caches import Cache
 from app.base.db import Database, Readable
 from app.base.errors import Malformed, Problem, Unauthorized
+from app.base.jobs import Jobs
 from app.base.limits import client_of, visit_of
 from app.base.notes import Signer
 from app.base.page import Question
@@ -24,6 +25,9 @@ from app.changes.replicas import Replicas
 from app.changes.store import last_position
 from app.changes.streams import Streams
 from app.settings import Settings
+
+_BATCHES = 2
+"""How many batches of reconciliation are answered at a time."""
 
 POSITION = "Record-Position"
 """The header with a position: of an answer, where the base was after a write; of a request, what the answer
@@ -57,6 +61,11 @@ class House:
     def shelf(self) -> Shelf:
         """Its feeds, as files."""
         return Shelf(self.settings.feed_bytes)
+
+    @cached_property
+    def batches(self) -> Jobs:
+        """Batches of reconciliation that are answered."""
+        return Jobs(_BATCHES)
 
     @cached_property
     def streams(self) -> Streams:

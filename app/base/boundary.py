@@ -12,7 +12,16 @@ from typing import Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.base.errors import Internal, Malformed, Problem, Stopping, StorageFull, TooLarge
+from app.base.errors import (
+    HeadersTooLarge,
+    Internal,
+    Malformed,
+    Problem,
+    Stopping,
+    StorageFull,
+    TargetTooLong,
+    TooLarge,
+)
 from app.base.fields import Header, check_single
 from app.base.ids import new_id, request_id
 from app.base.limits import WATCHED, Limits, Visit
@@ -32,6 +41,9 @@ SECURITY: list[Header] = [
 NOTHING: Header = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 """The policy of an answer that has none of its own: it is data, and no page may frame it."""
 
+
+MAX_TARGET, MAX_VALUE = 8192, 8192
+"""Bytes of an address with its query (RFC 9110, section 4.1, wants 8,000), and of the value of a header."""
 
 CONNECTION = "record.connection"
 """The extension of ASGI by which a server shows the connection of a request."""
@@ -53,7 +65,7 @@ _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".spli
 
 class Boundary:
     """Pure ASGI: gives each request an id, lets it in at its turn, answers HEAD as GET without the body,
-    reads no more of a body than `max_body_bytes` (or what `larger` has for its path), and turns what nobody
+    reads no more of a body than `max_body_bytes` (or what `bodies` has for its path), and turns what nobody
     caught into a 500 problem, so that the connection stays good for the next request, and what there is no
     more time for into a 503.
     """
@@ -64,14 +76,14 @@ class Boundary:
         *,
         limits: Limits,
         max_body_bytes: int,
-        larger: Mapping[str, int],
+        bodies: Mapping[str, int],
         hsts_seconds: int = 0,
         log_addresses: bool = False,
     ) -> None:
         self.app = app
         self.limits = limits
         self.max_body_bytes = max_body_bytes
-        self.larger = larger
+        self.bodies = bodies
         self.hsts: list[Header] = []
         if hsts_seconds:
             self.hsts = [(b"strict-transport-security", b"max-age=%d" % hsts_seconds)]
@@ -99,7 +111,7 @@ class _Passage:
         self._receive, self._send = receive, send
         self.sent: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self.id = _id_of(self.sent.get(b"x-request-id"))
-        self.most = boundary.larger.get(scope["path"], boundary.max_body_bytes)
+        self.most = boundary.bodies.get(scope["path"], boundary.max_body_bytes)
         self.received = 0
         self.status: int | None = None
         self.visit: Visit | None = None
@@ -111,8 +123,7 @@ class _Passage:
         try:
             self.visit = await self.boundary.limits.admit(self.scope, self.sent)
             self._check()
-            if int(self.sent.get(b"content-length", b"0")) > self.most:
-                raise _too_large(self.most)
+            self._check_lengths()
             await self.boundary.app(self.scope, self.receive, self.send)
             if self.connection is not None and self.visit is not None:
                 await self.connection.taken()  # an answer that nobody reads holds its turn
@@ -134,6 +145,19 @@ class _Passage:
         check_single(self.scope["headers"])
         if not self.scope["path"].startswith("/") and self.scope["path"] != "*":
             raise Malformed("The target of the request is neither a path nor an http address.")
+
+    def _check_lengths(self) -> None:
+        """Raise TargetTooLong, HeadersTooLarge or TooLarge for what is longer than is read."""
+        path = self.scope.get("raw_path") or self.scope["path"].encode()
+        length = len(path) + len(self.scope["query_string"])
+        if length > MAX_TARGET:
+            raise TargetTooLong(f"The address has {length} characters; {MAX_TARGET} are read at most.")
+        for name, value in self.sent.items():
+            if len(value) > MAX_VALUE:
+                header = name.decode("latin-1")[:100]
+                raise HeadersTooLarge(f"{header} has {len(value)} bytes; {MAX_VALUE} are read at most.")
+        if int(self.sent.get(b"content-length", b"0")) > self.most:
+            raise _too_large(self.most)
 
     async def _refuse(self, fault: BaseException) -> None:
         problem = self._last_resort(fault)

@@ -14,6 +14,7 @@ Problem
 ├── PreconditionFailed    412  a condition of the request does not hold
 │   └── Stale             412  the record changed since it was read
 ├── TooLarge              413  the body is over the limit
+├── TargetTooLong         414  the address is over the limit
 ├── UnsupportedMediaType  415  not JSON
 ├── RangeNotSatisfiable   416  a range beyond the file's end
 ├── Invalid               422  a value that cannot be; says which, by JSON pointer
@@ -175,6 +176,12 @@ class TooLarge(Problem):
     """The body is larger than this server reads."""
 
     status, slug, title = 413, "too-large", "The body is too large"
+
+
+class TargetTooLong(Problem):
+    """The address, with its query, is longer than this server reads."""
+
+    status, slug, title = 414, "uri-too-long", "URI Too Long"
 
 
 class UnsupportedMediaType(Problem):

@@ -6,10 +6,11 @@ Nothing here knows a noun.
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
+from annotated_types import MaxLen
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query as QueryParam
@@ -46,7 +47,10 @@ JSON, PROBLEM, MERGE_PATCH, EVENTS = (
 AS_OF = "as_of"
 """The parameter of a read that names the moment as of which it reads."""
 
+
 _VERSION = re.compile(rf'"v([1-9]\d{{0,15}})(-[0-9a-f]{{16}})?(-({"|".join(CODINGS)}))?"')
+MOST_CHARACTERS, MAX_REF = 2_000, 200
+"""How long the value of a query parameter is at most, unless it says otherwise, and an id in a path."""
 
 _OF_PAGES = {"limit", "cursor", "sort", "order"}
 """Parameters that make no query shorter."""
@@ -100,6 +104,7 @@ class Gate(Protocol):
     needs: str
     public: str
     then: bool
+    call: type
 
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""
@@ -139,6 +144,12 @@ class Route(APIRoute):
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, QueryParam)
         } | _fields_of_query_models(self)
+        longer = {
+            field.alias
+            for field in get_flat_params(self.dependant)
+            for each in field.field_info.metadata
+            if isinstance(each, MaxLen) and each.max_length > MOST_CHARACTERS
+        }
         gates = self.gates
         if any(gate.then for gate in gates):
             known.add(AS_OF)
@@ -150,7 +161,7 @@ class Route(APIRoute):
             for gate in gates:
                 await gate.admit(request)
             _check_path(request)
-            check_query(request, known)
+            check_query(request, known, longer)
             _check_accept(request, produced)
             if media:
                 _check_type(request, media)
@@ -215,12 +226,17 @@ def _fields_of_query_models(route: APIRoute) -> set[str]:
 
 
 def _check_path(request: Request) -> None:
-    if any("\x00" in str(value) for value in request.path_params.values()):  # PostgreSQL cannot be asked
-        raise NotFound("Nothing has a NUL in its id.")
+    for value in map(str, request.path_params.values()):
+        if "\x00" in value:  # PostgreSQL cannot be asked
+            raise NotFound("Nothing has a NUL in its id.")
+        if len(value) > MAX_REF:
+            raise NotFound(f"No id has more than {MAX_REF} characters.")
 
 
-def check_query(request: Request, known: Iterable[str]) -> None:
-    """Refuses parameters that are not known, naming the nearest that is. Raises Invalid."""
+def check_query(request: Request, known: Iterable[str], longer: Collection[str] = ()) -> None:
+    """Refuses parameters that are not known, naming the nearest that is, and values that are too long but for
+    those of `longer`. Raises Invalid.
+    """
     known = set(known)
     given = request.query_params.multi_items()
     if len(given) > MOST_VALUES:
@@ -230,6 +246,8 @@ def check_query(request: Request, known: Iterable[str]) -> None:
     for name, value in given:
         if name not in known:
             raise Invalid.at(short(name), f"is not a parameter here{nearest(name, known)}")
+        if len(value) > MOST_CHARACTERS and name not in longer:
+            raise Invalid.at(name, f"has {len(value)} characters; {MOST_CHARACTERS} are read at most")
         if "\x00" in value or "\ufffd" in value:
             raise Invalid.at(name, "has a character that is not text")
         try:

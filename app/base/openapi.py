@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from app.base.boundary import MAX_VALUE
 from app.base.errors import Problem, tree
-from app.base.http import AS_OF, EVENTS, JSON, PROBLEM, Route
+from app.base.http import AS_OF, EVENTS, JSON, MAX_REF, MOST_CHARACTERS, PROBLEM, Route
 from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
@@ -232,11 +233,28 @@ def _complete(method: str, operation: dict[str, Any], route: Route, public_readi
                 responses.pop(str(status), None)  # it is said of every answer, and no read meets it
     elif method == "post":
         parameters.append(_IDEMPOTENCY_KEY)
+    operation["parameters"] = [
+        {**each, "schema": _bounded(each["schema"], _LONGEST[each["in"]])} for each in parameters
+    ]
     for status, response in responses.items():
         if status in ("200", "201") and not endless:
             told = {} if method == "get" else _POSITION
             response["headers"] = {**response.get("headers", {}), **_ETAG, **told}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+_LONGEST = {"path": MAX_REF, "query": MOST_CHARACTERS, "header": MAX_VALUE}
+"""Characters of a parameter that says nothing else."""
+
+
+def _bounded(schema: dict[str, Any], longest: int) -> dict[str, Any]:
+    """The schema of a parameter, each string of which has a greatest length."""
+    if "items" in schema:
+        return {**schema, "items": _bounded(schema["items"], longest)}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_bounded(each, longest) for each in schema["anyOf"]]}
+    told = schema.keys() & {"maxLength", "enum", "const"} or schema.get("format") in ("date", "date-time")
+    return schema if told or schema.get("type") != "string" else {**schema, "maxLength": longest}
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:

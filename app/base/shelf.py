@@ -8,14 +8,10 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Lock
 from typing import BinaryIO
-from weakref import WeakValueDictionary
 
-from anyio import CapacityLimiter, to_thread
-
+from app.base.jobs import Job, Jobs
 from app.base.scratch import NO_ROOM
 
 Key = tuple[str, ...]
@@ -82,43 +78,12 @@ def _write(file: BinaryIO, piece: bytes) -> None:
         left = left[file.write(left) :]
 
 
-class GivenUp(Exception):
-    """Raised in the making of a file that nobody waits for any more."""
+@dataclass
+class _Making:
+    """A file that is made, and how many wait for it."""
 
-
-class Making:
-    """A file that is made in a thread, for as long as somebody waits for it."""
-
-    def __init__(self) -> None:
-        self.waiting = 0
-        self.task: asyncio.Task[Kept] | None = None
-        self._lock = Lock()
-        self._given_up = False
-        self._stop: Callable[[], object] | None = None
-
-    def check(self) -> None:
-        """Raise GivenUp if nobody waits any more. The maker calls it between two pieces of its work."""
-        if self._given_up:
-            raise GivenUp
-
-    @contextmanager
-    def stopped_by(self, stop: Callable[[], object]) -> Iterator[None]:
-        """Call `stop`, from another thread, if everybody goes away within the block."""
-        with self._lock:
-            self.check()
-            self._stop = stop
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._stop = None
-
-    def give_up(self) -> None:
-        """End the making. May wait for the database."""
-        with self._lock:
-            self._given_up = True
-            if self._stop is not None:
-                self._stop()
+    task: asyncio.Task[Kept]
+    waiting: int = 0
 
 
 class Shelf:
@@ -129,13 +94,12 @@ class Shelf:
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
+        self._jobs = Jobs(_AT_ONCE)
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self._owners: dict[Key, str] = {}
-        self._under_way: dict[Key, Making] = {}
-        self._turns = CapacityLimiter(_AT_ONCE)
-        self._of_client: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: dict[Key, _Making] = {}
 
-    async def get(self, key: Key, make: Callable[[Making], Kept], client: str | None = None) -> Kept:
+    async def get(self, key: Key, make: Callable[[Job], Kept], client: str | None = None) -> Kept:
         """Return the file of that key, made by `make` in a thread of its own if it is not there. Those who
         ask meanwhile wait for the same one; once none of them waits any more, its making ends. A client of
         None has no limit.
@@ -146,9 +110,8 @@ class Shelf:
                 self._owners.pop(key, None)
             return found
         making = self._under_way.get(key)
-        if making is None or making.task is None:
-            making = self._under_way[key] = Making()
-            making.task = asyncio.create_task(self._made(make, making, client))
+        if making is None:
+            making = self._under_way[key] = _Making(asyncio.create_task(self._made(make, client)))
             making.task.add_done_callback(lambda done: self._end(key, making, done))
         making.waiting += 1
         try:
@@ -158,26 +121,23 @@ class Shelf:
             if not making.waiting and not making.task.done():
                 self._forget(key, making)
                 making.task.cancel()
-                asyncio.get_running_loop().run_in_executor(None, making.give_up)
 
-    def _forget(self, key: Key, making: Making) -> None:
+    def _forget(self, key: Key, making: _Making) -> None:
         if self._under_way.get(key) is making:
             del self._under_way[key]
 
-    def _end(self, key: Key, making: Making, done: asyncio.Task[Kept]) -> None:
+    def _end(self, key: Key, making: _Making, done: asyncio.Task[Kept]) -> None:
         self._forget(key, making)
         if not done.cancelled():
             done.exception()  # it was for who waited, and nobody may have
 
-    async def _made(self, make: Callable[[Making], Kept], making: Making, client: str | None) -> Kept:
-        turn = None if client is None else self._of_client.setdefault(client, asyncio.Lock())
-        async with turn or nullcontext():
-            try:
-                made = await to_thread.run_sync(make, making, limiter=self._turns)
-            except OSError as fault:
-                if fault.errno in NO_ROOM:  # what is kept makes way for whoever asks next
-                    self.clear()
-                raise
+    async def _made(self, make: Callable[[Job], Kept], client: str | None) -> Kept:
+        try:
+            made = await self._jobs.run(make, client)
+        except OSError as fault:
+            if fault.errno in NO_ROOM:  # what is kept makes way for whoever asks next
+                self.clear()
+            raise
         self._kept[made.key] = made
         self._kept.move_to_end(made.key)
         if client is not None:

@@ -14,6 +14,7 @@ from app.access.requests import Read, Reading
 from app.base.db import ReadSession
 from app.base.errors import Invalid
 from app.base.http import respond
+from app.base.jobs import Job
 from app.base.page import Cursors, Question
 from app.base.problems import checked
 from app.compat.candidates import owners
@@ -173,7 +174,7 @@ def _named(session: ReadSession, names: Sequence[str], kinds: Sequence[str]) -> 
     """Whom each name means; all who may well be meant where that is not one."""
     queries = {name: QueryIn(query=name[:2000], type=[*kinds]) for name in names}
     found = {}
-    for name, answer in reconciled(session, queries).items():
+    for name, answer in reconciled(session, queries, Job()).items():
         results = answer["result"]
         certain = [each for each in results if each["match"]]
         meant = certain or [each for each in results if each["score"] >= MATCHES]

@@ -4,19 +4,21 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field, StrictStr
-from starlette.concurrency import run_in_threadpool
 
 from app.access.requests import Read, Reading
 from app.base.body import check_strings, strict_json
-from app.base.db import ReadSession
+from app.base.boundary import MAX_TARGET
+from app.base.db import ReadSession, interruption
 from app.base.errors import Fault, Invalid, Malformed, NotFound, TooLarge, pointer
-from app.base.http import Route, produces, respond
+from app.base.http import Route, produces, respond, while_connected
+from app.base.jobs import Job
 from app.base.problems import checked
 from app.base.types import Shape
 from app.compat import suggest
@@ -31,6 +33,8 @@ BATCH = 1_000
 
 FORM = "application/x-www-form-urlencoded"
 _MOST_PROPERTIES, _WIDTH, _HEIGHT = 50, 420, 280
+_MOST_MEMBERS = 100_000
+"""Of lists and objects in a batch, counted before it is read: each takes twenty times its bytes in memory."""
 
 
 def _ignored(callback: str | None = None, stamp: Annotated[str | None, Query(alias="_")] = None) -> None:
@@ -41,22 +45,29 @@ def _ignored(callback: str | None = None, stamp: Annotated[str | None, Query(ali
 router = APIRouter(prefix=PATH, route_class=Route, include_in_schema=False, dependencies=[Depends(_ignored)])
 
 
+Json = Annotated[str | None, Query(max_length=MAX_TARGET)]
+
 # --- asking ------------------------------------------------------------------------------------
 
 
 @router.get("", operation_id="reconcile_by_query")
-def manifest_or_answer(read: Reading, queries: str | None = None, extend: str | None = None) -> Response:
+async def manifest_or_answer(read: Reading, queries: Json = None, extend: Json = None) -> Response:
     """What this service can do; or candidates for `queries`, or values of properties for `extend`."""
     if queries is None and extend is None:
         return _answer(read, _manifest(read))
-    return _asked(read, {"queries": queries, "extend": extend})
+    answered = partial(_asked, read, {"queries": queries, "extend": extend})
+    return await while_connected(read.request.receive, read.house.batches.run(answered, read.client))
 
 
 @router.post("", operation_id="reconcile", openapi_extra={"requestBody": {"content": {FORM: {}}}})
-async def reconcile(read: Reading, queries: str | None = None, extend: str | None = None) -> Response:
+async def reconcile(read: Reading, queries: Json = None, extend: Json = None) -> Response:
     """Candidates for `queries`, or values of properties for `extend`, as fields of a form."""
-    given = {"queries": queries, "extend": extend, **_form(await _body(read.request))}
-    return await run_in_threadpool(_asked, read, given)
+    given, body = {"queries": queries, "extend": extend}, await _body(read.request)
+
+    def answered(job: Job) -> Response:
+        return _asked(read, {**given, **_form(body)}, job)
+
+    return await while_connected(read.request.receive, read.house.batches.run(answered, read.client))
 
 
 async def _body(request: Request) -> bytes:
@@ -77,22 +88,25 @@ def _form(body: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def _asked(read: Read, given: Mapping[str, str | None]) -> Response:
+def _asked(read: Read, given: Mapping[str, str | None], job: Job) -> Response:
     queries, extend = given.get("queries"), given.get("extend")
     if (queries is None) == (extend is None):
         raise Invalid.at("queries", "is needed, or extend: one of the two")
     if queries is not None:
         batch = _batch(_json(queries, "queries"))
-        with read as session:
-            return _answer(read, reconciled(session, batch))
+        with read as session, job.stopped_by(interruption(session)):
+            return _answer(read, reconciled(session, batch, job))
     wanted = checked(ExtendIn, _json(extend or "", "extend"))
     if len(wanted.ids) > BATCH:
         raise TooLarge(f"It has {len(wanted.ids)} ids; {BATCH} are read at once.")
-    with read as session:
+    with read as session, job.stopped_by(interruption(session)):
         return _answer(read, _extended(session, wanted))
 
 
 def _json(text: str, name: str) -> Any:
+    members = sum(map(text.count, "[{,"))
+    if members > _MOST_MEMBERS:
+        raise TooLarge(f"`{name}` has {members} members; {_MOST_MEMBERS} are read at once.")
     try:
         found = strict_json(text.encode(), members=10 * BATCH)
     except Malformed as fault:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_
 
 from app.base.db import ReadSession
 from app.base.errors import pointer
+from app.base.jobs import Job
 from app.base.types import Shape, plain
 from app.compat.candidates import Found, Sought, candidates
 from app.compat.matching import CERTAIN, LONGEST, Fit, best_fit
@@ -178,13 +179,15 @@ def _about(source: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, (publisher, source["published"])))
 
 
-def reconciled(session: ReadSession, queries: Mapping[str, QueryIn]) -> dict[str, Any]:
+def reconciled(session: ReadSession, queries: Mapping[str, QueryIn], job: Job) -> dict[str, Any]:
     """The candidates of each query, the best first. Raises Invalid for a type or property that is none."""
     _check(session, queries)
     found = candidates(session, [_sought(query) for query in queries.values()])
-    return {
-        key: {"result": _result(query, found, place)} for place, (key, query) in enumerate(queries.items())
-    }
+    results: dict[str, Any] = {}
+    for place, (key, query) in enumerate(queries.items()):
+        job.check()
+        results[key] = {"result": _result(query, found, place)}
+    return results
 
 
 def _check(session: ReadSession, queries: Mapping[str, QueryIn]) -> None:

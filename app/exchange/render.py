@@ -18,8 +18,9 @@ from app.access.house import House
 from app.base.db import Readable, interruption
 from app.base.errors import Internal
 from app.base.fields import coded
+from app.base.jobs import Job
 from app.base.scratch import NO_ROOM
-from app.base.shelf import Kept, Key, Making, filled, kept, new_file
+from app.base.shelf import Kept, Key, filled, kept, new_file
 from app.changes.store import head
 from app.exchange.flat import Feed
 from app.exchange.formats import NDJSON, Columns, Format, Rows
@@ -68,15 +69,15 @@ class Wanted:
             found = await shelf.get((*found.key, "gzip"), partial(_gzipped, found), client)
         return found
 
-    def _render(self, form: Format, making: Making) -> Kept:
+    def _render(self, form: Format, job: Job) -> Kept:
         assert form.write is not None
         count = 0
-        with self.base.read(patiently=True) as session, making.stopped_by(interruption(session)):
+        with self.base.read(patiently=True) as session, job.stopped_by(interruption(session)):
             _, last = head(session)
 
             def counted() -> Iterator[Rows]:
                 for rows in self.feed.rows(session, self.ask):
-                    making.check()
+                    job.check()
                     yield each(rows)
 
             def each(rows: Rows) -> Rows:
@@ -94,12 +95,12 @@ def _declared(columns: Columns) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _gzipped(whole: Kept, making: Making) -> Kept:
+def _gzipped(whole: Kept, job: Job) -> Kept:
     file = new_file()
     try:
         with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
             for piece in whole.pieces(0, whole.size):
-                making.check()
+                job.check()
                 packed.write(piece)
     except BaseException:
         file.close()
@@ -107,18 +108,18 @@ def _gzipped(whole: Kept, making: Making) -> Kept:
     return kept((*whole.key, "gzip"), file, whole.count)
 
 
-def _parquet(lines: Kept, key: Key, columns: Columns, making: Making) -> Kept:
+def _parquet(lines: Kept, key: Key, columns: Columns, job: Job) -> Kept:
     file = new_file()
     os.lseek(lines.file.fileno(), 0, os.SEEK_SET)
     named = [f"{column.name}:{column.kind}" for column in columns]
     with (
         subprocess.Popen([*_COMMAND, *named], stdin=lines.file, stdout=file, stderr=subprocess.PIPE) as made,
-        making.stopped_by(made.kill),
+        job.stopped_by(made.kill),
     ):
         _, told = made.communicate()
     if made.returncode:
         file.close()
-        making.check()
+        job.check()
         if made.returncode in NO_ROOM:
             raise OSError(made.returncode, os.strerror(made.returncode))
         raise Internal(f"No Parquet could be made: {told.decode(errors='replace')[-300:]}")

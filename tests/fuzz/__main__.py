@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from app.base.caches import BUDGET
+from tests.fuzz.memory import attack as attack_memory
 from tests.fuzz.run import attack, report, target
 from tests.newsroom import Bases, PostgresBases, SqliteBases
 from tests.postgres import running_postgres
@@ -35,6 +37,9 @@ def main(
         list[str] | None, typer.Option(help="sqlite or postgresql; both if not told.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed sends other requests.")] = 1,
+    memory: Annotated[
+        float, typer.Option(help="Seconds for which one client asks ever new questions.")
+    ] = 600,
     examples: Annotated[int, typer.Option(help="How many examples of an operation in each round.")] = 20,
 ) -> None:
     """Sends what Schemathesis makes of the OpenAPI document, and a corpus of hostile values."""
@@ -49,6 +54,9 @@ def main(
         ):
             for told in attack(aim, cases, seed, examples):
                 typer.echo(f"{name}: {told}", err=True)
+            measured = attack_memory(aim.server, memory)
+            typer.echo(f"{name}: memory: {measured}", err=True)
+            aim.tally.failures += measured.failures(BUDGET.most)
         for line in report(aim.tally):
             typer.echo(line)
         typer.echo(f"{name}: {time.monotonic() - started:.0f} s\n")

@@ -13,6 +13,7 @@ import httpx
 from tests.commands import forked
 from tests.fuzz.contract import PHASES, Tally, Wish, examine
 from tests.fuzz.hostile import Corpus
+from tests.fuzz.watch import WATCH
 from tests.served import Served, environment, served
 
 SECRET = "a secret for tests, of more than 32 characters"
@@ -62,7 +63,14 @@ def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1) -> None:
 def target(url: str, log: Path) -> Iterator[Target]:
     """A server on a fresh base with the seed in it."""
     # Its log of accesses would fill a pipe that nobody reads.
-    env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning", RECORD_WEBHOOKS="false")
+    env = environment(
+        url,
+        RECORD_SECRET=SECRET,
+        RECORD_LOG_LEVEL="warning",
+        RECORD_WEBHOOKS="false",
+        RECORD_REQUESTS_PER_ADDRESS="0",
+        **{WATCH: "yes"},
+    )
     with served(env, log, "--migrate", "--seed") as server:
         made = forked(["key", "create", "Fuzz", "--role", "admin"], env)
         [key_id] = re.findall(r"^key_\w+", made.err)
