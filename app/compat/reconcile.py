@@ -33,8 +33,6 @@ BATCH = 1_000
 
 FORM = "application/x-www-form-urlencoded"
 _MOST_PROPERTIES, _WIDTH, _HEIGHT = 50, 420, 280
-_MOST_MEMBERS = 100_000
-"""Of lists and objects in a batch, counted before it is read: each takes twenty times its bytes in memory."""
 
 
 def _ignored(callback: str | None = None, stamp: Annotated[str | None, Query(alias="_")] = None) -> None:
@@ -104,9 +102,6 @@ def _asked(read: Read, given: Mapping[str, str | None], job: Job) -> Response:
 
 
 def _json(text: str, name: str) -> Any:
-    members = sum(map(text.count, "[{,"))
-    if members > _MOST_MEMBERS:
-        raise TooLarge(f"`{name}` has {members} members; {_MOST_MEMBERS} are read at once.")
     try:
         found = strict_json(text.encode(), members=10 * BATCH)
     except Malformed as fault:
