@@ -23,7 +23,7 @@ from sqlmodel import col
 
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
-from app.access.secret import secret_of
+from app.access.secret import hold_to, make_secret, secret_of
 from app.base import schema
 from app.base.body import MAX_LINE
 from app.base.db import SQLITE, Database, WriteSession
@@ -45,6 +45,7 @@ from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
 from app.operations.checks import is_underived
 from app.operations.commands import WHOLE_SECONDS, base, operations, say
+from app.operations.secrets import secret
 from app.operations.startup import announce
 from app.reviews.quoted import archive_text
 from app.search.store import NOUNS
@@ -68,6 +69,7 @@ key = typer.Typer(help="API keys.", no_args_is_help=True)
 source = typer.Typer(help="Published documents.", no_args_is_help=True)
 cli.add_typer(operations)
 cli.add_typer(key, name="key")
+cli.add_typer(secret, name="secret")
 cli.add_typer(source, name="source")
 
 
@@ -110,13 +112,15 @@ def serve(
     seed: Annotated[bool, typer.Option("--seed", help="Bring in the seed's records first.")] = False,
 ) -> None:
     """Serves the API."""
-    settings = Settings()
-    if migrate:
-        _upgrade(settings.database_url)
-    if seed:
-        _seed(SEED)
-    with suppress(Unavailable), _base():
-        pass  # a stale schema ends it here, in a line; a database that is away may come back
+    with base() as (settings, db):
+        held = secret_of(settings, db)  # made while the database is empty, so before the seed
+        if migrate:
+            _upgrade(settings.database_url)
+        if seed:
+            _seed(SEED)
+        with suppress(Unavailable):  # what is wrong ends it here, in a line; what is away may come back
+            if fault := unfitness(db, held):
+                raise ValueError(fault)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -170,13 +174,14 @@ def migrate(
     down: Annotated[bool, typer.Option("--down", help="Go back to the revision.")] = False,
 ) -> None:
     """Brings the schema up to date, or back to an older revision."""
-    url = Settings().database_url
     if down and revision == "head":
         raise typer.BadParameter("--down needs the revision to go back to, such as base")
-    if down:
-        schema.downgrade(url, revision)
-    else:
-        _upgrade(url, revision)
+    with base() as (settings, db):
+        if down:
+            schema.downgrade(settings.database_url, revision)
+        else:
+            make_secret(settings, db)
+            _upgrade(settings.database_url, revision)
 
 
 def _upgrade(url: str, revision: str = "head") -> None:
@@ -319,8 +324,12 @@ def create_key(
 ) -> None:
     """Makes a key and prints it. It is shown this once."""
     wish = checked(KeyIn, {"name": name, "role": role, "expires_at": expires})
-    with _base() as (settings, db), db.write() as session:
-        made, token = keys.create(session, secret_of(settings), wish, by=By("cli", "command line"))
+    with _base() as (settings, db):
+        held = secret_of(settings, db)
+        if fault := hold_to(db, held):
+            raise ValueError(fault)
+        with db.write() as session:
+            made, token = keys.create(session, held, wish, by=By("cli", "command line"))
     say(f"{made.id} ({role}); the key is shown this once:", err=True)
     say(token)
 

@@ -19,10 +19,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 from starlette_compress import add_compress_type
 
+from app.access import secret as secrets
 from app.access.house import POSITION, House
 from app.access.requests import Read, Replay
 from app.access.routes import router as keys
-from app.access.secret import secret_of
 from app.base import schema
 from app.base.boundary import Boundary
 from app.base.caches import BUDGET
@@ -134,7 +134,7 @@ string anywhere may have a NUL or a lone surrogate, and no number more than 60 d
 
 def _house(settings: Settings) -> House:
     db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
-    return House(settings, db, secret_of(settings), Replicas(db, settings))
+    return House(settings, db, secrets.secret_of(settings, db), Replicas(db, settings))
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -148,7 +148,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if swept := await run_in_threadpool(sweep):
             log.info("Removed temporary files that %d ended processes have left", swept)
-        await run_in_threadpool(_refuse_unfit, house.db)
+        await run_in_threadpool(_refuse_unfit, house)
         house.open()
         keeper = reads.Keeper(house.db, house.reads)
         async with _delivering(house, app.state.metrics.note_delivery):
@@ -251,19 +251,23 @@ def _is_of_operations(scope: Scope) -> bool:
     return scope.get("path") in WATCHED
 
 
-def unfitness(db: Database) -> str | None:
-    """Why the base cannot be served yet, or None. Raises Unavailable."""
+def unfitness(db: Database, secret: bytes | None = None) -> str | None:
+    """Return why the database cannot be served, with this secret if one is given, or None. Raises
+    Unavailable.
+    """
     if fault := schema.staleness(db):
         return fault
     with db.read() as session:  # a migration may have been cut off before its end
         if is_underived(session):
             return "What is derived from the base's records was not made: python -m app migrate"
+        if secret is not None and secrets.is_other(session, secret):
+            return secrets.OTHER
     return None
 
 
-def _refuse_unfit(db: Database) -> None:
+def _refuse_unfit(house: House) -> None:
     try:
-        if fault := unfitness(db):
+        if fault := unfitness(house.db) or secrets.hold_to(house.db, house.secret):
             raise SystemExit(fault)
     except Unavailable as away:
         log.warning("%s; /readyz will say when the database can be used.", away.told.rstrip("."))
@@ -289,15 +293,15 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """Whether the database answers and has the schema that this code is written for, and all that follows."""
     house: House = request.app.state.house
-    fault = await house.readiness.get(lambda: _unreadiness(house.db))
+    fault = await house.readiness.get(lambda: _unreadiness(house))
     if fault is not None:
         return problem_response(fault)
     return Response('{"status":"ready"}', media_type="application/json")
 
 
-def _unreadiness(db: Database) -> Problem | None:
+def _unreadiness(house: House) -> Problem | None:
     try:
-        fault = unfitness(db)
+        fault = unfitness(house.db, house.secret)
     except Unavailable as away:
         note(away)
         return away

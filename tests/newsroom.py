@@ -26,12 +26,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access import secret as secrets
 from app.access import store as keys
 from app.access.house import House
 from app.access.model import KeyIn, RoleName
 from app.base import schema
 from app.base.db import Database
 from app.base.errors import Unavailable
+from app.base.files import create
 from app.base.sql import Query
 from app.changes.store import By
 from app.exchange.records import bring_in
@@ -75,6 +77,7 @@ def _prepare(url: str, name: str) -> None:
         db = Database(url)
         with db.write() as session:
             bring_in(session, SEED, by=By("seed", "seed"))
+            secrets.note(session, SECRET.encode())
         db.dispose()
 
 
@@ -91,6 +94,8 @@ class SqliteBases:
         place.mkdir()
         if migrated:
             shutil.copy(self._template(like or _usual(seeded=seeded)), place / "record.db")
+        if seeded or like:
+            create(place / "record.db.secret", SECRET.encode())
         yield f"sqlite:///{place}/record.db"
         shutil.rmtree(place)
 

@@ -99,11 +99,11 @@ LAYOUT = (
     (
         "base",
         "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
-        " sql types postgres prepared outages db jobs scratch shelf recent schema body http page problems"
-        " limits boundary middleware protocol openapi",
+        " sql types postgres prepared outages db properties jobs scratch shelf recent schema body http"
+        " page problems limits boundary middleware protocol openapi",
     ),
     ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
-    ("access", "model store secret house conditions requests routes"),
+    ("access", "model secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),
@@ -133,7 +133,10 @@ LAYOUT = (
         " suggest reconcile datacommons_wire variables observations nodes datacommons",
     ),
     ("web", "routes"),
-    ("operations", "metrics routes checks clients backup servers temporary doctor offline commands startup"),
+    (
+        "operations",
+        "metrics routes checks clients backup servers temporary doctor offline commands secrets startup",
+    ),
     ("main", ""),
     ("cli", ""),
     ("__main__", ""),
@@ -240,6 +243,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/replay.py", "_change"): "rows that those entries tell of",
     ("app/changes/replay.py", "supply"): "what those entries must not hold",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
+    ("app/base/properties.py", "put"): "a property of the database, which is no record",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
     ("app/hooks/progress.py", "start"): "where deliveries stand, which is no record",
     ("app/hooks/progress.py", "lease"): "where deliveries stand, which is no record",

@@ -10,6 +10,7 @@ import pytest
 from app.access import secret as module
 from app.access.secret import secret_of
 from app.base import files
+from app.base.db import Database
 from app.settings import Settings
 from tests.commands import Command
 from tests.newsroom import SqliteBases, ok
@@ -78,16 +79,17 @@ def test_of_two_starters_the_first_one_s_secret_is_both_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/record.db", secret=None)
+    db = Database(settings.database_url)
     first: list[bytes] = []
 
     def overtaken(path: Path) -> None:
         """The other starter comes while this one has its secret, and not yet the file's name."""
         monkeypatch.undo()
         files.sync(path)
-        first.append(secret_of(settings))
+        first.append(secret_of(settings, db))
 
     monkeypatch.setattr(files, "sync", overtaken)
-    assert [secret_of(settings)] == first
+    assert [secret_of(settings, db)] == first
     assert [file.name for file in tmp_path.iterdir()] == ["record.db.secret"]
 
 
@@ -97,5 +99,6 @@ def test_a_secret_is_on_disk_before_it_is_used(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "sync", lambda path: synced.append(path))
     kept = tmp_path / "record.db.secret"
     kept.write_text("a secret of a version before, long enough")
-    secret_of(Settings(database_url=f"sqlite:///{tmp_path}/record.db", secret=None))
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/record.db", secret=None)
+    secret_of(settings, Database(settings.database_url))
     assert synced == [kept, tmp_path]

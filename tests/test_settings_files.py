@@ -20,7 +20,7 @@ def written(file: Path, content: str | bytes) -> str:
 def test_a_command_takes_its_base_and_its_secret_from_files(
     bases: Bases, command: Command, tmp_path: Path
 ) -> None:
-    with bases.fresh(seeded=True) as url:
+    with bases.fresh() as url:
         files = {
             "RECORD_DATABASE_URL": "",
             "RECORD_DATABASE_URL_FILE": written(tmp_path / "url", f"{url}\n"),

@@ -4,15 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement, Row, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
-from app.base.db import ReadSession
+from app.base.db import Database, ReadSession
 from app.base.errors import LedgerReset
 from app.base.page import Page, page
 from app.base.sql import select
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
 from app.changes.store import GENESIS, document, entries, head
+
+Head = tuple[int, str]
+"""A ledger's last seq and hash."""
 
 FOR_ADMINS = frozenset({"key", "webhook"})
 """The nouns of which others are told only that something was done: an address may be as good as a key."""
@@ -91,3 +95,20 @@ def shown(row: Row[Any], *, secrets: bool) -> dict[str, Any]:
     """An entry as it is told, with `secrets` to an admin."""
     entry = document(row)
     return entry if secrets or row.resource not in FOR_ADMINS else {**entry, "difference": None}
+
+
+def is_empty(db: Database) -> bool:
+    """Return whether nothing was ever written into a database. Raises Unavailable."""
+    if db.missing:
+        return True
+    try:
+        with db.read() as session:
+            tables = set(inspect(session.connection()).get_table_names()) - {"alembic_version"}
+            return not tables or ("changes" in tables and last(session)[0] == 0)
+    except DBAPIError:  # what cannot be read may be worth something to somebody
+        return False
+
+
+def last(session: ReadSession) -> Head:
+    """Return the last entry of a ledger, which may be of an older version or not there yet."""
+    return head(session) if inspect(session.connection()).has_table("changes") else (0, "")

@@ -16,18 +16,15 @@ from subprocess import PIPE
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.base import schema
 from app.base.db import SQLITE, WRITE_LOCK, Database, ReadSession
 from app.base.files import replacing
 from app.changes.grants import GRANTS, check_owner
-from app.changes.store import head
+from app.changes.reads import Head, is_empty, last
 from app.operations.clients import Clients, complaint
-
-Head = tuple[int, str]
-"""A ledger's last seq and hash."""
 
 _MAGIC = {b"SQLite format 3\0": "SQLite", b"PGDMP": "PostgreSQL"}
 
@@ -64,28 +61,12 @@ def restore(
     else:
         _replay(db, file)
     with db.read() as session:
-        return _last(session)
-
-
-def is_empty(db: Database) -> bool:
-    """Whether nothing was ever written into the base. Raises Unavailable."""
-    if db.missing:
-        return True
-    try:
-        with db.read() as session:
-            tables = set(inspect(session.connection()).get_table_names()) - {"alembic_version"}
-            return not tables or ("changes" in tables and _last(session)[0] == 0)
-    except DBAPIError:  # what cannot be read may be worth something to somebody
-        return False
+        return last(session)
 
 
 def _refuse_the_base_itself(db: Database, file: Path) -> None:
     if db.sqlite and not db.missing and file.exists() and file.samefile(str(db.url.database)):
         raise ValueError(f"{file} is the base itself, not a backup")
-
-
-def _last(session: ReadSession) -> Head:
-    return head(session) if inspect(session.connection()).has_table("changes") else (0, "")
 
 
 def _kind(file: Path) -> str:
@@ -102,7 +83,7 @@ def _vacuumed(db: Database, into: Path) -> Head:
     with closing(SQLITE.connect(address, uri=True, isolation_level=None)) as connection:
         connection.execute("VACUUM INTO ?", (str(into),))
     with _opened(into) as copy, copy.read() as session:
-        return _last(session)
+        return last(session)
 
 
 @contextmanager
@@ -198,7 +179,7 @@ def _dumped(db: Database, into: Path) -> Head:
             f"--schema={_schema(session)}",
             f"--file={into}",
         )
-        return _last(session)
+        return last(session)
 
 
 def _schema(session: ReadSession) -> str:

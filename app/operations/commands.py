@@ -9,7 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from app.access.secret import secret_file
+from app.access.secret import secret_fault, secret_file
 from app.base import schema
 from app.base.db import Database
 from app.base.logs import printable
@@ -64,7 +64,7 @@ def restore(
     with base() as (settings, db):
         seq, digest = backups.restore(db, file, faults, force=force)
         say(f"{seq} changes, up to {digest}, are in the base")
-        if fault := schema.staleness(db):
+        if fault := schema.staleness(db) or secret_fault(settings, db):
             say(fault, err=True)
         _remind(settings)
 
@@ -106,8 +106,8 @@ def verify(
             raise ValueError("--checkpoint is for an export or a base: a bundle has a checkpoint of its own")
         _verify_bundle(file, key)
         return
-    with _current_base() if file is None else offline.opened(file) as (settings, db), db.read() as session:
-        signed = offline.signed(checkpoint, key, settings) if checkpoint else None
+    with current_base() if file is None else offline.opened(file) as (settings, db), db.read() as session:
+        signed = offline.signed(checkpoint, key, settings, db) if checkpoint else None
         found = 0
         for fault in faults(session, signed):
             found += 1
@@ -130,7 +130,8 @@ def _verify_bundle(file: Path, key: str | None) -> None:
 
 
 @contextmanager
-def _current_base() -> Iterator[tuple[Settings, Database]]:
+def current_base() -> Iterator[tuple[Settings, Database]]:
+    """Yield the base of the settings, if its schema is this version's. Raises ValueError."""
     with base(whole=True) as (settings, db):
         if fault := schema.staleness(db):
             raise ValueError(fault)

@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from app.access import store as keys
 from app.access.model import Key
-from app.access.secret import read_secret, secret_file
+from app.access.secret import is_noted, known_secret, secret_fault, secret_file
 from app.base import schema
 from app.base.db import Database, ReadSession
 from app.base.errors import Unavailable
@@ -50,6 +50,14 @@ Findings = Iterator[Finding]
 
 def examine(settings: Settings) -> Findings:
     """Everything that is looked at, one after another; what cannot be without the rest ends it."""
+    told = set()
+    for finding in _looked_at(settings):
+        if finding not in told:  # one of the secret is found without the database, and again with it
+            told.add(finding)
+            yield finding
+
+
+def _looked_at(settings: Settings) -> Findings:
     yield from _settings(settings)
     yield from _secret(settings)
     yield from _files(settings)
@@ -73,10 +81,11 @@ def _base(settings: Settings, db: Database) -> Findings:
         yield Finding("schema", "fault", fault)
         return
     yield Finding("schema", "ok", f"at {schema.newest()}")
+    yield from _fingerprint(settings, db)
     with db.read() as session:
         yield from _records(session)
         yield from _clock(session)
-        yield from _keys(session, settings)
+        yield from _keys(session)
         yield from _webhooks(session)
 
 
@@ -110,6 +119,7 @@ def _is_root() -> bool:
 
 
 def _secret(settings: Settings) -> Findings:
+    """What can be said of the secret without the database."""
     if settings.secret is not None:
         if len(set(settings.secret)) < 10:
             yield Finding("secret", "fault", "RECORD_SECRET can be guessed: openssl rand -hex 32")
@@ -124,15 +134,24 @@ def _secret(settings: Settings) -> Findings:
     elif kept.stat().st_mode & 0o077:
         yield Finding("secret", "fault", f"{kept} can be read by others: chmod 600, then make new keys")
     else:
-        yield _kept_secret(kept)
+        yield _kept_secret(settings, kept)
 
 
-def _kept_secret(file: Path) -> Finding:
+def _kept_secret(settings: Settings, file: Path) -> Finding:
     try:
-        read_secret(file)
+        known_secret(settings)
     except (ValueError, OSError) as fault:
         return Finding("secret", "fault", str(fault))
     return Finding("secret", "ok", f"in {file}")
+
+
+def _fingerprint(settings: Settings, db: Database) -> Findings:
+    if fault := secret_fault(settings, db):
+        yield Finding("secret", "fault", fault)
+        return
+    with db.read() as session:
+        if is_noted(session):
+            yield Finding("secret", "ok", "it is the one that the database was served with")
 
 
 def _files(settings: Settings) -> Findings:
@@ -180,11 +199,8 @@ def _clock(session: ReadSession) -> Findings:
         yield Finding("clock", "fault", f"The ledger's last entry is of {last.at}, which is yet to come")
 
 
-def _keys(session: ReadSession, settings: Settings) -> Findings:
+def _keys(session: ReadSession) -> Findings:
     rows = session.execute(keys.find().where(col(Key.revoked_at).is_(None))).all()
-    kept = secret_file(settings)
-    if rows and settings.secret is None and kept is not None and not kept.exists():
-        yield Finding("keys", "fault", f"{kept} is gone: none of the {len(rows)} keys counts")
     for row in rows:
         if keys.state(row) == "expired":
             yield Finding("keys", "warning", f"{row.id} ({row.name}) has expired: key revoke")

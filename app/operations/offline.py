@@ -45,11 +45,11 @@ def _empty_base() -> Iterator[Database]:
             db.dispose()
 
 
-def signed(file: Path, key: str | None, settings: Settings | None) -> Checkpoint:
+def signed(file: Path, key: str | None, settings: Settings | None, db: Database) -> Checkpoint:
     """The checkpoint in a file, which that public key has signed, or else the one of these settings. Raises
     ValueError for any other.
     """
-    own = signer_of(settings, secret_of(settings)).verifier if settings and key is None else None
+    own = signer_of(settings, secret_of(settings, db)).verifier if settings and key is None else None
     try:
         note = file.read_bytes().decode(errors="surrogateescape")  # which no note may have
         return Checkpoint.read(note, own or _given(key))
