@@ -50,6 +50,27 @@ def loose(text: str) -> str:
     return MOMENT.sub("…Z", ID.sub(r"\1_…", text))
 
 
+@pytest.mark.skipif(
+    not shutil.which("openssl") or not shutil.which("awk"), reason="openssl, awk are not here"
+)
+def test_secrets_are_made_once_and_kept(root: Path, tmp_path: Path) -> None:
+    lines = re.findall(r"^    (test -. (\S+) \|\| .+)$", (root / "README.md").read_text(), re.MULTILINE)
+    assert [name for _, name in lines] == [".env", "record.secret"]
+    shutil.copy(root / ".env.example", tmp_path)
+    for line, name in lines:
+        subprocess.run(["sh", "-c", f"umask 0; {line}"], cwd=tmp_path, check=True)
+        made = tmp_path / name
+        assert made.stat().st_mode & 0o777 == 0o600
+        before = made.read_bytes()
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True)
+        assert made.read_bytes() == before, "another shell makes no other secret"
+    assert re.fullmatch(r"[0-9a-f]{64}\n", (tmp_path / "record.secret").read_text())
+    asked = re.findall(r"^([A-Z_]+)=$", (root / ".env.example").read_text(), re.MULTILINE)
+    given = dict(re.findall(r"^([A-Z_]+)=([0-9a-f]{64})$", (tmp_path / ".env").read_text(), re.MULTILINE))
+    assert list(given) == asked
+    assert len(set(given.values())) == len(asked) >= 2
+
+
 @pytest.fixture
 def answers(bases: Bases, root: Path, tmp_path: Path) -> Iterator[list[tuple[str, str, str]]]:
     """Command, answer shown, and real answer, for each."""
