@@ -4,9 +4,14 @@ import shutil
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.commands import tamper_file
+from tests.newsroom import ok
+from tests.served import environment, served
 from tests.torture.__main__ import row, table
 from tests.torture.audit import audit
+from tests.torture.powercut import PowerCut, cuts, events, survey, why_not, without_syncs_of
 from tests.torture.trials import Failover, Trial, kill_on_sqlite, primary
 from tests.torture.writers import Writer
 
@@ -35,6 +40,33 @@ def test_nothing_is_lost_when_the_server_or_the_database_dies_on_postgresql(tmp_
             trial.kill(server, 2)
     sound(trial)
     assert [row(trial)[1], *row(trial)[7:11]] == ["4", "0", "0", "0", "0"]
+
+
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    trial = PowerCut(tmp_path)
+    trial.suffer(starts=1, rounds=1)
+    done = events(trial.log)
+    trial.check(done)
+    assert not trial.findings, trial.findings
+    assert trial.book.acknowledged == len(trial.book.wishes) == 5
+    assert trial.blows > 20
+
+    *_, last = cuts(done)
+    assert len(last.tokens) == 3
+    left = tmp_path / "left"
+    left.mkdir()
+    last.write(left)
+    with (
+        served(environment(f"sqlite:///{left}/record.db"), tmp_path / "log", "--migrate") as server,
+        server.client(last.tokens[0]) as client,
+    ):
+        assert {key["role"] for key in ok(client.get("/v1/keys"))["data"]} == {"admin", "editor", "reader"}
+
+    for file, said in {".record.db.secret": "has no secret in it", "record.db-wal": "the key otr_"}.items():
+        careless = without_syncs_of(done, file)
+        found = (str(survey(tmp_path, cut, trial.book)) for cut in reversed([*cuts(careless)]))
+        assert any(said in each for each in found), f"{file} is not synced, which is not noticed"
 
 
 HARM = {

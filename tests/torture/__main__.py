@@ -11,13 +11,18 @@ from typing import Annotated, Literal
 
 import typer
 
+from tests.torture.powercut import PowerCut, power_cut, why_not
 from tests.torture.trials import Trial, failover, kill_on_postgresql, kill_on_sqlite, restart
+
+Suffered = Trial | PowerCut
+ROUNDS = 8
+"""How often claims are stated and files imported before the power is cut, after each start."""
 
 HEAD = ("trial", "blows", "sent", "503", "retried", "replayed", "acknowledged", "lost", "doubled",
         "half-written", "verify faults", "longest wait")  # fmt: skip
 
 
-def row(trial: Trial) -> list[str]:
+def row(trial: Suffered) -> list[str]:
     """A trial's line of the table."""
     tallies, found = trial.book.tallies, trial.findings
     counts = [trial.blows, tallies["sent"], tallies["503"], tallies["retried"], tallies["replayed"],
@@ -38,7 +43,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(HEAD), rule, *map(line, rows)])
 
 
-def run(trials: Sequence[Callable[[Path], Trial]]) -> list[Trial]:
+def run(trials: Sequence[Callable[[Path], Suffered]]) -> list[Suffered]:
     """Runs trials, each in a directory of its own, which is kept if something is wrong."""
     done = []
     for trial in trials:
@@ -60,13 +65,18 @@ def main(
     kills: Annotated[int, typer.Option(help="How often the server is killed on each database.")] = 50,
     restarts: Annotated[int, typer.Option(help="How often PostgreSQL is stopped and started.")] = 10,
     failovers: Annotated[int, typer.Option(help="How often the primary is lost.")] = 5,
+    starts: Annotated[int, typer.Option(help="How often a server starts before the power is cut.")] = 3,
     database: Annotated[
         Literal["sqlite", "postgresql", "both"], typer.Option(help="On which it happens.")
     ] = "both",
 ) -> None:
     """Exit status 1 if anything was lost, doubled, half-written or is not as the ledger says."""
-    on_sqlite = [partial(kill_on_sqlite, times=kills)]
-    on_postgresql = [
+    on_sqlite: list[Callable[[Path], Suffered]] = [partial(kill_on_sqlite, times=kills)]
+    if (reason := why_not()) is None:
+        on_sqlite.append(partial(power_cut, starts=starts, rounds=ROUNDS, seed=kills))
+    else:
+        print(f"No power cut: {reason}", file=sys.stderr)
+    on_postgresql: list[Callable[[Path], Suffered]] = [
         partial(kill_on_postgresql, times=kills),
         partial(restart, times=restarts),
         partial(failover, times=failovers),
