@@ -31,7 +31,7 @@ serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, H
 test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
 	@$(RUN) -m pytest -n auto --maxprocesses 8 $(ARGS)
 
-torture: $(VENV)/.dev ## Kill server and databases while clients write; what was lost (ARGS="--kills 5")
+torture: $(VENV)/.dev ## Kill server and databases while clients write, and be greedy; what was lost (ARGS="--kills 5")
 	@$(RUN) -m tests.torture $(ARGS)
 
 fuzz: $(VENV)/.dev ## Send a live server what nobody would (ARGS="--cases 20000 --database sqlite")

@@ -1,17 +1,19 @@
 """What was acknowledged is there, once and whole: the short form of `make torture`, and its own test."""
 
 import shutil
+import statistics
 import threading
 from pathlib import Path
 
 import pytest
 
 from tests.commands import tamper_file
-from tests.newsroom import ok
+from tests.newsroom import Bases, ok
 from tests.served import environment, served
-from tests.torture.__main__ import row, table
+from tests.torture.__main__ import row, siege_row, table
 from tests.torture.audit import audit
 from tests.torture.powercut import PowerCut, cuts, events, survey, why_not, without_syncs_of
+from tests.torture.siege import ATTACKS, besieged
 from tests.torture.trials import Failover, Trial, kill_on_sqlite, primary
 from tests.torture.writers import Writer
 
@@ -67,6 +69,17 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
         careless = without_syncs_of(done, file)
         found = (str(survey(tmp_path, cut, trial.book)) for cut in reversed([*cuts(careless)]))
         assert any(said in each for each in found), f"{file} is not synced, which is not noticed"
+
+
+def test_a_greedy_client_keeps_no_honest_one_waiting(bases: Bases, tmp_path: Path) -> None:
+    """The margin is that of a machine with other work; `make torture` holds to 1 s."""
+    with bases.fresh(seeded=True) as url:
+        sieges = [*besieged(url, tmp_path / "log", 1.5)]
+    assert [siege.name for siege in sieges] == list(ATTACKS)
+    for siege in sieges:
+        assert siege.waits, siege.name
+        assert siege.refused == [], siege.name
+        assert statistics.median(siege.waits) < 3, siege_row("busy", siege)
 
 
 HARM = {
