@@ -162,7 +162,19 @@ def test_a_sound_file_has_neither_fault_nor_warning(
         file_of(url).chmod(0o600)
         found = examine(url)
         assert {state for _, state, _ in found} == {"ok"}, found
-        checks = {"settings", "secret", "files", "disk", "sqlite", "file", "log", "schema", "records", "keys"}
+        checks = {
+            "settings",
+            "secret",
+            "files",
+            "temporary",
+            "disk",
+            "sqlite",
+            "file",
+            "log",
+            "schema",
+            "records",
+            "keys",
+        }
         assert {check for check, _, _ in found} == checks
 
 
@@ -175,6 +187,16 @@ def test_a_file_that_others_may_use_is_named(
     with sqlite_bases.fresh() as url:
         file_of(url).chmod(mode)
         assert has(examine(url), "files", state)
+
+
+def test_a_directory_in_which_others_can_replace_the_file_is_named(
+    sqlite_bases: SqliteBases, examine: Examine
+) -> None:
+    with sqlite_bases.fresh() as url:
+        file_of(url).chmod(0o600)
+        for mode, named in ((0o770, True), (0o1777, False), (0o755, False)):
+            file_of(url).parent.chmod(mode)
+            assert has(examine(url), "files", "fault", "who can replace") is named
 
 
 def test_the_secret_s_file_is_looked_at(

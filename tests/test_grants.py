@@ -219,6 +219,25 @@ def test_without_passwords_nothing_is_done(single: str, postgres: str) -> None:
     assert found is None
 
 
+def test_what_others_keep_in_the_schema_is_theirs(postgres_bases: PostgresBases, command: Command) -> None:
+    """Such as the table of an extension: it hinders no migration, is not granted, and is no fault."""
+    with postgres_bases.fresh() as url:
+        do(
+            url,
+            "CREATE ROLE record_tests_other",
+            "CREATE TABLE theirs (id integer)",
+            "ALTER TABLE theirs OWNER TO record_tests_other",
+            "CREATE RULE own AS ON INSERT TO theirs DO INSTEAD NOTHING",
+            f"REVOKE ALL ON theirs FROM {API_ROLE}",
+        )
+        try:
+            for words in (["migrate"], ["migrate", "--down", "0010"], ["migrate"], ["verify"]):
+                assert command(url, *words).code == 0
+            assert "theirs" not in command(as_api_role(url), "doctor").out
+        finally:
+            do(url, "DROP TABLE theirs", "DROP ROLE record_tests_other")
+
+
 # --- who notices -------------------------------------------------------------------------------
 
 HIDDEN = {

@@ -11,23 +11,24 @@ READ_ONLY = "alembic_version"
 
 GRANTS = f"""DO $$ DECLARE statement text; BEGIN
   FOR statement IN
-    SELECT 'REVOKE ALL ON ' || c.oid::regclass || ' FROM ' || api.name || '; GRANT '
-      || CASE WHEN c.relname = '{READ_ONLY}' THEN 'SELECT'
-              WHEN c.relname IN {APPEND_ONLY} THEN 'SELECT, INSERT'
-              ELSE 'SELECT, INSERT, UPDATE, DELETE' END
-      || ' ON ' || c.oid::regclass || ' TO ' || api.name
-    FROM pg_class c, (
-      SELECT DISTINCT acl.grantee::regrole::text AS name FROM pg_default_acl d, aclexplode(d.defaclacl) acl
-      WHERE d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, current_schema()::regnamespace)
-        AND d.defaclrole = current_user::regrole AND acl.privilege_type = 'INSERT'
-        AND acl.grantee NOT IN (0, d.defaclrole)
-    ) api
+    SELECT 'REVOKE ALL ON ' || c.oid::regclass || ' FROM ' || api.role::regrole
+      || '; GRANT ' || wanted || ' ON ' || c.oid::regclass || ' TO ' || api.role::regrole
+    FROM pg_class c,
+      LATERAL (SELECT CASE WHEN c.relname = '{READ_ONLY}' THEN 'SELECT'
+        WHEN c.relname IN {APPEND_ONLY} THEN 'INSERT, SELECT'
+        ELSE 'DELETE, INSERT, SELECT, UPDATE' END AS wanted) privileges,
+      (SELECT DISTINCT acl.grantee AS role FROM pg_default_acl d, aclexplode(d.defaclacl) acl
+        WHERE d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, current_schema()::regnamespace)
+          AND d.defaclrole = current_user::regrole AND acl.privilege_type = 'INSERT'
+          AND acl.grantee NOT IN (0, d.defaclrole)) api
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-      AND pg_has_role(c.relowner, 'USAGE')
+      AND c.relowner = current_user::regrole
+      AND wanted IS DISTINCT FROM (SELECT string_agg(acl.privilege_type, ', ' ORDER BY acl.privilege_type)
+        FROM aclexplode(c.relacl) acl WHERE acl.grantee = api.role)
   LOOP EXECUTE statement; END LOOP;
 END $$;
 """
-"""Gives each such role its privileges on every table that there is."""
+"""Gives each such role its privileges on every table where it has others."""
 
 
 def grant(connection: Connection) -> None:
@@ -45,6 +46,6 @@ def check_owner(connection: Connection) -> None:
         )
 
 
-_OWNER = """SELECT relowner::regrole::text AS owner, current_user::text AS role FROM pg_class
-  WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+_OWNER = f"""SELECT relowner::regrole::text AS owner, current_user::text AS role FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relname IN {(READ_ONLY, *APPEND_ONLY)}
     AND relowner <> current_user::regrole ORDER BY 1 LIMIT 1"""

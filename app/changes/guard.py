@@ -35,7 +35,8 @@ _STRANGE = {
     "postgresql": """
       WITH own AS (
         SELECT oid, oid::regclass AS name, relrowsecurity FROM pg_class
-        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p'))
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+          AND relowner = (SELECT relowner FROM pg_class WHERE oid = 'changes'::regclass))
       SELECT 'the rule ' || quote_ident(rulename) || ' on ' || name
         || ' is none of this application''s: what is written there could be changed or dropped'
         FROM pg_rewrite JOIN own ON own.oid = ev_class

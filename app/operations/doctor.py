@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -159,6 +160,11 @@ def _files(settings: Settings) -> Findings:
     if base is None or not base.exists():
         return
     mode, size = base.stat().st_mode, base.stat().st_size
+    around = base.resolve().parent
+    if around.stat().st_mode & 0o022 and not around.stat().st_mode & stat.S_ISVTX:
+        yield Finding(
+            "files", "fault", f"{around} can be written by others, who can replace {base}: chmod 700"
+        )
     if mode & 0o022:
         yield Finding("files", "fault", f"{base} can be written by others: chmod 600")
     elif mode & 0o044:

@@ -105,7 +105,8 @@ def _server(session: ReadSession) -> Looked:
 
 _TOO_MUCH = """
   WITH own AS (SELECT oid, relname, relowner FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p'))
+    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+      AND relowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass(:read_only)))
   SELECT 'is a superuser' FROM pg_roles WHERE rolname = current_user AND rolsuper
   UNION ALL SELECT 'may ' || what FROM pg_roles, LATERAL (VALUES
       (rolcreaterole, 'make roles'), (rolcreatedb, 'make databases'), (rolreplication, 'copy the server'),
@@ -123,6 +124,7 @@ _TOO_LITTLE = """
   SELECT what || ' on ' || relname
   FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS what
   WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+    AND relowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass(:read_only))
     AND NOT has_table_privilege(pg_class.oid, what)
     AND (what = 'SELECT' OR relname <> :read_only)
     AND (what IN ('SELECT', 'INSERT') OR relname <> ALL(:append_only))"""
