@@ -50,6 +50,8 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "a NUL in a key": (claim(**{"te\x00xt": "a"}), 422),
     "an escape character": (claim(text="\x1b[31mred"), 422),
     "nothing but spaces": (claim(text=" \n\t"), 422),
+    "nothing that can be seen": (claim(text="\u200b\u3164\u2800\u0301\ufe0f\U000e0041"), 422),
+    "a title that cannot be seen": (claim(speakers=[{"entity": "vladimir-putin", "title": "\u2060"}]), 422),
     "a text too long": (claim(text="x" * 20_001), 422),
     "an unknown field": (claim(speaker="vladimir-putin"), 422),
     "an unknown field within": (figure(unti="m3"), 422),
@@ -188,6 +190,24 @@ def test_a_refusal_points_at_what_is_wrong_and_names_the_nearest(
     assert says in faults[pointer], faults
 
 
+def test_a_name_that_cannot_be_seen_is_none(room: Newsroom) -> None:
+    entity, claim = room.entity(), room.claim()
+    bodies: list[tuple[str, str, Json]] = [
+        ("/v1/entities", "/name", {"kind": "person", "name": "\u200b"}),
+        ("/v1/entities", "/description", {"kind": "person", "name": "Ann", "description": "\u2066\u2069"}),
+        (f"/v1/entities/{entity['id']}/merge", "/reason", {"into": "x", "reason": "\u00ad"}),
+        ("/v1/sources", "/title", {"url": "https://example.org/a", "title": "\ufeff \u2800"}),
+        (f"/v1/claims/{claim['id']}/withdrawal", "/note", {"note": "\u0301\u0302"}),
+        ("/v1/keys", "/name", {"name": "\u115f\u1160", "role": "reader"}),
+        ("/v1/webhooks", "/note", {"url": "https://desk.example/hook", "note": "\U000e0041"}),
+    ]
+    with room.unchanged():
+        for path, pointer, body in bodies:
+            refused = problem(room.admin.post(path, json=body, headers={"If-Match": "*"}), 422, "invalid")
+            unseen = {"pointer": pointer, "detail": "has no character that can be seen"}
+            assert unseen in refused["errors"], path
+
+
 def test_an_id_of_another_noun_is_said_to_be_one(seeded: Newsroom) -> None:
     ids = [
         seeded.get(f"/v1/{nouns}", limit=1)["data"][0]["id"] for nouns in ("claims", "entities", "sources")
@@ -314,3 +334,57 @@ def test_no_word_in_a_path_breaks_anything(furnished: Newsroom) -> None:
                 answer = furnished.admin.get(re.sub(r"{\w+}", quote(word), operation.path))
                 assert answer.status_code in (404, 422), f"{operation} at {word!r}: {answer.status_code}"
                 problem(answer, answer.status_code)
+
+
+# --- whose words they are ----------------------------------------------------------------------
+
+OF_LIBRARIES = re.compile(
+    r"[Ii]nput should|[Vv]alue error|Expecting|[Uu]nterminated|unexpected end|delimiter|Traceback|Errno|codec"
+    r"|pydantic|psycopg|sqlite|pyarrow"
+)
+
+
+def test_no_words_of_a_library_leave(furnished: Newsroom) -> None:
+    """Whatever is wrong: a body, a type in it, a parameter, a row of a file, a script in a page."""
+    wrong: Json = {"a": [None, {}, 1.5], "b": "x"}
+    answers = []
+    for operation in operations(furnished):
+        at = operation.nowhere
+        if operation.schema is not None:
+            fields = operation.schema.get("properties", {})
+            values: tuple[Any, ...] = (None, 5, True, "", [], {}, wrong, [5, None], -1, 1.5, "\u200b")
+            bodies = [json.dumps(dict.fromkeys(fields, value)).encode() for value in values]
+            broken = {"Content-Type": "application/json", "If-Match": "*"}
+            for content in (*bodies, b"{", b'{"a": "', b"[1,,]", b"\xff", b'{"a" 1}', b"nul"):
+                answers.append(furnished.admin.request(operation.method, at, content=content, headers=broken))
+        if operation.reads and operation.query:
+            for word in ("", "x", "-1", "1.5"):
+                answers.append(furnished.admin.get(asking(at, **dict.fromkeys(operation.query, word))))
+    for media, contents in FILES.items():
+        for content in contents:
+            headers = {"Content-Type": media}
+            answers.append(furnished.admin.post("/v1/import", content=content, headers=headers))
+    refused = [answer for answer in answers if answer.status_code >= 400]
+    assert len(refused) > 300
+    for answer in refused:
+        assert answer.status_code < 500, answer.text
+        assert not OF_LIBRARIES.search(answer.text), f"{answer.request.method} {answer.url}: {answer.text}"
+
+
+JSONLD = (b"{", b'{"@type": "ClaimReview",}', b'{"a', b"\xff", b'[{"@type": "ClaimReview"}, nul]')
+FILES = {
+    "text/csv": (
+        b'text,mode,speaker\n"A,paraphrase,Ann',
+        b'text,mode,speaker\n"A"x,paraphrase,Ann',
+        b"a\xff,b\n",
+    ),
+    "application/x-ndjson": (
+        b"{",
+        b'{"claim": {"text": 5}}',
+        b'{"claim": 5}',
+        b"\xff",
+        b'{"source": {"url": 1}}',
+    ),
+    "application/ld+json": JSONLD,
+    "text/html": [b'<script type="application/ld+json">' + each + b"</script>" for each in JSONLD],
+}

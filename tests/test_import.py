@@ -162,7 +162,7 @@ def test_what_follows_a_kind_is_told_of_many_at_once(room: Newsroom) -> None:
 # --- one bad row -------------------------------------------------------------------------------
 
 BAD: Mapping[str, tuple[Any, str]] = {
-    "/mode": ({"claim": {**CLAIM, "mode": "shout"}}, "input should be"),
+    "/mode": ({"claim": {**CLAIM, "mode": "shout"}}, "is not one of"),
     "/speakers/0": ({"claim": {**CLAIM, "speakers": ["Nobody"]}}, "There is no entity Nobody"),
     "/appearances/0/source": (
         {"claim": {**CLAIM, "appearances": [{"source": "https://example.org/x"}]}},
@@ -291,7 +291,7 @@ def test_a_header_that_cannot_be_is_refused_in_a_line(room: Newsroom, header: st
 ROWS = {
     "short": (b"A,paraphrase", "has 2 cells"),
     "long": (b"A,paraphrase,Ann,x", "has 4 cells"),
-    "bad": (b"A,shout,Ann", "input should be"),
+    "bad": (b"A,shout,Ann", "is not one of"),
     "open quote": (b'"A,paraphrase,Ann', "is not CSV"),
 }
 

@@ -118,7 +118,9 @@ def test_what_cannot_be_null_is_not_said_to_be(room: Newsroom) -> None:
 
 TAKEN = ("a", " a ", "\ta b\n", "\u2003a\u2003", "\x85a", "\x0ba", "a\x85b")
 REFUSED = ("", " ", "a\x00", "\x1fa", "a\x7f", "a\x0bb", "\u2028", "a\nb", "a\rb")
-LINES = (*TAKEN, *REFUSED, "\ufeff")
+UNSEEN = ("\ufeff", "\u200b\u200d", " \u00ad ", "\u3164", "\u2800", "\u0301", "\u115f \u1160", "\u2066")
+SEEN = ("e\u0301", "\u0301e", "a\u200d", "\u200b1", "\u0bbe", "家", "👨\u200d👩\ufe0f", "\u3164a")
+LINES = (*TAKEN, *REFUSED, *UNSEEN, *SEEN)
 
 
 def test_a_pattern_says_which_strings_are_taken(room: Newsroom) -> None:

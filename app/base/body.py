@@ -43,9 +43,7 @@ def strict_json(body: bytes, members: int = MAX_MEMBERS) -> Any:
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
     except json.JSONDecodeError as fault:
-        raise Malformed(
-            f"The body is not JSON: {fault.msg} at line {fault.lineno}, column {fault.colno}."
-        ) from None
+        raise Malformed(f"The body is not JSON from line {fault.lineno}, column {fault.colno} on.") from None
     except RecursionError:
         raise Malformed("The body is nested too deeply.") from None
 

@@ -169,9 +169,53 @@ def _say(fault: Any) -> str:
             return "is needed"
         case "value_error":
             return str(fault["ctx"]["error"])
-        case _:
-            message = str(fault["msg"])
-            return message[0].lower() + message[1:]
+        case "string_too_short" if fault["ctx"]["min_length"] == 1:
+            return "is empty"
+        case kind:
+            return _words(kind, fault.get("ctx", {}))
+
+
+_WORDS = {
+    "string_type": "is not a string",
+    "string_unicode": "is not text",
+    "string_too_short": "has fewer than {min_length} characters",
+    "string_too_long": "has more than {max_length} characters",
+    "string_pattern_mismatch": "does not have the form {pattern}",
+    "literal_error": "is not one of {expected}",
+    "enum": "is not one of {expected}",
+    "int_parsing_size": "is too large",
+    "greater_than": "is not more than {gt}",
+    "greater_than_equal": "is less than {ge}",
+    "less_than": "is not less than {lt}",
+    "less_than_equal": "is more than {le}",
+    "finite_number": "is not a finite number",
+    "too_short": "has fewer than {min_length} items",
+    "too_long": "has more than {max_length} items",
+    "list_type": "is not a list",
+    "set_type": "is not a list",
+    "frozen_set_type": "is not a list",
+    "tuple_type": "is not a list",
+    "dict_type": "is not an object",
+    "model_type": "is not an object",
+    "model_attributes_type": "is not an object",
+    "none_required": "is not null",
+}
+"""What is wrong with a value, by the names that Pydantic has for it: its own words are for programmers."""
+_FAMILIES = {
+    "int": "is not an integer",
+    "float": "is not a number",
+    "decimal": "is not a number",
+    "bool": "is neither true nor false",
+    "date": "is not a date",
+    "datetime": "is not a moment",
+    "json": "is not JSON",
+    "union": "is of none of the forms that can be here",
+}
+
+
+def _words(kind: str, about: Mapping[str, Any]) -> str:
+    words = _WORDS.get(kind) or _FAMILIES.get(kind.partition("_")[0], "cannot be here")
+    return words.format_map(about)
 
 
 M = TypeVar("M", bound=BaseModel)

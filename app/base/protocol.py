@@ -146,12 +146,12 @@ class PatientProtocol(H11Protocol):
         wanted = self.conn.our_state in _UNANSWERED
         return now - self._since > self.patience + (self._received / _RATE if wanted else 0)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (what the library has to say stays here)
         """Answers what is not HTTP as every refusal is answered."""
         if len(self.conn.trailing_data[0]) > MAX_HEADERS:
             self._refuse(HeadersTooLarge(f"The headers have more than the {MAX_HEADERS} bytes read here."))
         else:
-            self._refuse(Malformed(self.conn.fault or msg))
+            self._refuse(Malformed(self.conn.fault or "This is no request in HTTP/1.1."))
 
     def _refuse(self, problem: Problem) -> None:
         asked = self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]

@@ -1,6 +1,7 @@
 """Column types that both databases keep alike, and the checked types of input."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -137,6 +138,24 @@ def example(body: Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [dict(body)]})
 
 
+_BLANK = re.compile(
+    "[\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\U0001d159\u2065\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""Characters that show nothing, though Unicode has them as letters or symbols, or will have them so."""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Me"})
+"""Categories of characters that show nothing by themselves."""
+
+
+def _is_blank(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN or _BLANK.match(character) is not None
+
+
+def _seen(text: str) -> str:
+    if not text.isascii() and all(map(_is_blank, text)):
+        raise ValueError("has no character that can be seen")
+    return text
+
+
 def _one_line(text: str) -> str:
     if "\n" in text:
         raise ValueError("has a line break")
@@ -243,19 +262,26 @@ def _said(**of_the_string: Any) -> Any:
 # What `clean` refuses, and what is stripped (Unicode's White_Space), as a pattern of JSON Schema has them.
 _NO = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f"
 _SPACE = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_WORD = f"[^{_NO}{_SPACE}]"
+# Of what shows nothing, the ranges that are met with; `_is_blank` knows all.
+_NOTHING = (
+    r"\u00ad\u0300-\u036f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc"
+)
+_WORD = f"[^{_NO}{_SPACE}{_NOTHING}]"
 
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(clean),
     AfterValidator(_one_line),
-    _said(pattern=rf"^[{_SPACE}]*{_WORD}([^{_NO}\n\r]*{_WORD})?[{_SPACE}]*$"),
+    AfterValidator(_seen),
+    _said(pattern=rf"^[{_SPACE}]*[^{_NO}\n\r]*{_WORD}[^{_NO}\n\r]*[{_SPACE}]*$"),
 ]
 Prose = Annotated[
     str,
     StringConstraints(min_length=1, max_length=20_000, pattern=r"\S"),
     AfterValidator(clean),
+    AfterValidator(_seen),
     _said(pattern=f"^[^{_NO}]*{_WORD}[^{_NO}]*$"),
 ]
 Document = Annotated[

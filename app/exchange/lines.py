@@ -112,6 +112,12 @@ _MANY = {"speaker", "speaker_title", "about", "topics", "aliases", "external_ids
 """Columns that take several values, with a semicolon or bar between; in a file with semicolons, bars."""
 
 
+_NOT_CSV = (
+    "is not CSV: a cell in quotes is not closed, or goes on behind its closing quote, or has more than "
+    f"{csv.field_size_limit()} characters"
+)
+
+
 def csv_rows(lines: Iterable[bytes], noun: Noun | None) -> Iterator[Row]:
     """A header, then one record a row. Raises Invalid for a header that cannot be, TooLarge."""
     numbered = _decoded(short_lines(lines))
@@ -130,8 +136,8 @@ def csv_rows(lines: Iterable[bytes], noun: Noun | None) -> Iterator[Row]:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as fault:
-            yield Row(number, noun, None, [{"pointer": "", "detail": f"is not CSV: {fault}"}])
+        except csv.Error:
+            yield Row(number, noun, None, [{"pointer": "", "detail": _NOT_CSV}])
             return
         if any(cell.strip() for cell in cells):
             yield _csv_row(number, noun, names, cells, split)

@@ -260,7 +260,7 @@ class _Stream:
             if cut and not self._ended:
                 raise self._fault(f"has an item of more than {MAX_VALUE} characters") from None
             self._at = fault.pos
-            raise self._fault(fault.msg) from None
+            raise self._fault("it cannot be read on") from None
         except RecursionError:
             raise self._fault("is nested too deeply") from None
         return value

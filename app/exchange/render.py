@@ -5,6 +5,7 @@ A file's key begins with the hash of the ledger's last entry: it is right for as
 
 import gzip
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from app.base.shelf import Kept, Key, filled, kept, new_file
 from app.changes.store import head
 from app.exchange.flat import Feed
 from app.exchange.formats import NDJSON, Columns, Format, Rows
+
+log = logging.getLogger("on-the-record")
 
 _COMMAND = (sys.executable, "-m", "app.exchange.parquet")
 _LEVEL = 4
@@ -122,5 +125,6 @@ def _parquet(lines: Kept, key: Key, columns: Columns, job: Job) -> Kept:
         job.check()
         if made.returncode in NO_ROOM:
             raise OSError(made.returncode, os.strerror(made.returncode))
-        raise Internal(f"No Parquet could be made: {told.decode(errors='replace')[-300:]}")
+        log.error("No Parquet could be made: %s", told.decode(errors="replace")[-2000:])
+        raise Internal("No Parquet could be made of it. Tell whoever runs this with the request id.")
     return kept(key, file, lines.count)

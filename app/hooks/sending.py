@@ -125,12 +125,26 @@ def _asked(header: str) -> timedelta | None:
         return None
 
 
+_CERTIFICATES = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is signed by itself",
+    19: "it is signed by an authority that is not known here",
+    20: "it is signed by an authority that is not known here",
+    21: "it is signed by an authority that is not known here",
+    62: "it is for another name",
+    64: "it is for another address",
+}
+"""What is wrong with a certificate, by OpenSSL's code (X509_V_ERR_…)."""
+
+
 def _said(fault: httpx.HTTPError) -> str:
     """What went wrong, in words of ours: those of libraries may have an address in them."""
     cause: BaseException | None = fault
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not good: {cause.verify_message}"
+            why = _CERTIFICATES.get(cause.verify_code, "it cannot be verified")
+            return f"its certificate is not good: {why}"
         if isinstance(cause, ssl.SSLError):
             return "TLS could not be agreed on"
         cause = cause.__cause__ or cause.__context__

@@ -52,6 +52,7 @@ BEYOND_A_SCHEMA = {
     r"no moment: write|is yet to come|is in the future": "a moment of the past has one of three forms",
     r"entries of that log$|is more than there are|more than the \d+ of the later log|is not one of this log"
     r"|or else checkpoint is needed|of the two logs": "how much the log has, and what was signed for it",
+    r"^has no character that can be seen$": "which characters show nothing is a table of Unicode",
     r"^has a NUL|^has a character that is not text$": "said once, of all strings, in the document",
     r"^a value is needed|range needs lower|not in that order|go together|source or a url|needs its source"
     r"|verdict or an attribution|verdict needs at least|one speaker: the publisher|ends before it starts"
