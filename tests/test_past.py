@@ -19,7 +19,7 @@ from app.base.db import Database
 from app.base.http import Route
 from app.base.sql import select
 from app.changes import past as past_of
-from app.changes.past import Past
+from app.changes.past import MOST_KEPT, Past
 from app.changes.store import head
 from app.sources.model import Snapshot
 from tests.newsroom import Newsroom, match, ok, problem
@@ -251,6 +251,19 @@ def test_moments_take_as_much_disk_as_they_may(room: Newsroom) -> None:
             file.name.split("-")[0] for file in Path(small.app.state.house.past._directory).glob("*-*.db")
         ]
         assert left == [str(last - 3)]
+
+
+def test_moments_are_few_enough_for_the_memory(room: Newsroom) -> None:
+    """Each takes a megabyte or more of memory for its connections, whatever room the disk has."""
+    for n in range(MOST_KEPT + 3):
+        room.claim(f"Claim {n}.")
+    with room.db.read() as session:
+        last, _ = head(session)
+    past: Past = room.app.state.house.past
+    for seq in range(last - MOST_KEPT - 2, last):
+        ok(room.anyone.get("/v1/claims", params={"as_of": seq}))
+        assert len(past._kept) <= MOST_KEPT
+    assert len(past._kept) == MOST_KEPT
 
 
 def test_a_moment_that_is_still_read_is_no_other_s(room: Newsroom) -> None:

@@ -42,6 +42,8 @@ _PATIENCE = 10
 """Seconds that a request waits for a moment to be made."""
 _KEPT_FOR = 3 * _PATIENCE
 """Seconds for which a moment is still made after a request has waited in vain: it was told to come back."""
+MOST_KEPT, _CONNECTIONS = 8, 2
+"""How many moments are kept, and how many connections each has, which take up to 2 MB of memory."""
 _MOST_WAITING = 8
 """How many moments are made, or wait for it, at a time; of one client, one."""
 
@@ -201,7 +203,7 @@ class Past:
             shutil.copyfile(nearest.file if nearest else directory / _EMPTY, file)
             self._fill(file, base, making)
             made = Moment(
-                seq, file, file.stat().st_size, Database(f"sqlite:///{file}", 20, self.read_seconds)
+                seq, file, file.stat().st_size, Database(f"sqlite:///{file}", _CONNECTIONS, self.read_seconds)
             )
         except BaseException as fault:
             _forget(file)
@@ -215,10 +217,13 @@ class Past:
         return made
 
     def _keep_to(self, most_bytes: int) -> None:
-        """Let go of the moments asked for longest ago, until the others have so many bytes at most."""
+        """Let go of the moments asked for longest ago, until the others have so many bytes at most, and are
+        few enough for the memory.
+        """
         with self._known:
-            while self._kept and sum(each.size for each in self._kept.values()) > most_bytes:
-                self._kept.popitem(last=False)
+            kept = self._kept
+            while len(kept) > MOST_KEPT or (kept and sum(each.size for each in kept.values()) > most_bytes):
+                kept.popitem(last=False)
 
     def _fill(self, file: Path, base: Readable, making: Making) -> None:
         """Brings a copy of an earlier moment up to an entry. No entry changes, so they need not be read in

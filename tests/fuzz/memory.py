@@ -187,7 +187,7 @@ def attack(server: Served, seconds: float, seed: int = 1) -> Measured:
     """Send ever new requests for so long, as one client that is not of this machine."""
     process = psutil.Process(server.process.pid)
     with server.client() as client:
-        last = client.get("/v1/changes?limit=1").json()["data"][0]["seq"]
+        last = client.get("/v1/changes?limit=1&order=desc").json()["data"][0]["seq"]
     measured = Measured(process.memory_info().rss)
     ends, sent = time.monotonic() + seconds, dict[str, Sent]()
 
