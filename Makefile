@@ -28,8 +28,9 @@ help: ## Show what there is (this)
 serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, HOST=127.0.0.1)
 	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate --seed
 
+# Each worker begins with a part of its own, so that what a module's tests share is made once, and then helps others.
 test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
-	@$(RUN) -m pytest -n auto --maxprocesses 8 $(ARGS)
+	@$(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
 torture: $(VENV)/.dev ## Kill server and databases while clients write, and be greedy; what was lost (ARGS="--kills 5")
 	@$(RUN) -m tests.torture $(ARGS)

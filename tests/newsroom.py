@@ -42,7 +42,6 @@ from app.operations.checks import faults as found_faults
 from app.settings import Settings
 from tests.postgres import allow_api_role, as_api_role
 
-_TURNS = itertools.count()
 SECRET = "a secret for tests, of more than 32 characters"
 SEED = schema.ROOT / "seed"
 TESTS = By("tests", "tests")
@@ -219,6 +218,7 @@ class Newsroom:
         self.usual = not settings
         self.settings = Settings(database_url=database_url, secret=SECRET, **settings)
         self.tampered = False
+        self.sound: int | None = None  # the state that was verified last
         self._clients: dict[str, httpx.Client] = {}
 
     def __enter__(self) -> Self:
@@ -244,9 +244,7 @@ class Newsroom:
         for client in self._clients.values():
             client.close()
         # Whatever a test has written, the base must agree with its own ledger, and what is derived with it.
-        # That takes as long as many a test: every third base is looked at.
-        looked_at = next(_TURNS) % 3 == 0
-        checked = looked_at and not kind and not self.tampered and self.state() != self.at_first
+        checked = not kind and not self.tampered and self.state() not in (self.at_first, self.sound)
         faults = self.faults() if checked else []
         self.db.dispose()
         assert not faults, faults
@@ -256,6 +254,8 @@ class Newsroom:
         """The same base under other settings."""
         with Newsroom(self.server, self.settings.database_url, **settings) as other:
             yield other
+            # It is looked at once, at the end, with what is written to it later.
+            self.tampered, other.tampered = self.tampered or other.tampered, True
         self._answer()
 
     def faults(self) -> list[str]:
@@ -373,6 +373,7 @@ class Newsroom:
         yield
         assert self.state() == before, "the ledger has grown"
         assert self.faults() == []
+        self.sound = before
 
     @contextmanager
     def queries(self) -> Iterator[list[str]]:

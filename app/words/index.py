@@ -285,9 +285,9 @@ def batches(column: Any) -> Callable[[ReadSession], Iterator[list[str]]]:
     query = select(column).where(column > bindparam("last")).order_by(column).limit(_CHUNK)
 
     def walk(session: ReadSession) -> Iterator[list[str]]:
-        last = ""
-        while ids := list(session.execute(query, {"last": last}).scalars()):
+        last, more = "", True
+        while more and (ids := list(session.execute(query, {"last": last}).scalars())):
             yield ids
-            last = ids[-1]
+            last, more = ids[-1], len(ids) == _CHUNK
 
     return walk
