@@ -10,7 +10,7 @@ import pytest
 
 from app.base import schema
 from bench.generate import World
-from bench.load import Base
+from bench.load import SECRET, Base
 from tests.commands import forked
 from tests.served import environment, served
 
@@ -50,7 +50,7 @@ def test_verify_finds_nothing_wrong_with_a_loaded_base(directory: Path) -> None:
 
 def test_what_is_loaded_is_what_would_be_brought_in(tmp_path: Path) -> None:
     world = World(30)
-    loaded = environment(Base(world, tmp_path).made().url)
+    loaded = environment(Base(world, tmp_path).made().url, RECORD_SECRET=SECRET)
     world.write(tmp_path)
     brought = environment(f"sqlite:///{tmp_path}/brought.db")
     for command in (["migrate"], ["seed", str(tmp_path)]):

@@ -46,7 +46,7 @@ def live(sqlite_bases: SqliteBases, tmp_path: Path) -> Iterator[str]:
     """A server in a process of its own, with the seed."""
     with (
         sqlite_bases.fresh(seeded=True) as base,
-        served(environment(base, RECORD_SECRET="-" * 32), tmp_path / "log") as server,
+        served(environment(base), tmp_path / "log") as server,
     ):
         yield server.url.rstrip("/")
 

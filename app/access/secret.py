@@ -4,6 +4,7 @@ fingerprint in the database, by which another secret is noticed.
 
 import hashlib
 import hmac
+import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from app.base import properties
 from app.base.db import Database, ReadSession, WriteSession
 from app.base.files import create, replacing, sync
+from app.base.outages import check_reach
 from app.changes.reads import is_empty
 from app.settings import MIN_SECRET, Settings
 
@@ -43,9 +45,12 @@ def _missing(settings: Settings) -> str:
 
 
 def make_secret(settings: Settings, db: Database) -> None:
-    """Make the file with the secret of an empty SQLite database, if the settings have none."""
+    """Make the file with the secret of an empty SQLite database, if the settings have none. Raises
+    Unavailable where this process can make none.
+    """
     kept = secret_file(settings)
-    if settings.secret is None and kept is not None and not kept.exists() and is_empty(db):
+    if settings.secret is None and kept is not None and not os.path.exists(kept) and is_empty(db):
+        check_reach(Path(str(db.url.database)))
         with suppress(FileExistsError):  # another process was first, and its secret is this one's too
             create(kept, _new().encode())
 
@@ -55,7 +60,7 @@ def known_secret(settings: Settings) -> bytes | None:
     if settings.secret:
         return settings.secret.encode()
     kept = secret_file(settings)
-    if kept is None or not kept.exists():
+    if kept is None or not os.path.exists(kept):
         return None
     content = kept.read_bytes().strip()
     if len(content) < MIN_SECRET or b"\0" in content:  # a power cut can leave zeros
