@@ -13,6 +13,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.config._checks import MISSING_REQUIRED_HEADER_EXPECTED_STATUSES
 from schemathesis.engine import Status, events, from_schema
 
+from tests.fuzz.cost import Meter
+
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 KINDS_OF_DATE = ("2023-03-21", "2023-02", "2022", "2022?", "../2023-03-19", "2022/2023", "202X", "2023-21")
 """Some of what EDTF can say."""
@@ -99,6 +101,8 @@ class Wish:
     only: Sequence[str] = ()
     own: str = ""
     """The id of its key, which is never revoked: what comes after would be refused."""
+    pid: int | None = None
+    """The server's process, if what requests cost is to be looked at."""
 
 
 def examine(url: str, wish: Wish, tally: Tally) -> Iterator[str]:
@@ -157,6 +161,24 @@ def _hooks(document: Any, wish: Wish, tally: Tally) -> None:
         return reason is None
 
     for hook in (filter_case, filter_failure):
+        document.hook(hook)
+    if wish.pid is not None:
+        _measure(document, Meter(wish.pid), tally)
+
+
+def _measure(document: Any, meter: Meter, tally: Tally) -> None:
+    """Count what costs more than twice the ceiling as a failure: nothing here is sent again to be sure."""
+
+    def before_call(_context: Any, _case: Any, _kwargs: Any) -> None:
+        meter.read()
+
+    def after_call(_context: Any, case: Any, response: Any) -> None:
+        refused, size = response.status_code >= 400, len(response.content)
+        target = str(response.request.url).encode()
+        if found := meter.read().fault(target, refused=refused, size=size, times=2):
+            tally.failures.append(f"{case.operation.label}: {found}\n{case.as_curl_command()[:2000]}")
+
+    for hook in (before_call, after_call):
         document.hook(hook)
 
 

@@ -38,6 +38,11 @@ WORDS: Sequence[str] = (
     "1e9999 USD", "10 furlong",
     "clm_01m87gne0veherp8apm1m6sqm3", "ent_7zzzzzzzzzzzzzzzzzzzzzzzzz", "clm_zzzzzzzzzzzzzzzzzzzzzzzzzz",
     "CLM_", "_",
+    "a" + "\u0301" * 31, "\u0316\u0301" * 3000, "\u0f73" * 1000, "\uff9e" * 400, "Y1E5000000",
+    "2022/Y9E99999999",
+    "[" + "2022," * 18 + "2022]", "?" * 100, "9" * 5000, "ж" * 5000, "a-" * 5000, "a." * 5000, "word " * 3000,
+    "1,000" * 800, '"' * 3000, "(" * 3000, "普" * 3000, "x" * 30_000, "http://" + "a." * 900,
+    "https://x/" + "../" * 600,
 )  # fmt: skip
 
 # What stands in a body where a value would; most are JSON that a lenient reader takes.
@@ -53,6 +58,13 @@ VALUES: Sequence[bytes] = (
     b'{"a":' * 500,
     b'["vladimir-putin", "vladimir-putin"]', b"[" + b'"x",' * 2000 + b'"x"]', b"/**/1", b"01", b"+1",
     b".5", b"undefined",
+    *(json.dumps({f"field{n}": n for n in range(members)}).encode() for members in (190, 250, 8000)),
+    b"[" + b'{"a":{"b":[]}},' * 9000 + b"{}]", b"[" + b"[]," * 500_000 + b"[]]",
+    b"[" + b"null," * 500_000 + b"null]",
+    b'"' + b"\\u0316\\u0301" * 50_000 + b'"', b'"' + b"x" * 19_999 + b'"',
+    b'"' + "é".encode() * 19_999 + b'"',
+    b'"' + b"a " * 9_999 + b'"', b'"' + b"1." * 9_999 + b'"', b'{"' + b"x" * 100_000 + b'": 1}',
+    b"[" + b'"nobody-of-that-name",' * 49 + b'"x"]',
 )  # fmt: skip
 
 BODIES: Sequence[bytes] = (
@@ -62,6 +74,11 @@ BODIES: Sequence[bytes] = (
     b"[" * 100_000, b"\r\n" * 3000,
     b'{"claim": {"text": "a", "mode": "paraphrase", "speakers": ["x"]}}\n{"claim"',
     b"text,mode,speaker\n\"a", b'"' * 999,
+    json.dumps({f"field{n}": n for n in range(8000)}).encode(), b'{"a":1' + b',"a":1' * 199 + b"}",
+    b"{" + b",".join(b'"%d":{}' % n for n in range(60_000)) + b"}",
+    b'{"text":"' + b"\\u0301" * 300_000 + b'"}',
+    b",".join(b"column%d" % n for n in range(9000)) + b"\n1", b"text,mode,speaker\n" + b"a,b,c\n" * 3000,
+    b'{"claim":{"text":"a"}}\n' * 3000, b"<html><script type='application/ld+json'>" * 3000, b"\r" * 100_000,
 )  # fmt: skip
 
 IN_PATHS: Sequence[bytes] = (
@@ -110,6 +127,8 @@ QUERIES: Sequence[bytes] = (
     b"a[]=1&a[b]=2", b"limit=1;order=asc",
     b"cursor=" + b"A" * 900, b"cursor=%2B%2F%3D", b"?" * 50, b"limit=1#x",
     b"&".join(b"kind=%d" % n for n in range(500)), b"x" * 20_000,
+    b"&".join(b"field%d=1" % n for n in range(5000)), b"a=" + b"%CC%81" * 9000, b"%CC%81" * 9000 + b"=1",
+    b"said_from=Y1E5000000", b"period_from=2022/Y1E5000000", b"cursor=" + b"A" * 60_000, b"=&" * 25_000,
 )  # fmt: skip
 
 MARK = "the place of a value"

@@ -12,7 +12,8 @@ import httpx
 
 from tests.commands import forked
 from tests.fuzz.contract import PHASES, Tally, Wish, examine
-from tests.fuzz.hostile import Corpus
+from tests.fuzz.cost import Meter
+from tests.fuzz.hostile import Attempt, Corpus
 from tests.fuzz.watch import WATCH
 from tests.served import Served, environment, served
 
@@ -33,7 +34,9 @@ class Target:
 
     def wish(self, seed: int, examples: int, *, key: bool = True, phases: tuple[str, ...] = PHASES) -> Wish:
         """A wish with the key, or without."""
-        return Wish(self.token if key else None, seed, examples, phases, own=self.key_id)
+        return Wish(
+            self.token if key else None, seed, examples, phases, own=self.key_id, pid=self.server.process.pid
+        )
 
     def stands(self) -> None:
         """Has `verify` look at the base, and looks for tracebacks in the server's log."""
@@ -45,18 +48,33 @@ class Target:
             self.tally.failures.append(f"the server's log: {log[-4000:]}")
 
 
-def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1) -> None:
-    """Sends our own corpus, or every so many of it."""
+def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1, meter: Meter | None = None) -> None:
+    """Sends our own corpus, or every so many of it. With a meter of the server, what costs too much is a
+    failure.
+    """
     corpus = Corpus(client)
     for attempt in islice(corpus.attempts(), 0, None, every):
         try:
+            if meter is not None:
+                meter.read()
             answer = corpus.send(attempt)
+            tally.answers[attempt.operation, "corpus", str(answer.status_code)] += 1
+            if meter is not None and _costs_too_much(attempt, answer, meter):
+                answer = corpus.send(
+                    attempt
+                )  # what else the process did may have been counted, but not twice
+                if found := _costs_too_much(attempt, answer, meter):
+                    tally.failures.append(f"{attempt} → {answer.status_code}: {found}")
         except httpx.HTTPError as fault:
             tally.failures.append(f"{attempt}: {fault!r}")
             continue
-        tally.answers[attempt.operation, "corpus", str(answer.status_code)] += 1
         if found := attempt.fault(answer):
             tally.failures.append(found)
+
+
+def _costs_too_much(attempt: Attempt, answer: httpx.Response, meter: Meter) -> str | None:
+    cost = meter.read()
+    return cost.fault(attempt.target, refused=answer.status_code >= 400, size=len(answer.content))
 
 
 @contextmanager
@@ -83,7 +101,7 @@ def attack(aim: Target, cases: int, seed: int, examples: int) -> Iterator[str]:
     """
     for key, who in ((True, "with a key"), (False, "without")):
         with aim.server.client(aim.token if key else None) as client:
-            sent_corpus(client, aim.tally)
+            sent_corpus(client, aim.tally, meter=Meter(aim.server.process.pid))
         yield f"the corpus {who}: {aim.tally}"
         for phase in examine(aim.server.url, aim.wish(seed, examples, key=key), aim.tally):
             yield f"{phase} {who}: {aim.tally}"
