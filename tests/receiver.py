@@ -52,6 +52,8 @@ class Receiver:
     answer: Answer = lambda _got: Says()
     url: str = ""
     poured: int = 0
+    connections: set[Any] = field(default_factory=set)
+    """Where connections came from."""
     names: list[str] = field(default_factory=list)
     """The names that TLS connections were made for."""
 
@@ -86,6 +88,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             got = Got({name.lower(): value for name, value in self.headers.items()}, body)
+            receiver.connections.add(self.client_address)
             says = receiver.answer(got)
             receiver.got.append(got)
             with suppress(OSError):

@@ -233,7 +233,7 @@ def test_is_disabled_after_days_of_failure_with_a_notice_and_goes_on_when_enable
         deliver(desk, at)
     assert timedelta(days=5) <= at - began < timedelta(days=6)
     assert len(receiver.got) == 12
-    assert {got.id for got in receiver.got} == {f"{hook['id']}_{missed}"}
+    assert [got.id.rpartition("-")[0] for got in receiver.got] == [f"{hook['id']}_{missed}"] * 12
     assert hook["disabled_because"] == "Nothing was taken for 5 days; at last: answered 500."
     [notice] = desk.get("/v1/changes", resource="webhook", order="desc", limit=1)["data"]
     assert (notice["action"], notice["actor"]) == ("webhook.disable", "webhooks")

@@ -29,6 +29,10 @@ EventType = Literal[
 """What a webhook can be told of: the nouns of the ledger, each for all that is done to one, and actions."""
 
 
+MOST_IN_A_BATCH = 500
+"""Entries in one message to a webhook that takes batches."""
+
+
 # --- tables ------------------------------------------------------------------------------------
 
 
@@ -48,11 +52,15 @@ class Webhook(Record, table=True):
     rotation: int = Field(default=1, sa_type=BigInteger)
     rotated_at: datetime | None = Field(default=None, sa_type=Instant)
     removed_at: datetime | None = Field(default=None, sa_type=Instant)
+    batch: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Progress(SQLModel, table=True):
     """How far the deliveries of a webhook are. `turn` is raised by whatever a run of deliveries that is under
-    way must not go past, such as a replay.
+    way must not go past, such as a replay. `position_hash` is the hash of the entry at `position`, by which
+    the ledger of a backup is told from the one that was delivered. `reset_at` is when a restore was noticed,
+    until the target has taken the message about it. `batch_end` is the last entry of a batch that was sent
+    and not taken yet: it is sent again as it was.
     """
 
     __tablename__ = "webhook_progress"
@@ -68,6 +76,9 @@ class Progress(SQLModel, table=True):
     last_error: str | None = Field(default=None, sa_type=Text)
     leased_by: str | None = Field(default=None, sa_type=Id)
     leased_until: datetime | None = Field(default=None, sa_type=Instant)
+    position_hash: str | None = Field(default=None, sa_type=Text)
+    batch_end: int | None = Field(default=None, sa_type=BigInteger)
+    reset_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 # --- in ----------------------------------------------------------------------------------------
@@ -100,6 +111,15 @@ class WebhookIn(Shape):
         ),
     ] = []
     note: Line | None = None
+    batch: Annotated[
+        Count | None,
+        Describe(
+            ge=1,
+            le=MOST_IN_A_BATCH,
+            description="Entries in one message at most, which is of type `ledger.batch`; null sends each "
+            "entry in a message of its own.",
+        ),
+    ] = None
     enabled: Flag = True
 
     @field_validator("types")
@@ -121,12 +141,22 @@ class ReplayIn(Shape):
 # --- out ---------------------------------------------------------------------------------------
 
 
+class LagOut(BaseModel):
+    """What is yet to be told: how many entries at most, and when the first of them was written."""
+
+    entries: int
+    since: datetime | None
+
+
 class DeliveriesOut(BaseModel):
     """How deliveries stand. All that was to be told up to the entry `delivered` has been taken; after a
-    failure, `next_at` is when the next entry is sent again.
+    failure, `next_at` is when the next entry is sent again. `reset_at` is when the restore of a backup was
+    noticed, until the target has taken the message about it.
     """
 
     delivered: int
+    lag: LagOut
+    reset_at: datetime | None
     failing_since: datetime | None
     attempts: int
     next_at: datetime | None
@@ -142,6 +172,7 @@ class WebhookOut(BaseModel):
     url: str
     types: list[EventType]
     note: str | None
+    batch: int | None
     enabled: bool
     disabled_because: str | None
     rotated_at: datetime | None

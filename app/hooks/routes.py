@@ -17,7 +17,7 @@ from app.base.problems import revised
 from app.base.times import instant, now
 from app.hooks import signing, store
 from app.hooks.model import NewSecret, PingOut, ReplayIn, Webhook, WebhookIn, WebhookOut
-from app.hooks.sending import Outcome, connection, send
+from app.hooks.sending import Outcome, Sender
 from app.hooks.targets import check
 
 router = v1("webhooks")
@@ -29,7 +29,7 @@ def list_webhooks(ask: Annotated[Question, Query()], read: Overseeing) -> Respon
     """Every webhook and how its deliveries stand, newest first; none with its secret."""
     with read as session:
         found = page(session, store.find(), [col(Webhook.id)], ask, read.after(ask))
-        return read.page(ask, [store.document(row) for row in found.rows], found.last)
+        return read.page(ask, [store.document(session, row) for row in found.rows], found.last)
 
 
 @router.get("/webhooks/{webhook_id}", responses=answers(WebhookOut), operation_id="get_webhook")
@@ -156,8 +156,8 @@ async def _ping(hook: Webhook, write: Write) -> Outcome:
     at = now()
     told = signing.message(new_id("msg"), "webhook.ping", instant(at), {"webhook": hook.id})
     secrets = signing.secrets_at(write.house.secret, hook.id, hook.rotation, hook.rotated_at, at)
-    async with connection() as by:
-        return await send(by, hook.url, write.settings.webhook_networks, told.headers(secrets, at), told.body)
+    async with Sender(hook.url, write.settings.webhook_networks) as by:
+        return await by.send(told.headers(secrets, at), told.body)
 
 
 def _answered(told: dict[str, Any], write: Write) -> Response:

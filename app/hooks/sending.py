@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
+from typing import Self
 
 import certifi
 import httpx
 
-from app.hooks.targets import Networks, addresses, read
+from app.hooks.targets import Address, Networks, addresses, read
 
 WHOLE_SECONDS, CONNECT_SECONDS = 15.0, 5.0
 _REST_SECONDS, _REST_BYTES = 1.0, 16 * 1024
@@ -45,44 +46,53 @@ def trust() -> ssl.SSLContext:
     return context
 
 
-def connection() -> httpx.AsyncClient:
-    """What messages to one target are sent by, one after another. Nothing of the environment counts, such as
-    a proxy, which would look the name up for itself.
+class Sender:
+    """Sends messages to one target, one after another over a connection that is kept. The target's name is
+    looked up and judged once: what is sent goes to those very addresses. Nothing of the environment counts,
+    such as a proxy, which would look the name up for itself.
     """
-    return httpx.AsyncClient(
-        verify=trust(),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS),
-        headers={"User-Agent": "on-the-record"},
-    )
 
+    def __init__(self, url: str, networks: Networks) -> None:
+        self._url, self._networks = url, networks
+        self._addresses: list[Address] = []
+        self._client = httpx.AsyncClient(
+            verify=trust(),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS),
+            headers={"User-Agent": "on-the-record"},
+        )
 
-async def send(
-    by: httpx.AsyncClient, url: str, networks: Networks, headers: Mapping[str, str], body: bytes
-) -> Outcome:
-    """Sends a message. Whatever the target does, there is an outcome within `WHOLE_SECONDS`."""
-    try:
-        async with asyncio.timeout(WHOLE_SECONDS):
-            return await _sent(by, url, networks, headers, body)
-    except TimeoutError:
-        return Outcome(error=f"no answer within {WHOLE_SECONDS:g} seconds")
-    except httpx.HTTPError as fault:
-        return Outcome(error=_said(fault))
-    except ValueError as refused:
-        return Outcome(error=f"not sent: {refused}")
+    async def __aenter__(self) -> Self:
+        return self
 
+    async def __aexit__(self, *_fault: object) -> None:
+        await self._client.aclose()
 
-async def _sent(
-    by: httpx.AsyncClient, url: str, networks: Networks, headers: Mapping[str, str], body: bytes
-) -> Outcome:
-    target = read(url)
-    named = {**headers, "Host": target.url.netloc.decode()}
-    *others, last = (await addresses(target, networks))[:_TRIED]
-    for address in others:
-        with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-            return await _posted(by, target.at(address), target.host, named, body)
-    return await _posted(by, target.at(last), target.host, named, body)
+    async def send(self, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Sends a message. Whatever the target does, there is an outcome within `WHOLE_SECONDS`."""
+        try:
+            async with asyncio.timeout(WHOLE_SECONDS):
+                return await self._sent(headers, body)
+        except TimeoutError:
+            return Outcome(error=f"no answer within {WHOLE_SECONDS:g} seconds")
+        except httpx.HTTPError as fault:
+            return Outcome(error=_said(fault))
+        except ValueError as refused:
+            return Outcome(error=f"not sent: {refused}")
+
+    async def _sent(self, headers: Mapping[str, str], body: bytes) -> Outcome:
+        target = read(self._url)
+        named = {**headers, "Host": target.url.netloc.decode()}
+        if not self._addresses:
+            self._addresses = (await addresses(target, self._networks))[:_TRIED]
+        *others, last = self._addresses
+        for number, address in enumerate(others):
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                outcome = await _posted(self._client, target.at(address), target.host, named, body)
+                del self._addresses[:number]  # those before it take no connections
+                return outcome
+        return await _posted(self._client, target.at(last), target.host, named, body)
 
 
 async def _posted(

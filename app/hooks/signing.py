@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from app.base.times import instant
+
 OVERLAP = timedelta(hours=24)
 """For so long after a rotation the secret before signs too."""
 
@@ -55,8 +57,29 @@ class Message:
 
 
 def of_entry(webhook_id: str, entry: Mapping[str, Any]) -> Message:
-    """An entry of the ledger, told to a webhook."""
-    return message(f"{webhook_id}_{entry['seq']}", entry["action"], entry["at"], entry)
+    """An entry of the ledger, told to a webhook. Its hash is in the message's id: the `seq` may be another
+    entry's once a backup was restored, which a receiver must not take for the same message.
+    """
+    return message(f"{webhook_id}_{_name(entry)}", entry["action"], entry["at"], entry)
+
+
+def of_batch(webhook_id: str, entries: Sequence[Mapping[str, Any]]) -> Message:
+    """Some entries, told in one message, which is as old as the last of them."""
+    first, last = entries[0], entries[-1]
+    return message(
+        f"{webhook_id}_{first['seq']}-{_name(last)}", "ledger.batch", last["at"], {"changes": entries}
+    )
+
+
+def of_reset(webhook_id: str, at: datetime, seq: int, digest: str | None) -> Message:
+    """The message that a backup was restored, and after which entry deliveries go on."""
+    after = {"seq": seq, "hash": digest}
+    moment = instant(at)
+    return message(f"{webhook_id}_reset-{moment}-{seq}", "ledger.reset", moment, {"after": after})
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return f"{entry['seq']}-{entry['hash'][:16]}"
 
 
 def message(message_id: str, kind: str, at: str, data: Mapping[str, Any]) -> Message:

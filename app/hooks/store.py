@@ -22,9 +22,9 @@ HOUSE = By("webhooks", "webhooks")
 MOST = 100
 """How many webhooks there are at a time: each change is sent to all of them."""
 
-_OWN = ("id", "url", "types", "note", "enabled", "disabled_because", "rotated_at", "removed_at", "version",
-        "created_at", "updated_at")  # fmt: skip
-_DELIVERIES = ("failing_since", "attempts", "next_at", "last_at", "last_status", "last_error")
+_OWN = ("id", "url", "types", "note", "batch", "enabled", "disabled_because", "rotated_at", "removed_at",
+        "version", "created_at", "updated_at")  # fmt: skip
+_DELIVERIES = ("reset_at", "failing_since", "attempts", "next_at", "last_at", "last_status", "last_error")
 
 
 def create(session: WriteSession, wish: WebhookIn, *, by: By) -> Webhook:
@@ -47,7 +47,7 @@ def revise(session: WriteSession, hook: Webhook, wish: WebhookIn, *, by: By) -> 
     if hook.enabled:
         hook.disabled_because = None
     if save(session, hook, by=by, action="webhook.revise"):
-        progress.turn(session, hook.id, anew=anew)
+        progress.turn(session, hook.id, anew=anew, batch_end=None)
 
 
 def rotate(session: WriteSession, hook: Webhook, *, by: By) -> None:
@@ -124,12 +124,18 @@ def get(session: ReadSession, webhook_id: str) -> dict[str, Any]:
     found = session.execute(find().where(col(Webhook.id) == webhook_id)).first()
     if found is None:
         raise _unknown(webhook_id)
-    return document(found)
+    return document(session, found)
 
 
-def document(found: Row[Any]) -> dict[str, Any]:
+def document(session: ReadSession, found: Row[Any]) -> dict[str, Any]:
     """A webhook as JSON has it."""
-    deliveries = {"delivered": found.position} | {name: wire(getattr(found, name)) for name in _DELIVERIES}
+    last = head(session)[0] if found.removed_at is None else 0
+    lag = progress.lag(session, found.types, found.position, last)
+    deliveries = {
+        "delivered": found.position,
+        "lag": {"entries": lag.entries, "since": wire(lag.since)},
+        **{name: wire(getattr(found, name)) for name in _DELIVERIES},
+    }
     return {**{name: wire(getattr(found, name)) for name in _OWN}, "deliveries": deliveries}
 
 

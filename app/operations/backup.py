@@ -21,9 +21,12 @@ from sqlalchemy.exc import DBAPIError
 
 from app.base import schema
 from app.base.db import SQLITE, WRITE_LOCK, Database, ReadSession
+from app.base.errors import Unavailable
 from app.base.files import replacing
+from app.base.times import now
 from app.changes.grants import GRANTS, check_owner
-from app.changes.reads import Head, is_empty, last
+from app.changes.reads import Head, hash_at, is_empty, last
+from app.hooks.progress import announce_reset, states
 from app.operations.clients import Clients, complaint
 
 _MAGIC = {b"SQLite format 3\0": "SQLite", b"PGDMP": "PostgreSQL"}
@@ -47,7 +50,8 @@ def restore(
 ) -> Head:
     """Puts a backup in the place of the base, all of it or nothing, and tells its last entry. Raises
     ValueError if the backup is of another database or not sound (`faults` looks at its records, where it can
-    be asked before it is put in place), or if the base is not empty and not to be replaced.
+    be asked before it is put in place), or if the base is not empty and not to be replaced. Webhooks are told
+    of it later, unless the backup has all that the base had.
     """
     _refuse_the_base_itself(db, file)
     held, needed = _kind(file), "SQLite" if db.sqlite else "PostgreSQL"
@@ -56,12 +60,33 @@ def restore(
         raise ValueError(f"{file} is {held or 'no'} backup and the base is on {needed}{advice}")
     if not force and not is_empty(db):
         raise ValueError("The base is not empty: --force replaces all that is in it")
+    before = _last_known(db)
     if db.sqlite:
         _swap(db, file, faults)
     else:
         _replay(db, file)
+    _tell_webhooks(db, before)
     with db.read() as session:
         return last(session)
+
+
+def _tell_webhooks(db: Database, before: Head) -> None:
+    """Has webhooks told of a restore, unless the entry that was the last one before is still there."""
+    if schema.staleness(db) is not None:
+        return
+    with db.read() as session:
+        whole = before[0] > 0 and hash_at(session, before[0]) == before[1]
+        anybody = any(states(session).values())
+    if anybody and not whole:
+        with db.write() as session:
+            announce_reset(session, now())
+
+
+def _last_known(db: Database) -> Head:
+    """The last entry of a base that is about to be replaced, as far as it can be read."""
+    with suppress(DBAPIError, Unavailable), db.read() as session:
+        return last(session)
+    return 0, ""
 
 
 def _refuse_the_base_itself(db: Database, file: Path) -> None:

@@ -9,7 +9,7 @@ import platform
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -35,10 +35,11 @@ from app.base.db import SQLITE, Database, ReadSession
 from app.base.errors import Unavailable
 from app.base.sql import select
 from app.base.sql import table as table_of
+from app.base.times import now
 from app.changes.store import head
 from app.changes.walk import record_kinds
 from app.claims.derived import ClaimTally
-from app.hooks.progress import states
+from app.hooks.progress import lags, states
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The buckets of durations."""
@@ -161,6 +162,7 @@ class Metrics:
         )
         claims = {row.a: row.claims for row in session.execute(query)}
         yield _labelled("record_webhooks", "Webhooks by how they stand.", "state", states(session))
+        yield from _lags(session)
         yield _labelled("record_claims", "Claims by status of their verification.", "status", claims)
 
     def _counts(self, session: ReadSession, seq: int) -> dict[str, int]:
@@ -225,7 +227,18 @@ def _cumulated(buckets: Sequence[int]) -> list[tuple[str, float]]:
     return found
 
 
-def _labelled(name: str, about: str, label: str, values: dict[str, int]) -> Metric:
+def _lags(session: ReadSession) -> Iterator[Metric]:
+    entries, seconds = {}, {}
+    for webhook, lag in lags(session).items():
+        entries[webhook] = float(lag.entries)
+        seconds[webhook] = max((now() - lag.since).total_seconds(), 0.0) if lag.since else 0.0
+    yield _labelled(
+        "record_webhook_lag_entries", "Entries that a webhook has yet to be told.", "webhook", entries
+    )
+    yield _labelled("record_webhook_lag_seconds", "Age of the first of them.", "webhook", seconds)
+
+
+def _labelled(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
     made = GaugeMetricFamily(name, about, labels=[label])
     for value, number in sorted(values.items()):
         made.add_metric([value], number)
