@@ -20,6 +20,7 @@ from app.base.http import Route
 from app.base.sql import select
 from app.changes import past as past_of
 from app.changes.past import MOST_KEPT, Past
+from app.changes.reads import Place, hash_at
 from app.changes.store import head
 from app.sources.model import Snapshot
 from tests.newsroom import Newsroom, match, ok, problem
@@ -237,6 +238,11 @@ def test_only_what_has_a_past_can_be_asked_for_it(room: Newsroom) -> None:
     problem(room.admin.get("/v1/keys", params={"as_of": "1"}), 422)
 
 
+def place_of(room: Newsroom, seq: int) -> Place:
+    with room.db.read() as session:
+        return Place(seq, hash_at(session, seq))
+
+
 def test_moments_take_as_much_disk_as_they_may(room: Newsroom) -> None:
     for n in range(4):
         room.claim(f"Claim {n}.")
@@ -276,7 +282,7 @@ def test_a_moment_that_is_still_read_is_no_other_s(room: Newsroom) -> None:
         past: Past = small.app.state.house.past
 
         def at(seq: int) -> Database:
-            return asyncio.run(past.at(small.db, seq))
+            return asyncio.run(past.at(small.db, place_of(small, seq)))
 
         held = at(last)
         at(last - 1)
@@ -295,7 +301,7 @@ def test_a_text_that_is_withdrawn_is_in_no_moment(room: Newsroom) -> None:
     with room.db.read() as session:
         last, _ = head(session)
     past: Past = room.app.state.house.past
-    with asyncio.run(past.at(room.db, last)).read() as session:
+    with asyncio.run(past.at(room.db, place_of(room, last))).read() as session:
         [text] = session.execute(select(Snapshot.text)).scalars().all()
     assert text is None
     problem(room.anyone.get(f"/v1/sources/{source['id']}/anchors", params={"as_of": last}), 422)
@@ -369,8 +375,11 @@ def test_a_moment_that_nobody_waits_for_is_given_up(room: Newsroom, monkeypatch:
     past: Past = room.app.state.house.past
 
     async def come_and_go() -> None:
-        first, second = (asyncio.create_task(past.at(room.db, seq, f"client {seq}")) for seq in (2, 3))
-        patient = asyncio.create_task(past.at(room.db, 4, "patient"))
+        places = {seq: place_of(room, seq) for seq in (2, 3, 4)}
+        first, second = (
+            asyncio.create_task(past.at(room.db, places[seq], f"client {seq}")) for seq in (2, 3)
+        )
+        patient = asyncio.create_task(past.at(room.db, places[4], "patient"))
         await asyncio.sleep(0.2)
         assert set(past._under_way) == {2, 3, 4}
         for gone in (first, second):

@@ -196,6 +196,27 @@ def test_an_id_that_is_none_is_refused(room: Newsroom, wrong: str) -> None:
     assert [fault["pointer"] for fault in refused["errors"]] == ["Last-Event-ID"]
 
 
+# --- what is kept ------------------------------------------------------------------------------
+
+
+def test_a_moment_of_a_ledger_that_is_no_more_is_not_told(room: Newsroom) -> None:
+    def names(seq: int) -> set[str]:
+        return {each["name"] for each in room.get("/v1/entities", as_of=seq)["data"]}
+
+    for name in ("One", "Two", "Lost", "Lost as well"):
+        room.entity(name)
+    here = last(room)
+    assert {"Lost", "Lost as well"} <= names(here)
+    assert "Lost" in names(here - 1), "a later moment would go on from this"
+    back_to(room, here - 2)
+    assert "Two" in names(here - 2)
+    problem(room.anyone.get("/v1/entities", params={"as_of": here}), 422)
+    for name in ("Instead", "And more", "At last"):
+        room.entity(name)
+    assert names(here) & {"Lost", "Lost as well", "Instead", "And more"} == {"Instead", "And more"}
+    assert names(here + 1) & {"Lost", "Lost as well", "At last"} == {"At last"}
+
+
 # --- the client --------------------------------------------------------------------------------
 
 

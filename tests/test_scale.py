@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from app.changes.store import last_seq
 from app.claims import bodies
 from app.main import create_app
 from app.settings import Settings
-from tests.commands import forked
+from tests.commands import forked, tamper
 from tests.newsroom import SECRET, TESTS, Json, Newsroom, match, ok, problem
 from tests.nodes import PASSWORD, Node, node, wait_for
 from tests.served import Served, environment, served
@@ -250,6 +251,39 @@ def test_a_place_in_the_ledger_is_a_position_and_only_the_primary_says_that_it_i
             assert seqs(events, 0) == []
             written = int(pair.entity()[1][POSITION])
             assert seqs(events, 1) == [written]
+
+
+def test_a_moment_is_what_the_primary_says_however_far_the_standby_is(pair: Pair) -> None:
+    with pair.paused():
+        made, position = pair.entity()
+        for moment in (position[POSITION], datetime.now(UTC).isoformat()):
+            for _ in pair.processes:
+                path = f"/v1/entities/{made['id']}"
+                assert ok(pair.anyone.get(path, params={"as_of": moment}))["name"] == made["name"]
+        for _ in pair.processes:
+            proof = ok(pair.anyone.get("/v1/log/inclusion", params={"seq": position[POSITION]}))
+            assert proof["seq"] == int(position[POSITION])
+
+
+def test_a_standby_is_asked_anew_what_it_holds_once_a_backup_was_restored(pair: Pair) -> None:
+    for _ in range(3):
+        _, position = pair.entity()
+    pair.caught_up()
+    end, question = int(position[POSITION]), Prepared(last_seq())
+    base, replica = Database(pair.primary.url("record")), Replica(pair.standby.url("record"), 2)
+    watch = Watch(base, replica, 60)
+
+    def holds(seq: int) -> list[bool]:
+        answer = replica.ask_at(seq, question, {})
+        with replica.read() as session:
+            return [answer is not None and answer[0], replica.holds(session, seq)]
+
+    assert (watch.look(), holds(end)) == (None, [True, True])
+    tamper(pair.primary.url("record"), f"DELETE FROM changes WHERE seq > {end - 2}")
+    pair.caught_up()
+    assert (watch.look(), holds(end - 2), holds(end)) == (None, [True, True], [False, False])
+    base.dispose()
+    replica.dispose()
 
 
 def test_a_tag_is_confirmed_of_the_state_that_is_read_alone(pair: Pair) -> None:

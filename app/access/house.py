@@ -21,7 +21,8 @@ from app.base.tally import Tally
 from app.base.types import MAX_INT
 from app.changes.log import signer_of
 from app.changes.past import Past, place
-from app.changes.replicas import Replicas
+from app.changes.reads import Place
+from app.changes.replicas import Nearest, Replicas
 from app.changes.store import last_position
 from app.changes.streams import Streams
 from app.settings import Settings
@@ -90,7 +91,20 @@ class House:
         """What a request of a client reads from that wants the base as it stood. Raises Invalid for no such
         moment.
         """
-        return await self.past.at(base, await run_in_threadpool(_place, base, moment), client)
+        place = await run_in_threadpool(self._place, base, moment)
+        if isinstance(base, Nearest):
+            base.need(place.seq)
+        return await self.past.at(base, place, client)
+
+    def _place(self, base: Readable, moment: str) -> Place:
+        if base is not self.db:
+            with base.read() as session:
+                if found := place(session, moment, primary=False):
+                    return found
+        with self.db.read() as session:
+            found = place(session, moment, primary=True)
+        assert found is not None
+        return found
 
     def open(self) -> None:
         """Begins to look at the standbys: until then, none is read from."""
@@ -139,8 +153,3 @@ def counted_for(request: Request) -> str | None:
     place = client_of(request.scope, request.headers.get("host", "").encode("latin-1"))
     by, role = request.state.caller
     return by.id if place and role is not None else place
-
-
-def _place(base: Readable, moment: str) -> int:
-    with base.read() as session:
-        return place(session, moment)

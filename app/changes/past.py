@@ -31,6 +31,7 @@ from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now
 from app.changes.model import Change
+from app.changes.reads import Place, hash_at
 from app.changes.replay import Replay
 from app.changes.store import document, entries, head
 
@@ -48,18 +49,24 @@ _MOST_WAITING = 8
 """How many moments are made, or wait for it, at a time; of one client, one."""
 
 
-def place(session: ReadSession, moment: str) -> int:
-    """The `seq` of the last entry that counts at a moment. Raises Invalid for none, or one yet to come."""
+def place(session: ReadSession, moment: str, *, primary: bool) -> Place | None:
+    """Return the last entry that counts at a moment; None where only the `primary` can tell, as a standby may
+    lack later entries. Raises Invalid for no moment, or one yet to come.
+    """
     last, _ = head(session)
     if re.fullmatch(r"\d{1,16}", moment, re.ASCII):
-        if int(moment) > last:
+        seq = int(moment)
+        if seq > last and primary:
             raise Invalid.at(AS_OF, f"is yet to come: the last change is {last}")
-        return int(moment)
-    at = _instant(moment)
-    if at > now():
-        raise Invalid.at(AS_OF, "is in the future")
-    after = session.execute(select(func.min(Change.seq)).where(col(Change.at) > at)).scalar()
-    return last if after is None else int(after) - 1
+    else:
+        at = _instant(moment)
+        if at > now():
+            raise Invalid.at(AS_OF, "is in the future")
+        after = session.execute(select(func.min(Change.seq)).where(col(Change.at) > at)).scalar()
+        if after is None and not primary:
+            return None
+        seq = last if after is None else int(after) - 1
+    return Place(seq, hash_at(session, seq)) if seq <= last else None
 
 
 def _instant(moment: str) -> datetime:
@@ -81,7 +88,7 @@ def _instant(moment: str) -> datetime:
 class Moment:
     """The base as it stood after an entry, and the file that it is in."""
 
-    seq: int
+    place: Place
     file: Path
     size: int
     base: Database
@@ -94,8 +101,8 @@ class GivenUp(Exception):
 class Making:
     """A moment in the making, and how many requests wait for it."""
 
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.done: Future[Moment]
         self._waiting = 0
         self._wanted_until = 0.0
@@ -142,7 +149,7 @@ class Past:
         self._numbers = count()
         self._ended = False
 
-    async def at(self, base: Readable, seq: int, client: str | None = None) -> Database:
+    async def at(self, base: Readable, place: Place, client: str | None = None) -> Database:
         """The base as it stood after an entry. A client has one moment made at a time, and waits for that
         before its next (None: this machine itself, which has no such limit). Raises Busy if it takes
         longer than a request waits: it is made all the same for a while, for whoever asks again.
@@ -150,28 +157,29 @@ class Past:
         end = monotonic() + _PATIENCE
         while True:
             with self._known:
-                if found := self._kept.get(seq):
-                    self._kept.move_to_end(seq)
+                found = self._kept.get(place.seq)
+                if found is not None and found.place == place:  # or it is of a ledger that is no more
+                    self._kept.move_to_end(place.seq)
                     return found.base
-                making = self._under_way.get(seq)
+                making = self._under_way.get(place.seq)
                 if making is None:
-                    making = self._of_client.get(client or "") or self._begin(base, seq, client)
+                    making = self._of_client.get(client or "") or self._begin(base, place, client)
             with suppress(GivenUp):
                 made = await making.wait(end - monotonic())
                 if made is None:
                     raise Busy("The base as it stood then is being made: ask again.", _PATIENCE)
-                if making.seq == seq:
+                if making.place == place:
                     return made.base
 
-    def _begin(self, base: Readable, seq: int, client: str | None) -> Making:
+    def _begin(self, base: Readable, place: Place, client: str | None) -> Making:
         if len(self._under_way) >= _MOST_WAITING:
             raise Busy("Other moments of the past are being made.", _PATIENCE)
-        making = self._under_way[seq] = Making(seq)
+        making = self._under_way[place.seq] = Making(place)
         if client is not None:
             self._of_client[client] = making
 
         def end(_done: Future[Moment]) -> None:
-            del self._under_way[seq]
+            del self._under_way[place.seq]
             if client is not None:
                 del self._of_client[client]
 
@@ -192,10 +200,8 @@ class Past:
         return made.path
 
     def _made(self, base: Readable, making: Making) -> Moment:
-        seq = making.seq
-        with self._known:
-            before = [each for at, each in self._kept.items() if at < seq]
-        nearest = max(before, key=lambda each: each.seq, default=None)  # held, so that its file stays
+        seq = making.place.seq
+        nearest = self._nearest(base, seq)  # held, so that its file stays
         self._keep_to(self.most_bytes - (nearest.size if nearest else 0))
         directory = self._directory
         file = directory / f"{seq}-{next(self._numbers)}.db"  # of its own: another of that seq may be in use
@@ -203,7 +209,10 @@ class Past:
             shutil.copyfile(nearest.file if nearest else directory / _EMPTY, file)
             self._fill(file, base, making)
             made = Moment(
-                seq, file, file.stat().st_size, Database(f"sqlite:///{file}", _CONNECTIONS, self.read_seconds)
+                making.place,
+                file,
+                file.stat().st_size,
+                Database(f"sqlite:///{file}", _CONNECTIONS, self.read_seconds),
             )
         except BaseException as fault:
             _forget(file)
@@ -215,6 +224,15 @@ class Past:
             self._kept[seq] = made
         self._keep_to(max(self.most_bytes, made.size))
         return made
+
+    def _nearest(self, base: Readable, seq: int) -> Moment | None:
+        """The latest moment before an entry that is of this ledger: a backup may have been restored since."""
+        with self._known:
+            before = [each for each in self._kept.values() if each.place.seq < seq]
+        before.sort(key=lambda each: each.place.seq, reverse=True)
+        with base.read() as session:
+            there = (each for each in before if hash_at(session, each.place.seq) == each.place.hash)
+            return next(there, None)
 
     def _keep_to(self, most_bytes: int) -> None:
         """Let go of the moments asked for longest ago, until the others have so many bytes at most, and are
@@ -229,7 +247,7 @@ class Past:
         """Brings a copy of an earlier moment up to an entry. No entry changes, so they need not be read in
         one snapshot, which would be a long one. Raises StorageFull and GivenUp.
         """
-        seq = making.seq
+        seq = making.place.seq
         db = Database(f"sqlite:///{file}")
         reading = False
         try:
@@ -245,8 +263,11 @@ class Past:
                     replay.take(some)
             _end_log(db)
             with db.read() as past:
-                if head(past)[0] != seq:
-                    raise _no_room()
+                found = Place(*head(past))
+            if found.seq != seq:
+                raise _no_room()
+            if found != making.place:
+                raise Busy("A backup was restored meanwhile: ask again.", 1)
         except _NO_ROOM as fault:
             raise fault if reading else _no_room() from fault
         finally:

@@ -34,9 +34,6 @@ LOOKED_AT_EVERY = 0.5
 PATIENCE = 2.0
 """Seconds that a look waits for the standby before it is left out: one that is frozen does not say so."""
 
-_SEEN = "position"
-"""What a connection remembers the highest position under that it has seen."""
-
 _SEQ = last_seq().scalar_subquery()
 _REVISION = select(column("version_num")).select_from(table("alembic_version")).scalar_subquery()
 _LAST_HASH = select(Change.hash).order_by(col(Change.seq).desc()).limit(1).scalar_subquery()
@@ -50,7 +47,7 @@ Rows = tuple[bool, Sequence[Any]]
 
 class Replica(Database):
     """A standby. `fault` is what speaks against reading from it; `asked_at` is when a look began that has not
-    been answered yet.
+    been answered yet; `resets` is how often its ledger was found to be another than before.
     """
 
     def __init__(self, url: str, pool_size: int) -> None:
@@ -58,6 +55,14 @@ class Replica(Database):
         self.name = f"{self.url.host}:{self.url.port or 5432}"
         self.fault: str | None = "was not looked at yet"
         self.asked_at: float | None = None
+        self.resets = 0
+
+    @property
+    def seen(self) -> tuple[str, int]:
+        """The key under which a connection remembers the highest position that it has seen, in a ledger that
+        was only added to.
+        """
+        return "position", self.resets
 
     @property
     def good(self) -> bool:
@@ -78,21 +83,22 @@ class Replica(Database):
         """Whether it holds a position, and if so the rows. None if it does not answer."""
 
         def work(connection: PoolProxiedConnection) -> Rows:
-            if connection.info.get(_SEEN, 0) < position:
+            seen = self.seen
+            if connection.info.get(seen, 0) < position:
                 found = last_position().rows(connection, {}, sqlite=False)
-                connection.info[_SEEN] = found[0][0] if found else 0
-                if connection.info[_SEEN] < position:
+                connection.info[seen] = found[0][0] if found else 0
+                if connection.info[seen] < position:
                     return False, ()
             return True, question.rows(connection, given, sqlite=False)
 
         return self.promptly(work)
 
-
-def _holds(session: ReadSession, position: int) -> bool:
-    known = session.connection().connection.info
-    if known.get(_SEEN, 0) < position:
-        known[_SEEN] = session.execute(last_seq()).scalar() or 0
-    return bool(known.get(_SEEN, 0) >= position)
+    def holds(self, session: ReadSession, position: int) -> bool:
+        """Whether it holds a position, as a session with it shows."""
+        known, seen = session.connection().connection.info, self.seen
+        if known.get(seen, 0) < position:
+            known[seen] = session.execute(last_seq()).scalar() or 0
+        return bool(known.get(seen, 0) >= position)
 
 
 class Nearest:
@@ -135,7 +141,7 @@ class Nearest:
         with ExitStack() as trying:
             try:
                 session = trying.enter_context(self._replica.read(patiently=patiently))
-                if _holds(session, self._position):
+                if self._replica.holds(session, self._position):
                     stack.push(trying.pop_all())
                     return session
             except Unavailable:
@@ -189,7 +195,10 @@ class Watch(threading.Thread):
             last, there, needed = compared[0]
             if revision != needed:
                 return "has another schema"
-            if not self._same(seq, digest, last, there):
+            same = self._same(seq, digest, last, there)
+            if not same or (self._ends and last < self._ends[-1][1]):  # a backup was restored
+                self.replica.resets += 1
+            if not same:
                 return "has another ledger"
             self._note(at, last)
         return f"is more than {self.most_behind:g} s behind" if self._behind(seq) else None

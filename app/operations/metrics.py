@@ -71,7 +71,7 @@ class Metrics:
         self._served: dict[tuple[str, str, int], _Served] = defaultdict(_Served)
         self._deliveries = dict.fromkeys(("delivered", "failed"), 0)
         self._process = ProcessCollector(registry=None)
-        self._counted: tuple[float, int, dict[str, int]] = (-math.inf, -1, {})
+        self._counted: tuple[float, str, dict[str, int]] = (-math.inf, "", {})
 
     def note(self, scope: Scope, status: int, seconds: float) -> None:
         """Keeps that a request was answered. A status of 0 is for none: its client went away."""
@@ -154,9 +154,9 @@ class Metrics:
         yield from found
 
     def _records(self, session: ReadSession) -> Iterator[Metric]:
-        seq, _ = head(session)
+        seq, digest = head(session)
         yield GaugeMetricFamily("record_ledger_seq", "The ledger's last entry.", value=seq)
-        yield _labelled("record_records", "Records by kind.", "kind", self._counts(session, seq))
+        yield _labelled("record_records", "Records by kind.", "kind", self._counts(session, digest))
         query = select(ClaimTally.a, ClaimTally.claims).where(
             col(ClaimTally.first) == "status", col(ClaimTally.second) == ""
         )
@@ -165,14 +165,14 @@ class Metrics:
         yield from _lags(session)
         yield _labelled("record_claims", "Claims by status of their verification.", "status", claims)
 
-    def _counts(self, session: ReadSession, seq: int) -> dict[str, int]:
+    def _counts(self, session: ReadSession, digest: str) -> dict[str, int]:
         at, then, counts = self._counted
-        if seq != then and time.monotonic() - at >= COUNTED_EVERY:
+        if digest != then and time.monotonic() - at >= COUNTED_EVERY:
             counts = {
                 kind.noun: session.execute(select(func.count()).select_from(table_of(kind))).scalar_one()
                 for kind in record_kinds()
             }
-            self._counted = time.monotonic(), seq, counts
+            self._counted = time.monotonic(), digest, counts
         return counts
 
 
