@@ -6,7 +6,6 @@ python -m bench.webhooks --entries 100000
 import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import threading
 import time
@@ -21,15 +20,14 @@ import psutil
 
 from app.access import store as keys
 from app.access.model import Key, KeyIn
-from app.base import schema
 from app.base.db import Database
 from app.base.ids import new_id
 from app.changes.model import fresh
 from app.changes.store import By, New, save_all
+from tests.newsroom import SECRET, Bases, PostgresBases, SqliteBases
 from tests.postgres import running_postgres
 from tests.served import environment, served
 
-SECRET = "a secret for benchmarks, of more than 32 characters"
 BENCH = By("bench", "bench")
 AT_ONCE = 1000
 
@@ -105,7 +103,6 @@ def written(db: Database, count: int) -> None:
 
 def measured(url: str, count: int, batch: int | None) -> str:
     """A line of the report: the time from the first look at the entries to the last that arrived."""
-    schema.upgrade(url)
     db = Database(url)
     with db.write() as session:
         _, token = keys.create(session, SECRET.encode(), KeyIn(name="Bench", role="admin"), by=BENCH)
@@ -153,13 +150,19 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|--:|--:|")
     for database in given.databases:
         for batch in given.batches:
-            with tempfile.TemporaryDirectory() as place:
-                if database == "sqlite":
-                    print(measured(f"sqlite:///{place}/record.db", given.entries, batch or None))
-                else:
-                    with running_postgres() as url:
-                        print(measured(url, given.entries, batch or None))
-            sys.stdout.flush()
+            with bases(database) as fresh, fresh.fresh() as url:
+                print(measured(url, given.entries, batch or None), flush=True)
+
+
+@contextmanager
+def bases(database: str) -> Iterator[Bases]:
+    """Where an empty base on a database comes from."""
+    if database == "sqlite":
+        with tempfile.TemporaryDirectory() as place:
+            yield SqliteBases(Path(place))
+    else:
+        with running_postgres() as server:
+            yield PostgresBases(server)
 
 
 if __name__ == "__main__":

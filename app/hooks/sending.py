@@ -86,13 +86,11 @@ class Sender:
         named = {**headers, "Host": target.url.netloc.decode()}
         if not self._addresses:
             self._addresses = (await addresses(target, self._networks))[:_TRIED]
-        *others, last = self._addresses
-        for number, address in enumerate(others):
+        while len(self._addresses) > 1:
             with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                outcome = await _posted(self._client, target.at(address), target.host, named, body)
-                del self._addresses[:number]  # those before it take no connections
-                return outcome
-        return await _posted(self._client, target.at(last), target.host, named, body)
+                return await _posted(self._client, target.at(self._addresses[0]), target.host, named, body)
+            del self._addresses[0]  # nor is it tried for the messages that follow
+        return await _posted(self._client, target.at(self._addresses[0]), target.host, named, body)
 
 
 async def _posted(

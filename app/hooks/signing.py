@@ -74,8 +74,9 @@ def of_batch(webhook_id: str, entries: Sequence[Mapping[str, Any]]) -> Message:
 def of_reset(webhook_id: str, at: datetime, seq: int, digest: str | None) -> Message:
     """The message that a backup was restored, and after which entry deliveries go on."""
     after = {"seq": seq, "hash": digest}
-    moment = instant(at)
-    return message(f"{webhook_id}_reset-{moment}-{seq}", "ledger.reset", moment, {"after": after})
+    return message(
+        f"{webhook_id}_reset-{int(at.timestamp())}-{seq}", "ledger.reset", instant(at), {"after": after}
+    )
 
 
 def _name(entry: Mapping[str, Any]) -> str:
