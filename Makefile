@@ -19,7 +19,7 @@ COMPILE := $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve test torture fuzz check bench lock audit sbom image clean
+.PHONY: help serve test torture fuzz check bench lock audit sbom image stack clean
 
 help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
@@ -71,6 +71,9 @@ image: ## Build the container image with docker or podman
 	@engine=$$(command -v docker || command -v podman) || { echo 'Neither docker nor podman is here' >&2; exit 1; }; \
 	case "$$("$$engine" --version)" in podman*) format='--format docker' ;; *) format= ;; esac; \
 	"$$engine" build $$format --tag on-the-record:local $(ARGS) .
+
+stack: $(VENV)/.dev ## Build and run the stack, kill its parts, see that nothing is lost (needs docker or podman)
+	@$(RUN) -m pytest -rs tests/test_container.py -k engine $(ARGS)
 
 clean: ## Remove the environment and the caches, not the database
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
