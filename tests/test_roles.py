@@ -190,12 +190,12 @@ class Stage:
         return f"/v1/keys/{self.room.key('reader', f'Key {self.number}')[0]}", None
 
 
-def sent(room: Newsroom, cells: Cells, caller: RoleName | None) -> httpx.Response:
-    """The answer to a cell's request."""
+def sent(room: Newsroom, cells: Cells, caller: RoleName | None, at: str = "") -> httpx.Response:
+    """The answer to a cell's request, which is for an address if it reads."""
     method = cells.method
     client: httpx.Client = getattr(room, caller or "anyone")
     if method == "GET":
-        return client.get(place(room, cells.route.path))
+        return client.get(at)
     if cells.route.path.startswith(GOOGLES):
         return _of_others(Stage(room, caller, cells), client)
     path, body = getattr(Stage(room, caller, cells), cells.operation)()
@@ -230,7 +230,10 @@ def _status(cells: Cells, answer: httpx.Response) -> int:
 
 def test_every_cell_is_as_the_table_has_it(furnished: Newsroom) -> None:
     with furnished.with_settings(four_eyes=True) as room:
-        answers = [(cells, who, sent(room, cells, who)) for cells in rows(room.app) for who in CALLERS]
+        answers = []
+        for cells in rows(room.app):
+            at = place(room, cells.route.path) if cells.method == "GET" else ""
+            answers += [(cells, who, sent(room, cells, who, at)) for who in CALLERS]
     wrong = []
     for cells, who, answer in answers:
         found = _status(cells, answer)
