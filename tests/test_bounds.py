@@ -17,7 +17,7 @@ from app.compat import scoring
 from app.main import MAX_ASKED
 from tests.fuzz.memory import attack
 from tests.fuzz.watch import WATCH
-from tests.newsroom import SECRET, Bases, Json, Newsroom, problem
+from tests.newsroom import SECRET, Bases, Json, Newsroom, ok, problem
 from tests.served import environment, served
 
 MB = 1024 * 1024
@@ -116,14 +116,21 @@ def test_a_question_in_a_body_has_a_greatest_size_and_number_of_members(seeded: 
     assert len(seeded.anyone.post("/reconcile", data=usual).json()) == 300
 
 
-def test_a_batch_ends_when_its_client_goes_away(seeded: Newsroom) -> None:
+BATCHES: Json = {
+    "/reconcile": {"data": {"queries": json.dumps({"q": {"query": "Xi"}})}},
+    "/core/api/v2/resolve": {"json": {"nodes": ["Xi"], "property": "<-description->dcid"}},
+}
+
+
+@pytest.mark.parametrize("path", BATCHES)
+def test_a_batch_ends_when_its_client_goes_away(seeded: Newsroom, path: str) -> None:
     begun, ended = threading.Event(), threading.Event()
     endless = {
         "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
         "postgresql": "SELECT pg_sleep(600)",
     }
 
-    def candidates(session: ReadSession, _queries: Any) -> Any:
+    def candidates(session: ReadSession, *_more: Any) -> Any:
         connection = session.connection()
         begun.set()
         try:
@@ -131,13 +138,36 @@ def test_a_batch_ends_when_its_client_goes_away(seeded: Newsroom) -> None:
         finally:
             ended.set()
 
-    queries = {"queries": json.dumps({"q": {"query": "Xi"}})}
     with patch.object(scoring, "candidates", candidates), seeded.client() as client:
         with pytest.raises(httpx.ReadTimeout):
-            client.post("/reconcile", data=queries, timeout=httpx.Timeout(30, read=1))
+            client.post(path, **BATCHES[path], timeout=httpx.Timeout(30, read=1))
         assert begun.wait(10)
     assert ended.wait(5)
-    assert seeded.anyone.post("/reconcile", data=queries).json()["q"]["result"]
+    assert "ent_" in str(ok(seeded.anyone.post(path, **BATCHES[path])))
+
+
+@pytest.mark.parametrize("path", BATCHES)
+def test_a_batch_takes_so_long_at_most(seeded: Newsroom, path: str) -> None:
+    """Of the processor, which the database knows nothing of."""
+    seeded.settings = seeded.settings.model_copy(update={"read_seconds": 0})
+    seeded._answer()
+    refused = seeded.anyone.post(path, **BATCHES[path])
+    assert refused.status_code == 503
+    assert "takes the processor for too long" in refused.text
+    assert int(refused.headers["retry-after"]) > 0
+
+
+def test_a_batch_has_so_many_values_at_most(seeded: Newsroom) -> None:
+    """40 queries of 500 aliases each kept a processor busy for six seconds."""
+
+    def asked(values: int) -> httpx.Response:
+        aliases = [{"pid": "alias", "v": [f"Vladimir {n}" for n in range(50)]}]
+        queries = {f"q{n}": {"query": "Putin", "properties": aliases} for n in range(values // 50)}
+        return seeded.anyone.post("/reconcile", data={"queries": json.dumps(queries)})
+
+    told = problem(asked(1_050), 422, "invalid")
+    assert (told["errors"][0]["pointer"], "1000 are compared" in told["detail"]) == ("queries", True)
+    assert len(ok(asked(1_000))) == 20
 
 
 # --- memory ------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Google's Fact Check Tools API: by Google's own client on a live server, and each parameter by itself."""
 
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
+from sqlalchemy import text
 
 from app.compat.google_factcheck import DISCOVERY
 from tests.newsroom import SECRET, Bases, Json, Newsroom, Server, SqliteBases, match, ok, prepared
@@ -628,12 +631,13 @@ def test_mark_up_that_is_wrong_is_refused_with_its_place(room: Newsroom) -> None
 # --- many requests in one ----------------------------------------------------------------------
 
 BATCH = "/batch/factchecktools/v1alpha1"
+MIXED = "multipart/mixed; boundary=b"
 
 
 def batch(room: Newsroom, *parts: str, by: httpx.Client | None = None, **headers: str) -> httpx.Response:
     whole = "".join(f"--b\r\nContent-Type: application/http\r\nContent-ID: <x + {n}>\r\n\r\n{each}\r\n"
                     for n, each in enumerate(parts)) + "--b--\r\n"  # fmt: skip
-    sent = {"Content-Type": "multipart/mixed; boundary=b", **headers}
+    sent = {"Content-Type": MIXED, **headers}
     return (by or room.anyone).post(BATCH, content=whole.encode(), headers=sent)
 
 
@@ -670,8 +674,41 @@ def test_a_batch_has_an_end_and_no_way_around_the_limits(room: Newsroom) -> None
         refused(answer, 400, "INVALID_ARGUMENT")
     refused(batch(room, one, Authorization="Bearer otr_wrong"), 401, "UNAUTHENTICATED")
     for hostile in (b"--b", b"--b--", b"\0" * 9, b"--b\r\n" * 5000, b"--b\n\n" + b"a:" * 90_000 + b"\n--b--"):
-        sent = {"Content-Type": "multipart/mixed; boundary=b"}
+        sent = {"Content-Type": MIXED}
         assert room.anyone.post(BATCH, content=hostile, headers=sent).status_code in (200, 400)
     with room.with_settings(public_reading=False) as private:
         refused(batch(private, one), 401, "UNAUTHENTICATED")
         assert answered(batch(private, one, by=private.reader)) == [200]
+
+
+@pytest.mark.parametrize(
+    "lines", ["a:b\r\n" * 51, "accept: */*\r\n" * 80_000, f"a: {'b' * 8192}\r\n", "a:b\r" * 51]
+)
+def test_a_request_in_a_batch_has_so_much_of_a_header(room: Newsroom, lines: str) -> None:
+    """A megabyte of lines took two seconds before it could be refused."""
+    one = "GET /v1alpha1/claims:search?query=x HTTP/1.1\r\n"
+    assert answered(batch(room, one + "a: b\r\n" * 50 + "\r\n")) == [200]
+    around = f"--b\r\n{lines}\r\n{one}\r\n--b--"
+    outer = room.anyone.post(BATCH, content=around, headers={"Content-Type": MIXED})
+    for wrong in (batch(room, f"{one}{lines}\r\n"), outer):
+        assert "header of more than" in refused(wrong, 400, "INVALID_ARGUMENT")["message"]
+
+
+def test_a_batch_has_one_turn_for_all_that_is_in_it(room: Newsroom) -> None:
+    """Or any number of them could be under way, each with a megabyte of requests."""
+    one = "GET /v1alpha1/claims:search?query=x HTTP/1.1\r\n\r\n"
+    made = "POST /v1alpha1/pages HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"
+    made += orjson.dumps(page_of()).decode()
+    here = {"X-Forwarded-For": "203.0.113.7"}
+    with room.with_settings(requests_at_once=1) as strict, ThreadPoolExecutor(1) as patient:
+        writer, again = strict.checker, strict.client(strict.checker.headers["Authorization"].split()[1])
+        assert answered(batch(strict, one, one, by=writer, **here)) == [200, 200]
+        with again, strict.db.write() as session:
+            session.execute(text("SELECT 1"))  # no other writer has its turn now
+            first = patient.submit(batch, strict, made, one, by=writer, **here)
+            time.sleep(0.5)
+            again.timeout = httpx.Timeout(30, read=1)
+            with pytest.raises(httpx.ReadTimeout):
+                batch(strict, one, by=again, **here)
+        assert answered(first.result()) == [200, 200]
+        assert answered(batch(strict, one, by=writer, **here)) == [200]

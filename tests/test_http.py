@@ -2,10 +2,12 @@
 
 import re
 import socket
+import time
 from urllib.parse import urlsplit
 
 import pytest
 
+from app.base.fields import joined
 from tests.newsroom import Newsroom, ok
 
 
@@ -57,6 +59,14 @@ def test_the_lines_of_a_list_are_one_list(seeded: Newsroom) -> None:
         assert status(sent(seeded, "/v1/claims", *lines)) == 200, accepted
     coded = sent(seeded, "/v1/entities", "Accept-Encoding: br;q=0.5", "Accept-Encoding: identity;q=0.1")
     assert "content-encoding: br" in coded.partition("\r\n\r\n")[0]
+
+
+def test_lines_of_a_list_are_joined_in_as_much_time_as_they_are_long() -> None:
+    lines = [(b"accept", b"text/html")] * 100_000
+    began = time.thread_time()
+    [(name, value)] = joined(lines)
+    assert time.thread_time() - began < 1
+    assert (name, value.count(b", ")) == (b"accept", 99_999)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from app.changes.streams import Streams
 from app.settings import Settings
 
 _BATCHES = 2
-"""How many batches of reconciliation are answered at a time."""
+"""How many batches of names are answered at a time, and how many of Google's client are taken apart."""
 
 POSITION = "Record-Position"
 """The header with a position: of an answer, where the base was after a write; of a request, what the answer
@@ -65,7 +65,12 @@ class House:
 
     @cached_property
     def batches(self) -> Jobs:
-        """Batches of reconciliation that are answered."""
+        """Batches of names that are answered, each within what one reading may take of the processor."""
+        return Jobs(_BATCHES, self.settings.read_seconds)
+
+    @cached_property
+    def envelopes(self) -> Jobs:
+        """Batches of Google's client that are taken apart."""
         return Jobs(_BATCHES)
 
     @cached_property

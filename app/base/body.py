@@ -114,6 +114,14 @@ def _check_text(text: str, path: tuple[str | int, ...]) -> None:
         raise Invalid.at(pointer(path), str(fault)) from None
 
 
+async def body_of(request: Request) -> bytes:
+    """Return the body, which comes once: a request that is read anew, from the primary, has it still."""
+    if not hasattr(request.state, "body"):
+        request.state.body = await request.body()
+    body: bytes = request.state.body
+    return body
+
+
 class StrictRequest(Request):
     """A request whose JSON is read strictly."""
 

@@ -58,16 +58,14 @@ class Received:
 
 def joined(headers: Sequence[Header]) -> list[Header]:
     """Return the header with one line for each list."""
-    found: dict[bytes, bytes] = {}
+    found: dict[bytes, list[bytes]] = {}
     rest = []
     for name, value in headers:
-        if name not in LISTS:
-            rest.append((name, value))
-        elif name in found:
-            found[name] += b", " + value
+        if name in LISTS:
+            found.setdefault(name, []).append(value)
         else:
-            found[name] = value
-    return [*rest, *found.items()]
+            rest.append((name, value))
+    return [*rest, *((name, b", ".join(lines)) for name, lines in found.items())]
 
 
 def _relative(scope: Scope) -> Mapping[str, object]:

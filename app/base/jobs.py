@@ -1,6 +1,8 @@
 """Work that takes long: in threads, a few at a time, and for as long as somebody waits for it."""
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Lock
@@ -8,6 +10,8 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, to_thread
+
+from app.base.errors import QueryTimeout
 
 T = TypeVar("T")
 
@@ -23,11 +27,21 @@ class Job:
         self._lock = Lock()
         self._given_up = False
         self._stop: Callable[[], object] | None = None
+        self._until = math.inf
+
+    def run(self, work: Callable[["Job"], T], seconds: float | None) -> T:
+        """Return what some work makes in this thread, which may take so many seconds of the processor."""
+        self._until = math.inf if seconds is None else time.thread_time() + seconds
+        return work(self)
 
     def check(self) -> None:
-        """Raise GivenUp if nobody waits any more. Called between two parts of the work."""
+        """Raise GivenUp if nobody waits any more, QueryTimeout if the work has taken too long. Called between
+        two parts of the work.
+        """
         if self._given_up:
             raise GivenUp
+        if time.thread_time() > self._until:
+            raise QueryTimeout("The answer was given up: it takes the processor for too long.")
 
     @contextmanager
     def stopped_by(self, stop: Callable[[], object]) -> Iterator[None]:
@@ -50,9 +64,12 @@ class Job:
 
 
 class Jobs:
-    """Runs long work of one kind: so many at a time, one for each client. Used from one event loop."""
+    """Runs long work of one kind: so many at a time, one for each client, each for so many seconds of the
+    processor (None: as long as it takes). Used from one event loop.
+    """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._turns = CapacityLimiter(at_once)
         self._of_client: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -63,7 +80,9 @@ class Jobs:
         turn = None if client is None else self._of_client.setdefault(client, asyncio.Lock())
         async with turn or nullcontext(), self._turns:
             job = Job()
-            working = asyncio.ensure_future(to_thread.run_sync(work, job, limiter=CapacityLimiter(1)))
+            working = asyncio.ensure_future(
+                to_thread.run_sync(job.run, work, self._seconds, limiter=CapacityLimiter(1))
+            )
             working.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
                 return await asyncio.shield(working)

@@ -183,6 +183,8 @@ class Turns:
 
 VISIT = "visit"
 """Where a request's state has its visit."""
+WITHIN = "within"
+"""Where the state of a request that came within another one says so: it is answered in the other's turn."""
 
 
 class Visit:
@@ -195,11 +197,11 @@ class Visit:
         limits: "Limits",
         place: str,
         authorization: int | None,
-        client: str | int,
+        client: str | int | None,
         headers: list[Header],
     ) -> None:
         self._limits, self._place, self._authorization = limits, place, authorization
-        self._client: str | int | None = client
+        self._client = client
         self.headers = headers
 
     def answered(self, status: int, *, known: bool) -> None:
@@ -235,9 +237,7 @@ def visit_of(scope: Scope) -> Visit | None:
 
 
 def let_go(scope: Scope) -> None:
-    """Gives a request's turn back before its answer ends, for answers that last: a stream would keep it for
-    hours, and what answers other requests within itself would wait for their turns while it has one.
-    """
+    """Gives a request's turn back before its answer ends, as a stream would keep it for hours."""
     if (visit := visit_of(scope)) is not None:
         visit.end()
 
@@ -270,9 +270,13 @@ class Limits:
         left = meter.take(client)
         if left < 0:
             raise meter.refusal(-left, f"This {meter.name} has asked for more than it may in a minute.")
-        await self.turns.take(client)
-        visit = Visit(self, place, authorization, client, meter.headers(left))
-        scope.setdefault("state", {})[VISIT] = visit
+        state = scope.setdefault("state", {})
+        within = WITHIN in state
+        if not within:
+            await self.turns.take(client)
+        visit = state[VISIT] = Visit(
+            self, place, authorization, None if within else client, meter.headers(left)
+        )
         return visit
 
     def _warn_of_proxy(self, scope: Scope) -> None:

@@ -8,6 +8,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Mount
+from starlette.routing import Route as StarletteRoute
 
 from app.base.body import merge_patch
 from app.base.errors import (
@@ -29,6 +31,9 @@ from app.base.errors import (
 from app.base.http import PROBLEM, Route, taken
 from app.base.ids import request_id
 from app.base.outages import note
+
+_OF_FILES = ("GET", "HEAD")
+"""What can be done with the files of a mount."""
 
 _MOST_SORTED = 1000
 """Faults of a model that are looked through for those that are said twice, as the members of a union may."""
@@ -84,14 +89,14 @@ def _from_http(request: Request, fault: HTTPException) -> Problem:
 
 def allowed_methods(request: Request) -> list[str]:
     """Return every method that some route has at this path, not just the first route's."""
-    methods: set[str] = {each for route in _routes(request) for each in route.methods}
+    methods: set[str] = {each for route in _routes(request) for each in getattr(route, "methods", _OF_FILES)}
     return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _routes(request: Request) -> list[Any]:
     """Return the routes at this path; for `*` all that there are."""
     path: str = request.scope["path"]
-    every = [each for each in request.app.routes if hasattr(each, "methods")]
+    every = [each for each in request.app.routes if isinstance(each, (Mount, StarletteRoute))]
     return every if path == "*" else [each for each in every if each.path_regex.fullmatch(path)]
 
 

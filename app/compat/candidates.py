@@ -18,6 +18,7 @@ from sqlmodel import col
 
 from app.base.db import ReadSession
 from app.base.ids import noun_of
+from app.base.jobs import Job
 from app.base.sql import among, select
 from app.compat.matching import LONGEST, name, without_titles
 from app.compat.properties import bare, canonical
@@ -66,12 +67,15 @@ class Found:
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def candidates(session: ReadSession, queries: Sequence[Sought]) -> Found:
+def candidates(session: ReadSession, queries: Sequence[Sought], job: Job) -> Found:
     """The records that each query may mean, in some ten statements for a thousand of them as for one."""
     named = _identified(session, queries)
-    terms = [_Terms(each) for each in queries]
+    terms = []
+    for each in queries:
+        job.check()
+        terms.append(_Terms(each))
     stems = _look_up(session, {term for each in terms for term in each.all})
-    _correct(session, terms, stems)
+    _correct(session, terms, stems, job)
     names = _holders(session, {stems[term].id for each in terms for term in each.names(stems)}, "entity")
     titles = _holders(session, {stems[term].id for each in terms for term in each.titles(stems)}, "source")
     ids = [
@@ -147,7 +151,7 @@ def _look_up(session: ReadSession, terms: Iterable[str]) -> dict[str, Known]:
     return {row.stem: Known(row.id, row.documents) for row in rows}
 
 
-def _correct(session: ReadSession, terms: Sequence[_Terms], stems: dict[str, Known]) -> None:
+def _correct(session: ReadSession, terms: Sequence[_Terms], stems: dict[str, Known], job: Job) -> None:
     """Gives words that nobody is called the spellings that are nearest to them."""
     unknown = {
         word: spelling(word)
@@ -158,6 +162,7 @@ def _correct(session: ReadSession, terms: Sequence[_Terms], stems: dict[str, Kno
     kept = _spellings(session, sorted({key[0] for key in unknown.values()}))
     near: dict[str, list[str]] = {}
     for word, key in unknown.items():
+        job.check()
         there = kept[key[0]]
         close = process.extract(
             key, list(there), scorer=OSA.normalized_similarity, score_cutoff=_CLOSE, limit=_CLOSEST

@@ -3,7 +3,7 @@ docs/clients.md.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from app.access.requests import Read, Reading
-from app.base.db import ReadSession
+from app.base.body import body_of, check_strings, strict_json
+from app.base.db import ReadSession, interruption
 from app.base.errors import Invalid
-from app.base.http import respond
+from app.base.http import JSON, respond, while_connected
 from app.base.jobs import Job
 from app.base.page import Cursors, Question
 from app.base.problems import checked
@@ -141,18 +142,32 @@ class ResolveQuery(BaseModel):
 
 
 @router.get("/resolve", operation_id="datacommons_get_resolve")
-def get_resolve(ask: Annotated[ResolveQuery, Query()], read: Reading) -> Response:
+async def get_resolve(ask: Annotated[ResolveQuery, Query()], read: Reading) -> Response:
     """The entities that names, or ids of Wikidata, may mean."""
-    return _resolve(checked(ResolveIn, ask.model_dump()), read)
+    return await _in_turn(read, lambda job: _resolve(checked(ResolveIn, ask.model_dump()), read, job))
 
 
-@router.post("/resolve", operation_id="datacommons_resolve")
-def post_resolve(ask: ResolveIn, read: Reading) -> Response:
+@router.post(
+    "/resolve", operation_id="datacommons_resolve", openapi_extra={"requestBody": {"content": {JSON: {}}}}
+)
+async def post_resolve(read: Reading) -> Response:
     """The entities that names, or ids of Wikidata, may mean."""
-    return _resolve(ask, read)
+    body = await body_of(read.request)
+
+    def resolved(job: Job) -> Response:
+        given = strict_json(body)
+        check_strings(given)
+        return _resolve(checked(ResolveIn, given), read, job)
+
+    return await _in_turn(read, resolved)
 
 
-def _resolve(ask: ResolveIn, read: Read) -> Response:
+async def _in_turn(read: Read, work: Callable[[Job], Response]) -> Response:
+    """Return what some work makes in the turn of its client among batches of names."""
+    return await while_connected(read.request.receive, read.house.batches.run(work, read.client))
+
+
+def _resolve(ask: ResolveIn, read: Read, job: Job) -> Response:
     if ask.resolver == "indicator":
         return not_here("Variables are not looked for by words: they are those of an entity's observations.")
     found = _LEADS.fullmatch((ask.property or "").strip())
@@ -164,17 +179,22 @@ def _resolve(ask: ResolveIn, read: Read) -> Response:
     if by == "geoCoordinate":
         return not_here("Entities have no coordinates here.")
     kinds = [kind_of(name, "property")] if name else list(CLASSES.values())
-    with read as session:
-        candidates = (_named if by == "description" else _of_wikidata)(session, ask.nodes, kinds)
+    with read as session, job.stopped_by(interruption(session)):
+        if by == "description":
+            candidates = _named(session, ask.nodes, kinds, job)
+        else:
+            candidates = _of_wikidata(session, ask.nodes, kinds)
     entities = [{"node": node, "candidates": candidates[node]} for node in candidates]
     return _answer(read, {"entities": entities})
 
 
-def _named(session: ReadSession, names: Sequence[str], kinds: Sequence[str]) -> dict[str, list[Json]]:
+def _named(
+    session: ReadSession, names: Sequence[str], kinds: Sequence[str], job: Job
+) -> dict[str, list[Json]]:
     """Whom each name means; all who may well be meant where that is not one."""
     queries = {name: QueryIn(query=name[:2000], type=[*kinds]) for name in names}
     found = {}
-    for name, answer in reconciled(session, queries, Job()).items():
+    for name, answer in reconciled(session, queries, job).items():
         results = answer["result"]
         certain = [each for each in results if each["match"]]
         meant = certain or [each for each in results if each["score"] >= MATCHES]

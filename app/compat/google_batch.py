@@ -1,9 +1,10 @@
 """Many requests in one, as Google's clients send them: each is answered as if it had come by itself, with the
-limits of whoever sends it. They are answered in their order, and each answer leaves as soon as it is there.
+limits of whoever sends it, but for its turn: they are answered in their order, in the turn of the whole, and
+each answer leaves as soon as it is there.
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from email.policy import HTTP
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Scope
 from app.access.requests import ReadingNow
 from app.base.errors import Malformed, TooLarge
 from app.base.ids import new_id
-from app.base.limits import let_go
+from app.base.limits import WITHIN
 from app.compat.google_factcheck import BATCH
 from app.compat.google_wire import Asked, GoogleRoute, refusal
 
@@ -27,6 +28,8 @@ router = APIRouter(route_class=GoogleRoute, include_in_schema=False)
 MIXED = "multipart/mixed"
 MOST = 100
 """Requests in one."""
+MOST_BYTES, MOST_LINES = 8 * 1024, 50
+"""Size of a header within a batch: each line of it takes time before it can be refused."""
 
 _WITHIN = re.compile(r"(?:https?://[^/?#]*)?(/v1alpha1/[^\s#]*)", re.IGNORECASE)
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
@@ -56,8 +59,8 @@ async def batch(ask: Annotated[Asked, Query()], read: ReadingNow) -> Response:
     """Answers many requests in one, each as if it had come by itself."""
     del ask
     request = read.request
-    parts = _parts(request.headers.get("content-type", ""), await request.body())
-    let_go(request.scope)
+    media, body = request.headers.get("content-type", ""), await request.body()
+    parts = await read.house.envelopes.run(lambda _job: _parts(media, body), read.client)
     boundary = f"batch_{new_id('req')}"
     answers = _answers(request.app, request.scope, parts, boundary.encode())
     headers = {"Cache-Control": "no-store"}
@@ -98,26 +101,30 @@ def _part(number: int, piece: bytes) -> _Part:
     return _Part(name, method, address, headers, body.rstrip(b"\r\n"))
 
 
-def _split(text: bytes) -> tuple[str, bytes]:
+def _split(text: bytes) -> tuple[bytes, bytes]:
     """Headers and what comes after them."""
     if text.startswith((b"\n", b"\r\n")):
-        return "", text.lstrip(b"\r\n")
+        return b"", text.lstrip(b"\r\n")
     head, *rest = re.split(rb"\r?\n\r?\n", text, maxsplit=1)
-    return head.decode("latin-1"), rest[0] if rest else b""
+    return head, rest[0] if rest else b""
 
 
-def _headers(text: str) -> list[tuple[str, str]]:
-    parsed = HeaderParser(policy=HTTP.clone(refold_source="none")).parsestr(text)
+def _headers(head: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a header. Raise TooLarge."""
+    if len(head) > MOST_BYTES or len(head.splitlines()) > MOST_LINES:
+        raise TooLarge(
+            f"A request in the batch has a header of more than {MOST_BYTES} bytes or {MOST_LINES} lines."
+        )
+    parsed = HeaderParser(policy=HTTP.clone(refold_source="none")).parsestr(head.decode("latin-1"))
     return [(name.lower(), str(value)) for name, value in parsed.raw_items()]
 
 
 # --- out ---------------------------------------------------------------------------------------
 
 
-async def _answers(
-    app: ASGIApp, scope: Scope, parts: Sequence[_Part], boundary: bytes
-) -> AsyncIterator[bytes]:
-    for part in parts:
+async def _answers(app: ASGIApp, scope: Scope, parts: list[_Part], boundary: bytes) -> AsyncIterator[bytes]:
+    while parts:  # none is kept longer than it takes to answer it
+        part = parts.pop(0)
         status, headers, body = await _answered(app, scope, part)
         head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
         told = [each for each in headers if each[0] != b"content-length"]
@@ -158,6 +165,7 @@ def _scope(scope: Scope, part: _Part, address: str) -> Scope:
     host = [each for each in scope["headers"] if each[0] == b"host"]
     kept = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")
     return {name: scope[name] for name in kept if name in scope} | {
+        "state": {WITHIN: True},
         "method": part.method,
         "path": unquote(path),
         "raw_path": path.encode("latin-1"),

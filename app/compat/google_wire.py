@@ -92,14 +92,14 @@ async def _with_query(request: Request) -> Request:
     """The request as a GET, if it says that its query is its body."""
     if request.method != "POST" or request.headers.get("x-http-method-override") != "GET":
         return request
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LONGEST:
             raise TooLarge("The question is too long.", headers={"Connection": "close"})
     if not body.isascii():
         raise Malformed("The question is not encoded as a query.")
-    return Request({**request.scope, "query_string": body}, request.receive)
+    return Request({**request.scope, "query_string": bytes(body)}, request.receive)
 
 
 def _key(request: Request) -> str:

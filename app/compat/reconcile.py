@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field, StrictStr
 
 from app.access.requests import Read, Reading
-from app.base.body import check_strings, strict_json
+from app.base.body import body_of, check_strings, strict_json
 from app.base.boundary import MAX_TARGET
 from app.base.db import ReadSession, interruption
 from app.base.errors import Fault, Invalid, Malformed, NotFound, TooLarge, pointer
@@ -28,8 +28,11 @@ from app.compat.properties import SOURCE, TYPES, check, known, shown_type, value
 from app.compat.scoring import QueryIn, reconciled
 
 PATH = "/reconcile"
-BATCH = 1_000
-"""How many queries, or records to extend, are read at once."""
+BATCH, USUAL = 1_000, 100
+"""How many queries, or records to extend, are read at once, and how many a client is told to send."""
+
+VALUES = 1_000
+"""Values of properties in a batch, each of which is compared with those of every record that may be meant."""
 
 FORM = "application/x-www-form-urlencoded"
 _MOST_PROPERTIES, _WIDTH, _HEIGHT = 50, 420, 280
@@ -60,20 +63,12 @@ async def manifest_or_answer(read: Reading, queries: Json = None, extend: Json =
 @router.post("", operation_id="reconcile", openapi_extra={"requestBody": {"content": {FORM: {}}}})
 async def reconcile(read: Reading, queries: Json = None, extend: Json = None) -> Response:
     """Candidates for `queries`, or values of properties for `extend`, as fields of a form."""
-    given, body = {"queries": queries, "extend": extend}, await _body(read.request)
+    given, body = {"queries": queries, "extend": extend}, await body_of(read.request)
 
     def answered(job: Job) -> Response:
         return _asked(read, {**given, **_form(body)}, job)
 
     return await while_connected(read.request.receive, read.house.batches.run(answered, read.client))
-
-
-async def _body(request: Request) -> bytes:
-    """The body, which comes once: a request that is read anew, from the primary, has it from before."""
-    if not hasattr(request.state, "body"):
-        request.state.body = await request.body()
-    body: bytes = request.state.body
-    return body
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -98,7 +93,7 @@ def _asked(read: Read, given: Mapping[str, str | None], job: Job) -> Response:
     if len(wanted.ids) > BATCH:
         raise TooLarge(f"It has {len(wanted.ids)} ids; {BATCH} are read at once.")
     with read as session, job.stopped_by(interruption(session)):
-        return _answer(read, _extended(session, wanted))
+        return _answer(read, _extended(session, wanted, job))
 
 
 def _json(text: str, name: str) -> Any:
@@ -115,7 +110,11 @@ def _json(text: str, name: str) -> Any:
 def _batch(found: Mapping[str, Any]) -> dict[str, QueryIn]:
     if len(found) > BATCH:
         raise TooLarge(f"It has {len(found)} queries; {BATCH} are answered at once.")
-    return {key: _query(key, value) for key, value in found.items()}
+    queries = {key: _query(key, value) for key, value in found.items()}
+    given = sum(len(texts) for query in queries.values() for texts in query.known.values())
+    if given > VALUES:
+        raise Invalid.at("queries", f"has {given} values of properties; {VALUES} are compared at most")
+    return queries
 
 
 def _query(key: str, value: Any) -> QueryIn:
@@ -156,7 +155,7 @@ def _manifest(read: Read) -> dict[str, Any]:
         "serviceVersion": read.request.app.version,
         "documentation": f"{root}/docs",
         "defaultTypes": [shown_type(kind) for kind in TYPES],
-        "batchSize": BATCH,
+        "batchSize": USUAL,
         "view": {"url": page},
         "preview": {"url": page, "width": _WIDTH, "height": _HEIGHT},
         "suggest": {kind: _suggests(root, kind) for kind in ("entity", "type", "property")},
@@ -309,19 +308,18 @@ def propose_properties(
     return _answer(read, {**told, "properties": found[:limit]})
 
 
-def _extended(session: ReadSession, wanted: ExtendIn) -> dict[str, Any]:
+def _extended(session: ReadSession, wanted: ExtendIn, job: Job) -> dict[str, Any]:
     there = known(session)
     pids = {pointer(("properties", n, "id")): each.id for n, each in enumerate(wanted.properties)}
     check(pids, there, "property")
     own = resolved(session, wanted.ids)
     records = read_records(session, set(own.values()))
-    return {
-        "meta": [{"id": pid, "name": there[pid].name, **_META.get(pid, {})} for pid in pids.values()],
-        "rows": {
-            ref: {pid: values(records[own[ref]], pid) if ref in own else [] for pid in pids.values()}
-            for ref in wanted.ids
-        },
-    }
+    rows = {}
+    for ref in wanted.ids:
+        job.check()
+        rows[ref] = {pid: values(records[own[ref]], pid) if ref in own else [] for pid in pids.values()}
+    meta = [{"id": pid, "name": there[pid].name, **_META.get(pid, {})} for pid in pids.values()]
+    return {"meta": meta, "rows": rows}
 
 
 _META: Mapping[str, Any] = {

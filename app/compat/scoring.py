@@ -182,7 +182,7 @@ def _about(source: Mapping[str, Any]) -> str:
 def reconciled(session: ReadSession, queries: Mapping[str, QueryIn], job: Job) -> dict[str, Any]:
     """The candidates of each query, the best first. Raises Invalid for a type or property that is none."""
     _check(session, queries)
-    found = candidates(session, [_sought(query) for query in queries.values()])
+    found = candidates(session, [_sought(query) for query in queries.values()], job)
     results: dict[str, Any] = {}
     for place, (key, query) in enumerate(queries.items()):
         job.check()

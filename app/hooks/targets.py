@@ -112,7 +112,7 @@ def is_public(address: Address) -> bool:
 
 async def check(text: str, networks: Networks) -> None:
     """Raises Invalid for what may not be a target. A name that is not known now may be known later: it is
-    looked up again before each delivery.
+    looked up again at the beginning of each run of deliveries.
     """
     try:
         await addresses(read(text), networks)
