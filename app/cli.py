@@ -31,7 +31,7 @@ from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
 from app.base.problems import checked
-from app.base.protocol import MAX_UNSENT, protocol_of
+from app.base.protocol import MAX_UNSENT, MOST_CONNECTIONS, Connections, protocol_of, raise_file_limit
 from app.base.sql import gathered
 from app.changes import tree
 from app.changes.store import By, head
@@ -57,6 +57,8 @@ from app.words import index
 SEED = schema.ROOT / "seed"
 STOP_SECONDS = 8
 """What is under way when the server is told to stop is waited for so long."""
+_BACKLOG = 2048
+"""How many connections the system keeps that are not accepted yet."""
 Check = Callable[[Database], str | None]
 
 cli = typer.Typer(
@@ -122,11 +124,13 @@ def serve(
             if fault := unfitness(db, held):
                 raise ValueError(fault)
     app = create_app(settings)
+    files = raise_file_limit()
+    connections = Connections(min(files // 2, MOST_CONNECTIONS), settings.trusted_proxies)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=protocol_of(settings.client_seconds),
+        http=protocol_of(settings.client_seconds, connections),
         ws="none",
         forwarded_allow_ips=settings.trusted_proxies,
         log_config=log_config(settings.log_level, settings.log_format),
@@ -134,6 +138,7 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
+        backlog=min(_BACKLOG, files // 16),  # as many are accepted in a row, before one can be refused
     )
     server = _Server(config)
     try:
@@ -154,7 +159,14 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """A server that waits for no stream to end by itself when it is told to stop."""
+    """A server that waits for no stream to end by itself when it is told to stop. It accepts few connections
+    in a row, and has the system keep more.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(_BACKLOG)  # asyncio takes one number for both
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.app.state.house.streams.end()  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ so they are forked from one that has imported it (`multiprocessing`'s fork serve
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,17 @@ class Program:
     """
 
     def __init__(
-        self, arguments: Sequence[str], env: Mapping[str, str], errors: Path, user: int | None = None
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        errors: Path,
+        user: int | None = None,
+        files: int | None = None,
     ) -> None:
         read, write = os.pipe()
         with Connection(write, readable=False) as output:
             self._process = _FORKS.Process(
-                target=_run, args=(list(arguments), dict(env), output, str(errors), user), daemon=True
+                target=_run, args=(list(arguments), dict(env), output, str(errors), user, files), daemon=True
             )
             self._process.start()
         self.stdout: IO[str] = open(read, encoding="utf-8")  # noqa: SIM115 (its reader closes it)
@@ -61,7 +67,12 @@ class Program:
 
 
 def _run(
-    arguments: list[str], env: dict[str, str], output: Connection, errors: str, user: int | None
+    arguments: list[str],
+    env: dict[str, str],
+    output: Connection,
+    errors: str,
+    user: int | None,
+    files: int | None,
 ) -> None:
     """What the fork does."""
     from app.cli import main
@@ -70,6 +81,8 @@ def _run(
     with output, open(errors, "ab") as file:
         os.dup2(output.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    if files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files // 4, files))  # it raises the first itself
     if user is not None:
         os.setgroups([])
         os.setgid(user)

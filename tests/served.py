@@ -56,16 +56,21 @@ class Served:
 
 @contextmanager
 def served(
-    env: dict[str, str], log: Path, *options: str, ready: bool = True, forked: bool = True
+    env: dict[str, str],
+    log: Path,
+    *options: str,
+    ready: bool = True,
+    forked: bool = True,
+    files: int | None = None,
 ) -> Iterator[Served]:
     """A server, once its base answers; not `ready`, once itself does; not `forked`, from its start on. On
-    PostgreSQL it is of the role that owns nothing, unless it migrates.
+    PostgreSQL it is of the role that owns nothing, unless it migrates. It may have so many `files` open.
     """
     log.write_text("")
     if "--migrate" not in options:
         env = {**env, "RECORD_DATABASE_URL": as_api_role(env["RECORD_DATABASE_URL"])}
     command = ["serve", "--port", "0", *options]
-    process = Program(command, env, log) if forked else _started(command, env, log)
+    process = Program(command, env, log, files=files) if forked else _started(command, env, log)
     assert process.stdout is not None
     in_log = env.get("RECORD_LOG_FORMAT") == "json"
     try:

@@ -8,22 +8,27 @@ import re
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Queue
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 
 import psutil
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access import store as keys
 from app.access.model import KeyIn
+from app.base.boundary import Boundary
 from app.base.db import Database
-from app.base.protocol import protocol_of
-from tests.newsroom import SECRET, TESTS, SqliteBases
+from app.base.http import while_connected
+from app.base.jobs import Jobs
+from app.base.limits import Limits
+from app.base.protocol import PER_PEER, Connections, protocol_of
+from tests.newsroom import SECRET, TESTS, Bases, SqliteBases
 from tests.served import Served, environment, served
 
 PATIENCE = 2
@@ -418,22 +423,170 @@ def test_nothing_is_read_on_for_a_client_that_is_gone(method: str, given_up: boo
             raise
         outcome.put("ended")
 
-    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", http=protocol_of(8))
-    server = uvicorn.Server(config)
-    listening = config.bind_socket()
-    running = Thread(target=server.run, kwargs={"sockets": [listening]})
-    running.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        with socket.create_connection(("127.0.0.1", listening.getsockname()[1])) as connection:
+    with running(app) as at:
+        with socket.create_connection(at) as connection:
             connection.sendall(f"{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert begun.wait(20)
         assert outcome.get(timeout=20) == ("given up" if given_up else "ended")
+
+
+@contextmanager
+def running(app: ASGIApp, connections: Connections | None = None) -> Iterator[tuple[str, int]]:
+    """An application behind the protocol, in a thread of its own, and where it listens."""
+    config = uvicorn.Config(
+        app, port=0, log_level="critical", lifespan="off", http=protocol_of(8, connections)
+    )
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield "127.0.0.1", listening.getsockname()[1]
     finally:
         server.should_exit = True
-        running.join()
+        thread.join()
         listening.close()
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["a thread", "a job"])
+def test_a_turn_is_held_until_the_thread_of_a_client_that_is_gone_has_ended(long: bool) -> None:
+    """Otherwise a client that leaves at once has any number of threads and database connections."""
+    working, may_end, begun = Semaphore(0), Event(), list[bool]()
+    most, jobs = 3, Jobs(10)
+
+    def work(*_: object) -> None:
+        working.release()
+        may_end.wait(20)
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        await (jobs.run(work, None) if long else run_in_threadpool(work))
+
+    limits = Limits(per_address=0, per_key=0, wrong_keys=0, at_once=most)
+    with running(Boundary(app, limits=limits, max_body_bytes=1, bodies={})) as at:
+        for n in range(10):
+            with socket.create_connection(at) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+                begun.append(working.acquire(timeout=20 if n < most else 0.1))
+        may_end.set()
+        assert begun == [True] * most + [False] * (10 - most)
+        with socket.create_connection(at) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+            assert working.acquire(timeout=20), "a turn was lost"
+
+
+def test_a_reading_with_too_long_a_body_is_answered() -> None:
+    """While it is made, the rest of the request is looked at, which need not mean that the client is gone."""
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        await while_connected(receive, asyncio.sleep(20))
+
+    limits = Limits(per_address=0, per_key=0, wrong_keys=0, at_once=1)
+    with (
+        running(Boundary(app, limits=limits, max_body_bytes=1000, bodies={})) as at,
+        socket.create_connection(at, timeout=10) as connection,
+    ):
+        connection.sendall(HEAD + CHUNKED + b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n")
+        read, _ = to_the_end(connection)
+    assert read.startswith(b"HTTP/1.1 413 "), read[:200]
+    assert json.loads(read.partition(b"\r\n\r\n")[2])["status"] == 413
+
+
+# --- connections -------------------------------------------------------------------------------
+
+
+def test_an_address_has_so_many_connections_and_a_process_too(caplog: pytest.LogCaptureFixture) -> None:
+    room = Connections(3 * PER_PEER, ["192.0.2.0/24"])
+    assert all(room.enter("203.0.113.1") for _ in range(PER_PEER))
+    assert room.enter("203.0.113.1") is None
+    assert room.enter("::ffff:203.0.113.1") is None
+    peers = [room.enter(f"2001:db8::{n:x}") for n in range(PER_PEER + 1)]
+    assert peers == ["2001:db8::/64"] * PER_PEER + [None], "a subscriber has as many addresses as it likes"
+    for host in ("192.0.2.7", "127.0.0.1", "::1", ""):
+        assert None not in [room.enter(host) for _ in range(PER_PEER // 4)]
+    assert [room.enter(host) for host in ("192.0.2.7", "127.0.0.1", "198.51.100.1")] == [None] * 3
+    room.leave("203.0.113.1")
+    assert room.enter("203.0.113.1") == "203.0.113.1"
+    assert caplog.text.count("Connections are refused") == 1
+
+
+def holds(server: Served, number: int) -> None:
+    """That the server keeps so many connections to clients, once it had time to close others."""
+    port, last = int(server.url.rpartition(":")[2]), -1
+    for _ in range(100):
+        found = psutil.Process(server.process.pid).net_connections("tcp")
+        last = sum(each.laddr.port == port and bool(each.raddr) for each in found)
+        if last == number:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{last} are open, not {number}")
+
+
+def left_open(connections: Sequence[socket.socket], seconds: float = 1) -> int:
+    """How many are open still once the server had time to close others."""
+    time.sleep(seconds)
+    count = 0
+    for connection in connections:
+        connection.setblocking(False)
+        try:
+            count += connection.recv(1) != b""
+        except BlockingIOError:
+            count += 1
+        except OSError:
+            pass
+    return count
+
+
+def test_unfinished_headers_are_held_up_to_so_many_bytes_in_all() -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with ExitStack() as stack:
+        at = stack.enter_context(running(app, Connections(most_unfinished=100_000)))
+        greedy = [stack.enter_context(socket.create_connection(at)) for _ in range(20)]
+        for connection in greedy:
+            connection.sendall(HEAD + b"X-Long: " + b"x" * 20_000)
+        assert 4 <= left_open(greedy) <= 5
+        honest = stack.enter_context(socket.create_connection(at))
+        for piece in (HEAD, b"\r\n"):
+            honest.sendall(piece)
+            time.sleep(0.1)
+        assert honest.recv(100).startswith(b"HTTP/1.1 204 ")
+        for connection in greedy:
+            connection.close()
+        time.sleep(0.5)
+        later = stack.enter_context(socket.create_connection(at))
+        later.sendall(HEAD + b"X-Long: " + b"x" * 20_000)
+        time.sleep(0.1)
+        later.sendall(b"\r\n\r\n")
+        assert later.recv(100).startswith((b"HTTP/1.1 204 ", b"HTTP/1.1 431 "))
+
+
+def test_half_open_connections_take_no_file_of_the_server(bases: Bases, tmp_path: Path) -> None:
+    """Of 256 files. They come from an address that is not that of a proxy, though it is this machine's."""
+    log = tmp_path / "log"
+    with bases.fresh(seeded=True) as url, ExitStack() as stack:
+        env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning", RECORD_CLIENT_SECONDS="60")
+        server = stack.enter_context(served(env, log, files=256))
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        for _ in range(400):
+            connection = socket.create_connection((host, int(port)), source_address=("127.0.0.9", 0))
+            stack.enter_context(connection)
+            with suppress(OSError):
+                connection.sendall(HEAD)
+        with server.client() as client:
+            assert client.get("/v1/claims").status_code == 200
+            holds(server, PER_PEER + 1)
+            for _ in range(300):
+                stack.enter_context(connected(server))
+            holds(server, 128)
+            assert client.get("/v1/claims").status_code == 200, "who was there stays"
+    said = log.read_text()
+    assert "Too many open files" not in said
+    assert "Traceback" not in said
+    assert said.count("Connections are refused") == 1
 
 
 # --- many of them ------------------------------------------------------------------------------

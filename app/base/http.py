@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from annotated_types import MaxLen
@@ -349,24 +348,29 @@ def known_already(request: Request, tag: str) -> bool:
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Return what some work makes; it is cancelled if the client goes away. Raises ClientDisconnect."""
+    """Return what some work makes; it is cancelled if the client goes away. Raises ClientDisconnect, or
+    TooLarge if the client is there and sends more than it may.
+    """
     doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected(receive))
     doing.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ask for it
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise ClientDisconnect
+            raise gone.result() or ClientDisconnect
         return doing.result()
     finally:
         doing.cancel()
         gone.cancel()
 
 
-async def disconnected(receive: Receive) -> None:
-    """Wait until the client has gone away, or sends more than it may."""
-    with suppress(Problem):
+async def disconnected(receive: Receive) -> Problem | None:
+    """Wait until the client has gone away, or sends more than it may. Return the refusal of that, or None."""
+    try:
         while (await receive())["type"] != "http.disconnect":
             pass
+    except Problem as refused:
+        return refused
+    return None
 
 
 def v1(tag: str) -> APIRouter:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 
 from app.base.errors import QueryTimeout
 
@@ -88,5 +88,6 @@ class Jobs:
                 return await asyncio.shield(working)
             except asyncio.CancelledError:
                 asyncio.get_running_loop().run_in_executor(None, job.give_up)
-                await asyncio.wait({working})  # it holds its turn until it has ended
+                with CancelScope(shield=True):  # it holds its turn until it has ended
+                    await asyncio.wait({working})
                 raise

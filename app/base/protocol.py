@@ -3,17 +3,28 @@ a request must arrive nor that in which an answer must be taken.
 """
 
 import asyncio
+import logging
+import resource
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import h11
 import orjson
+from anyio import CancelScope
 from starlette.types import Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.base.boundary import CONNECTION, NOTHING, SECURITY
 from app.base.errors import HeadersTooLarge, Malformed, Problem, RequestTimeout
 from app.base.http import PROBLEM
 from app.base.ids import new_id
+from app.base.limits import network
+
+log = logging.getLogger("on-the-record")
 
 MAX_HEADERS = 64 * 1024
 """Bytes of a request's line and headers."""
@@ -26,6 +37,18 @@ _RATE = 4096
 _TICK = 1.0
 """Seconds between two looks at a connection."""
 
+
+PER_PEER = 100
+"""Connections of one address, unless it is a trusted proxy's or this machine's."""
+MOST_CONNECTIONS = 10_000
+"""Connections of a process, if it may open twice as many files."""
+MOST_UNFINISHED = 32 * 1024 * 1024
+"""Bytes of unfinished headers that a process holds."""
+_LITTLE = 4096
+"""Bytes of unfinished headers for which no connection is closed."""
+_THIS_MACHINE = ("127.0.0.1", "::1")
+_WARNED_EVERY = 60.0
+"""Seconds between two warnings that connections are refused."""
 
 _SAFE = ("GET", "HEAD")
 
@@ -62,6 +85,72 @@ def _unclear(request: h11.Request) -> str | None:
     return None
 
 
+def raise_file_limit() -> int:
+    """Raise the number of files that this process may have open, as far as is needed. Return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_CONNECTIONS
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < allowed:
+        with suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            return allowed
+    return soft
+
+
+class Connections:
+    """The connections of one process: so many in all and for each address, and so many bytes of unfinished
+    headers. All of it is used from one event loop.
+    """
+
+    def __init__(
+        self,
+        most: int = MOST_CONNECTIONS,
+        trusted_proxies: Sequence[str] = _THIS_MACHINE,
+        most_unfinished: int = MOST_UNFINISHED,
+    ) -> None:
+        self.most = most
+        self.most_unfinished = most_unfinished
+        self._trusted = _TrustedHosts(list(trusted_proxies))
+        self._of_peer: Counter[str] = Counter()
+        self._unfinished = 0
+        self._warned = -_WARNED_EVERY
+
+    def enter(self, host: str) -> str | None:
+        """Return the peer that a new connection counts for, or None if there is no room for it."""
+        host = host.removeprefix("::ffff:")
+        exempt = not host or host in _THIS_MACHINE or host in self._trusted
+        peer = network(host) or host
+        if self._of_peer.total() >= self.most:
+            self._warn(f"{self.most} are open")
+            return None
+        if not exempt and self._of_peer[peer] >= PER_PEER:
+            self._warn(f"{PER_PEER} of one address are open")
+            return None
+        self._of_peer[peer] += 1
+        return peer
+
+    def leave(self, peer: str) -> None:
+        """Give the place of a connection back."""
+        self._of_peer[peer] -= 1
+        if not self._of_peer[peer]:
+            del self._of_peer[peer]
+
+    def hold(self, before: int, now: int) -> bool:
+        """Count the unfinished headers of a connection, and return whether it may go on."""
+        self._unfinished += now - before
+        if now <= _LITTLE or self._unfinished <= self.most_unfinished:
+            return True
+        self._warn(f"{self.most_unfinished} bytes of unfinished headers are held")
+        return False
+
+    def _warn(self, reason: str) -> None:
+        if monotonic() - self._warned >= _WARNED_EVERY:
+            self._warned = monotonic()
+            log.warning("Connections are refused: %s (docs/security.md).", reason)
+
+
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 with patience for a client of so many seconds: to begin a request, to go on with it (at 4 KB/s
     it may take as long as it likes), and to take of an answer that waits for it. A body that nobody wants
@@ -69,6 +158,7 @@ class PatientProtocol(H11Protocol):
     """
 
     patience = 8.0
+    allowed: Connections
     conn: StrictConnection
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -79,13 +169,18 @@ class PatientProtocol(H11Protocol):
         self._untaken = 0
         self._untaken_since = self._since
         self._answer, self.app = self.app, self._with_extension
-        self._reading: asyncio.Task[Any] | None = None
+        self._reading: CancelScope | None = None
+        self._peer: str | None = None
+        self._unfinished = 0
 
     async def _with_extension(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["extensions"] = {CONNECTION: self}
-        self._reading = asyncio.current_task() if scope["method"] in _SAFE else None
         try:
-            await self._answer(scope, receive, send)
+            # A native cancellation would not wait for a thread: its request's turn and its place among the
+            # threads would be free while it goes on.
+            with CancelScope() as reading:
+                self._reading = reading if scope["method"] in _SAFE else None
+                await self._answer(scope, receive, send)
         except asyncio.CancelledError:
             if not self.is_lost:
                 raise
@@ -104,20 +199,33 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # any byte that waits pauses the writing
         self._look_again()
+        self._peer = self.allowed.enter(self.client[0] if self.client else "")
+        if self._peer is None:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         super().data_received(data)
+        self._count_unfinished(len(self.conn.trailing_data[0]))
 
     def on_response_complete(self) -> None:
         self._since, self._received = self.loop.time(), 0
         super().on_response_complete()
+        self._count_unfinished(len(self.conn.trailing_data[0]))
+
+    def _count_unfinished(self, length: int) -> None:
+        before, self._unfinished = self._unfinished, length
+        if not self.allowed.hold(before, length):
+            self.transport.abort()
 
     def _look_again(self) -> None:
         self._looking = self.loop.call_later(_TICK, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._looking.cancel()
+        self._count_unfinished(0)
+        if self._peer is not None:
+            self.allowed.leave(self._peer)
         super().connection_lost(exc)
         if self._reading is not None:  # nobody waits for it; what writes is brought to its end
             self._reading.cancel()
@@ -177,6 +285,8 @@ def _written(problem: Problem) -> bytes:
     return b"\r\n".join([*head, b"", body])
 
 
-def protocol_of(patience: float) -> type[PatientProtocol]:
-    """The protocol with that patience, in seconds."""
-    return type("Protocol", (PatientProtocol,), {"patience": patience})
+def protocol_of(patience: float, connections: Connections | None = None) -> type[PatientProtocol]:
+    """The protocol with that patience, in seconds, and room for these connections."""
+    return type(
+        "Protocol", (PatientProtocol,), {"patience": patience, "allowed": connections or Connections()}
+    )

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from app.base.db import Database, Readable
-from app.base.errors import Full, LedgerReset, TooManyRequests, Unauthorized, Unavailable
+from app.base.errors import Full, LedgerReset, Problem, TooManyRequests, Unauthorized, Unavailable
 from app.base.http import EVENTS, disconnected
 from app.base.ids import request_id
 from app.base.limits import let_go
@@ -118,7 +118,8 @@ class Streams:
 
     async def _look(self) -> None:
         while True:
-            found, certain = await run_in_threadpool(self._position)
+            # A thread that is not waited for would no longer count among those that there may be.
+            found, certain = await asyncio.shield(run_in_threadpool(self._position))
             if found > self.last or (certain and found < self.last):
                 if found < self.last:  # a backup was restored: what was read is of another ledger
                     self._readings.clear()
@@ -260,7 +261,9 @@ class Events(Response):
                     gone.cancel()
             await send({"type": "http.response.body", "body": b""})
 
-    async def _tell(self, sent: Callable[[bytes], Awaitable[None]], gone: "asyncio.Task[None]") -> None:
+    async def _tell(
+        self, sent: Callable[[bytes], Awaitable[None]], gone: "asyncio.Task[Problem | None]"
+    ) -> None:
         clock = asyncio.get_running_loop().time
         await sent(RETRY + _position(self.place, hashed=self.hashed))
         silent_since = clock()

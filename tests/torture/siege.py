@@ -23,6 +23,10 @@ from tests.served import Served, environment, served
 from tests.torture.trials import DATABASE, primary
 
 HONEST = "198.51.100.23"
+ELSEWHERE = "127.0.0.9"
+"""An address of this machine that the server takes for another's."""
+FILES = 512
+"""How many files the server may have open."""
 MOST_SECONDS = 1.0
 """Within which 99 of 100 requests of the honest client are answered, whatever the other one does."""
 WHOLE_LIST = "/v1/claims?limit=200"
@@ -140,6 +144,32 @@ def guesses(siege: Siege) -> None:
     siege.flood(lambda: "/metrics", lambda: {"Authorization": f"Bearer otr_{next(siege.numbers)}"})
 
 
+def leaving(siege: Siege) -> None:
+    """Ever new searches, each of which is left while it is read."""
+    while not siege.stop.is_set():
+        with siege.connected() as connection:
+            connection.sendall(siege.requests(f"{WHOLE_LIST}&q=gas+-a{next(siege.numbers)}"))
+            siege.stop.wait(0.03)
+
+
+def half_open(siege: Siege) -> None:
+    """Six hundred connections at a time, each with nearly all the headers that a request may have and no end
+    to them. They come from no proxy.
+    """
+    host, _, port = siege.server.url.removeprefix("http://").partition(":")
+    head = f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {'x' * 57_000}".encode()
+    while not siege.stop.is_set():
+        with ExitStack() as stack:
+            for _ in range(600):
+                connection = stack.enter_context(socket.socket())
+                connection.bind((ELSEWHERE, 0))
+                connection.connect((host, int(port)))
+                connection.settimeout(1)
+                with suppress(OSError):  # it is closed already
+                    connection.sendall(head)
+            siege.stop.wait(5)
+
+
 def peace(siege: Siege) -> None:
     """Nothing, to compare with."""
     siege.stop.wait()
@@ -152,6 +182,8 @@ ATTACKS: Mapping[str, tuple[Attack, int]] = {
     "moments of the past": (moments, 4),
     "probes": (probes, 8),
     "wrong keys": (guesses, 8),
+    "left at once": (leaving, 8),
+    "half-open": (half_open, 1),
 }
 """Each attack, and in how many threads it is made."""
 
@@ -159,7 +191,7 @@ ATTACKS: Mapping[str, tuple[Attack, int]] = {
 def besieged(url: str, log: Path, seconds: float) -> Iterator[Siege]:
     """What the honest client met with during each attack, so many seconds long, on a base with the seed."""
     env = environment(url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning")
-    with served(env, log) as server:
+    with served(env, log, files=FILES) as server:
         for number, (name, (attack, times)) in enumerate(ATTACKS.items()):
             siege = Siege(name, server, f"203.0.113.{number}")
             with ThreadPoolExecutor(times) as attackers:
