@@ -1,9 +1,7 @@
 """Google's Fact Check Tools API: by Google's own client on a live server, and each parameter by itself."""
 
 import re
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
-from sqlalchemy import text
 
 from app.compat.google_factcheck import DISCOVERY
 from tests.newsroom import SECRET, Bases, Json, Newsroom, Server, SqliteBases, match, ok, prepared
@@ -695,20 +692,8 @@ def test_a_request_in_a_batch_has_so_much_of_a_header(room: Newsroom, lines: str
 
 
 def test_a_batch_has_one_turn_for_all_that_is_in_it(room: Newsroom) -> None:
-    """Or any number of them could be under way, each with a megabyte of requests."""
+    """It holds that itself: if each request in it waited for one, none would ever be answered."""
     one = "GET /v1alpha1/claims:search?query=x HTTP/1.1\r\n\r\n"
-    made = "POST /v1alpha1/pages HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"
-    made += orjson.dumps(page_of()).decode()
     here = {"X-Forwarded-For": "203.0.113.7"}
-    with room.with_settings(requests_at_once=1) as strict, ThreadPoolExecutor(1) as patient:
-        writer, again = strict.checker, strict.client(strict.checker.headers["Authorization"].split()[1])
-        assert answered(batch(strict, one, one, by=writer, **here)) == [200, 200]
-        with again, strict.db.write() as session:
-            session.execute(text("SELECT 1"))  # no other writer has its turn now
-            first = patient.submit(batch, strict, made, one, by=writer, **here)
-            time.sleep(0.5)
-            again.timeout = httpx.Timeout(30, read=1)
-            with pytest.raises(httpx.ReadTimeout):
-                batch(strict, one, by=again, **here)
-        assert answered(first.result()) == [200, 200]
-        assert answered(batch(strict, one, by=writer, **here)) == [200]
+    with room.with_settings(requests_at_once=1) as strict:
+        assert answered(batch(strict, one, one, by=strict.anyone, **here)) == [200, 200]

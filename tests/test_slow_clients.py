@@ -357,12 +357,28 @@ def test_an_answer_that_nobody_takes_is_dropped(server: Served) -> None:
         del one, many
 
 
-def test_an_answer_holds_its_turn_until_it_is_taken(sqlite_bases: SqliteBases, tmp_path: Path) -> None:
+_LONG = b"--b\r\n\r\nGET /v1alpha1/" + b"x" * 8000 + b" HTTP/1.1\r\n\r\n\r\n"
+IN_ONE = b"POST /batch/factchecktools/v1alpha1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % (
+    100 * len(_LONG) + 5
+)
+IN_ONE += b"Content-Type: multipart/mixed; boundary=b\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n"
+IN_ONE += 100 * _LONG + b"--b--"
+"""Requests in one, whose answers are as long as they are."""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [(WHOLE_LIST[:-2] + b"X-Forwarded-For: 203.0.113.7\r\n\r\n") * 200, IN_ONE * 8],
+    ids=["list", "batch"],
+)
+def test_an_answer_holds_its_turn_until_it_is_taken(
+    sqlite_bases: SqliteBases, tmp_path: Path, asked: bytes
+) -> None:
     """A client with answers that it does not take waits for itself, and nobody else does."""
     settings = {"RECORD_REQUESTS_AT_ONCE": "1", "RECORD_CLIENT_SECONDS": str(2 * PATIENCE)}
     with serving(sqlite_bases, tmp_path / "log", **settings) as (server, _), connected(server) as greedy:
-        greedy.sendall((WHOLE_LIST[:-2] + b"X-Forwarded-For: 203.0.113.7\r\n\r\n") * 200)
-        time.sleep(0.5)
+        Thread(target=_pressed, args=(greedy, asked), daemon=True).start()
+        time.sleep(1)
         with server.client() as client:
             waited = {}
             for address in ("198.51.100.23", "203.0.113.7"):
@@ -372,6 +388,11 @@ def test_an_answer_holds_its_turn_until_it_is_taken(sqlite_bases: SqliteBases, t
                 waited[address] = time.monotonic() - began
         assert waited["198.51.100.23"] < waited["203.0.113.7"] - PATIENCE / 2
         assert waited["203.0.113.7"] > PATIENCE, "its own answers are dropped after some seconds"
+
+
+def _pressed(connection: socket.socket, asked: bytes) -> None:
+    with suppress(OSError):
+        connection.sendall(asked)
 
 
 def test_a_slow_reader_who_keeps_reading_gets_it_all(server: Served) -> None:
