@@ -124,8 +124,8 @@ LAYOUT = (
     ("search", _FEATURE),
     (
         "exchange",
-        "shapes lines names rows rulings importer nodes markup records dump bundle routes formats parquet"
-        " columns flat render feeds claimreview linked",
+        "shapes lines names rows rulings importer nodes pages markup records dump bundle routes formats"
+        " parquet columns flat render feeds claimreview linked",
     ),
     (
         "compat",

@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,11 @@ from sqlalchemy import event, text
 
 from app.base.body import MAX_LINE
 from app.base.db import ReadSession, WriteSession
-from app.base.errors import Invalid, TooLarge
+from app.base.errors import Invalid, Problem, TooLarge
 from app.changes import store
 from app.changes.store import Saved
 from app.claims.model import Claim
+from app.exchange import routes
 from app.exchange.importer import BATCH
 from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
@@ -286,6 +288,44 @@ def test_a_header_that_cannot_be_is_refused_in_a_line(room: Newsroom, header: st
     with room.unchanged(), pytest.raises(Invalid) as refused:
         bring(room, content, "csv")
     assert HEADERS[header] in refused.value.detail
+
+
+WIDE = {
+    "50,000 columns": ",".join(f"c{n}" for n in range(50_000)),
+    "one name 500,000 times": ",".join(["a"] * 500_000),
+    "a cell longer than a cell may be": "x" * 200_000,
+    "long names": ",".join("x" * 100_000 + str(n) for n in range(9)),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_header_of_any_width_is_refused_soon_and_in_short(room: Newsroom, name: str) -> None:
+    began = time.process_time()
+    with room.unchanged(), pytest.raises(Problem) as refused:
+        bring(room, f"{WIDE[name]}\n".encode(), "csv")
+    assert time.process_time() - began < 3
+    assert refused.value.status in (413, 422)
+    assert refused.value.detail.startswith("Line 1, the header")
+    assert len(refused.value.detail) < 5_000
+
+
+def test_a_file_of_lines_without_rows_ends(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "MAX_ROWS", 10)
+    content = lines(XI) + b"\n" * 500
+    with room.unchanged():
+        answer = room.reporter.post("/v1/import", content=content, headers=NDJSON)
+        assert "lines" in problem(answer, 413, "too-large")["detail"]
+
+
+def test_a_file_is_read_before_the_writer_is_taken(room: Newsroom) -> None:
+    """Others can write while a file is read, however long that lasts."""
+
+    def slowly() -> Iterator[bytes]:
+        room.entity("Someone Else")  # which waits in vain if the importer holds the writer
+        yield lines(XI)
+
+    with bringing_in(room.db, slowly(), "ndjson", ImportQuestion(), by=TESTS) as results:
+        assert outcomes(list(results)) == ["created"]
 
 
 ROWS = {

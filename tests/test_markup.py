@@ -583,6 +583,71 @@ def test_pages_that_never_close_anything_take_no_longer_than_others() -> None:
         list(markup.of_page([b" " * 1_000_000] * 9))
 
 
+ODD_TAGS = {
+    "<script type='application/ld&#43;json' TYPE=text/plain>": True,
+    '<SCRIPT\nasync data-a="x>y" type = application/ld+json>': True,
+    "<p don't><script type=application/ld+json>": True,
+    "<a title='<script type=application/ld+json>'>": False,
+    "<!-- <script type=application/ld+json> -->": False,
+    "<!--><script type=application/ld+json>": True,
+    "<style><script type=application/ld+json></style>": False,
+    "<title>a</titles><script type=application/ld+json></title>": False,
+    "<scripts type=application/ld+json>": False,
+    "< script type=application/ld+json>": False,
+    "<<script type=application/ld+json>": True,
+}
+
+
+@pytest.mark.parametrize("tag", ODD_TAGS)
+def test_a_script_is_found_where_a_browser_finds_one(tag: str) -> None:
+    rows = list(markup.of_page([f"{tag}{json.dumps(REVIEW)}</script><p>".encode()]))
+    assert [row.record is not None for row in rows] == [ODD_TAGS[tag]]
+
+
+def test_the_largest_pages_take_no_longer_than_others() -> None:
+    for part in (
+        "<",
+        "<a b b b ",
+        "<a>",
+        "<link rel=canonical href=x a a a a a>",
+        "<script></script>",
+        "<x =",
+    ):
+        began = time.process_time()
+        content = part * (markup.MAX_PAGE // len(part))
+        try:
+            [row] = markup.of_page([content.encode()])
+            assert "no ClaimReview" in row.errors[0]["detail"]
+        except TooLarge:
+            pass
+        assert time.process_time() - began < 6, part
+    wide = f'<script type="{LD}"{" a" * 3_000}>{{}}</script>'
+    with pytest.raises(TooLarge, match="a script tag"):
+        list(markup.of_page([wide.encode()]))
+
+
+MANY = {
+    "pages": of(appearance=[f"https://a.example/{n}" for n in range(60_000)]),
+    "items": changed(itemReviewed=[{"url": f"https://a.example/{n}"} for n in range(50_000)]),
+    "claims": changed(itemReviewed=[{"text": f"{n}"} for n in range(400)]),
+    "names of one node": [
+        {"@id": "x", "@type": "Claim", "author": [f"Ann {n}" for n in range(400)]},
+        {"@id": "y", "author": [{"@id": "x"}] * 400},
+        *[changed(itemReviewed=[{"@id": "y"}] * 400)] * 20,
+    ],
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_review_of_many_parts_is_refused_soon(name: str) -> None:
+    content = json.dumps(MANY[name]).encode()
+    began = time.process_time()
+    rows = list(markup.of_document([content]))
+    assert rows
+    assert {row.record for row in rows} == {None}
+    assert time.process_time() - began < 6
+
+
 # --- by the command, and by preference ----------------------------------------------------------
 
 

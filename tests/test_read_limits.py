@@ -1,16 +1,18 @@
 """What one question may cost: its length, its words, its values, and the time that it keeps the database."""
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from app.base.db import Database, ReadSession
+from app.base.db import _PROMPT_CONNECTIONS, POOL_SECONDS, Database, ReadSession
 from app.base.errors import Busy, QueryTimeout
 from app.base.http import MOST_VALUES
+from app.base.prepared import Prepared
 from app.words.query import LONGEST, MOST
-from tests.newsroom import Bases, Newsroom, problem
+from tests.newsroom import Bases, Newsroom, SqliteBases, problem
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -110,6 +112,40 @@ def test_a_base_whose_connections_are_all_taken_is_busy(
             with pytest.raises(Busy, match="connection is taken"), db.read() as other:
                 other.execute(text("SELECT 1"))
         db.dispose()
+
+
+def test_what_is_asked_at_once_waits_for_no_connection(bases: Bases) -> None:
+    """On SQLite it is asked on the event loop, where all wait while one does."""
+    with bases.fresh() as url:
+        db = Database(url, pool_size=1)
+        question = Prepared("SELECT 1")
+        with db.read() as session:
+            session.execute(text("SELECT 1"))
+            assert [tuple(row) for row in db.ask(question, {}) or ()] == [(1,)]
+        if db.sqlite:
+            with ExitStack() as stack:
+                for _ in range(_PROMPT_CONNECTIONS):
+                    stack.callback(db._prompt.raw_connection().close)
+                began = time.monotonic()
+                assert db.ask(question, {}) is None
+                assert time.monotonic() - began < POOL_SECONDS / 2
+            assert db.ask(question, {}) is not None
+        db.dispose()
+
+
+def test_a_locked_file_is_not_waited_for_on_the_loop(sqlite_bases: SqliteBases) -> None:
+    with sqlite_bases.fresh() as url:
+        db, other = Database(url), Database(url)
+        with other.writer.connect() as connection:
+            cursor: Any = connection.connection.cursor()
+            cursor.execute("PRAGMA locking_mode=EXCLUSIVE")
+            cursor.execute("PRAGMA journal_mode=DELETE")
+            cursor.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            assert db.ask(Prepared("SELECT count(*) FROM claims"), {}) is None
+            assert time.monotonic() - began < POOL_SECONDS
+        db.dispose()
+        other.dispose()
 
 
 def test_a_reading_may_wait_between_short_statements_if_it_is_patient(bases: Bases) -> None:

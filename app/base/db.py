@@ -58,6 +58,8 @@ STATEMENTS: Cache[Any, Any] = Cache(lambda _, made: 16_000 + 64 * len(made.strin
 """What statements were compiled to, of all databases. How much one takes by its length was measured."""
 
 POOL_SECONDS = 5
+_PROMPT_CONNECTIONS = 4
+"""Connections to SQLite for `ask`. The event loop uses one at a time; threads ask now and then."""
 _STEPS_BETWEEN_LOOKS = 500_000
 """Steps of SQLite's machine between two looks at the clock: some ten milliseconds."""
 
@@ -104,17 +106,19 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._file = self.url.database if self.sqlite else None
         door = Door(read_seconds or STATEMENT_SECONDS)
-        self.reader = (
-            _sqlite(self.url, pool_size, writes=False) if self.sqlite else _pg(self.url, pool_size, door)
-        )
+        self.reader = _sqlite(self.url, pool_size) if self.sqlite else _pg(self.url, pool_size, door)
         self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
-        self._prompt = self.reader if self.sqlite else _pg(self.url, pool_size, door, prompt=True)
+        self._prompt = (
+            _sqlite(self.url, _PROMPT_CONNECTIONS, patience=0)
+            if self.sqlite
+            else _pg(self.url, pool_size, door, prompt=True)
+        )
 
     @property
     def pools(self) -> dict[str, Engine]:
         """The pools of connections, by what they are for."""
         if self.sqlite:
-            return {"read": self.reader, "write": self.writer}
+            return {"read": self.reader, "write": self.writer, "read at once": self._prompt}
         return {"read and write": self.reader, "read at once": self._prompt}
 
     @property
@@ -148,7 +152,9 @@ class Database:
         return self.promptly(lambda connection: question.rows(connection, given, sqlite=self.sqlite))
 
     def promptly(self, work: Callable[[PoolProxiedConnection], T]) -> T | None:
-        """What some work on a connection for `ask` makes; None if the database does not answer at once."""
+        """Return the result of some work on a connection for `ask`, or None if the database does not answer
+        at once. On SQLite the event loop calls it, so that it waits for neither a connection nor a lock.
+        """
         if self.missing:
             return None
         connection = None
@@ -321,18 +327,26 @@ def _pg(url: URL, pool_size: int, door: Door, *, prompt: bool = False) -> Engine
     return door.guard(engine, prompt=prompt)
 
 
-def _sqlite(url: URL, pool_size: int, *, writes: bool) -> Engine:
-    """A pool of one for writing is the queue in which writers wait their turn."""
+def _sqlite(url: URL, pool_size: int, *, writes: bool = False, patience: int | None = None) -> Engine:
+    """Return a pool of connections. A pool of one for writing is the queue in which writers wait their turn.
+
+    `patience` is the time in seconds to wait for a connection and for a lock of the file (None: the usual).
+    """
+    for_a_connection = 30 if writes else POOL_SECONDS
     engine = sqlalchemy_engine(
         url,
         module=sqlite,
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=30 if writes else POOL_SECONDS,
+        pool_timeout=for_a_connection if patience is None else patience,
         execution_options={"compiled_cache": STATEMENTS},
         hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": 30, "isolation_level": None},
+        connect_args={
+            "check_same_thread": False,
+            "timeout": 30 if patience is None else patience,
+            "isolation_level": None,
+        },
     )
 
     @event.listens_for(engine, "do_connect")

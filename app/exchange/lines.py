@@ -1,6 +1,7 @@
 """Rows out of files of NDJSON, and of CSV in a documented set of columns: bytes in, records out."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -8,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from app.base.body import MAX_LINE, check_strings, strict_json
-from app.base.errors import Fault, Invalid, Problem, TooLarge, nearest
+from app.base.errors import Fault, Invalid, Problem, TooLarge, nearest, short
 from app.base.problems import checked
 from app.exchange.shapes import RECORDS, Noun
 
@@ -112,6 +113,10 @@ _MANY = {"speaker", "speaker_title", "about", "topics", "aliases", "external_ids
 """Columns that take several values, with a semicolon or bar between; in a file with semicolons, bars."""
 
 
+MOST_COLUMNS = 200
+_MOST_SHOWN = 5
+"""Faults of a header that are told."""
+
 _NOT_CSV = (
     "is not CSV: a cell in quotes is not closed, or goes on behind its closing quote, or has more than "
     f"{csv.field_size_limit()} characters"
@@ -126,7 +131,12 @@ def csv_rows(lines: Iterable[bytes], noun: Noun | None) -> Iterator[Row]:
     except StopIteration:
         raise Invalid("The file is empty: it begins with the names of its columns.") from None
     delimiter = max(",;\t", key=head.count)
-    names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter))]
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter))]
+    except csv.Error:
+        raise Invalid(f"Line 1, the header, {_NOT_CSV}.") from None
+    if len(names) > MOST_COLUMNS:
+        raise TooLarge(f"Line 1, the header, has {len(names)} columns; {MOST_COLUMNS} are read at most.")
     noun = _check_head(names, noun)
     reader = csv.reader(numbered, delimiter=delimiter, strict=True)
     split = "|" if delimiter == ";" else ";"
@@ -158,11 +168,15 @@ def _check_head(names: Sequence[str], told: Noun | None) -> Noun:
     if known is None:
         raise Invalid(f"A {noun} is not read from CSV; send NDJSON.")
     strange = [name for name in names if name not in known]
-    faults = [f"{name!r} is not a column of a {noun}{nearest(name, known)}" for name in strange]
-    faults += [f"{name!r} is there twice" for name in sorted(set(names)) if names.count(name) > 1]
+    faults = [
+        f"{short(name)!r} is not a column of a {noun}{nearest(name, known)}" for name in strange[:_MOST_SHOWN]
+    ]
+    faults += [
+        f"{short(name)!r} is there twice" for name, times in sorted(Counter(names).items()) if times > 1
+    ]
     faults += [f"{name!r} is missing" for name in _NEEDED[noun] if name not in names]
     if faults:
-        raise Invalid(f"Line 1, the header: {'; '.join(faults[:5])}.")
+        raise Invalid(f"Line 1, the header: {'; '.join(faults[:_MOST_SHOWN])}.")
     return noun
 
 

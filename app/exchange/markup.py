@@ -8,20 +8,22 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from html.parser import HTMLParser
 from itertools import count
 from typing import Any
 
-from app.base.body import LINKED, MAX_DEPTH, MAX_NUMBER, check_strings, media_type
+from app.base.body import MAX_DEPTH, MAX_NUMBER, check_strings
 from app.base.errors import Invalid, Malformed, Problem, TooLarge
 from app.base.problems import checked
 from app.exchange.lines import Row, faults_of
 from app.exchange.nodes import Json, Nodes, plain, records, types
+from app.exchange.pages import Page
 from app.exchange.shapes import ReviewRecord
 
 MAX_VALUE = 2 * 1024 * 1024
 """Characters of a script, of a file that is read as a whole, and of an item of a larger one."""
 MAX_PAGE = 8 * 1024 * 1024
+MOST_IDLE = 200_000
+"""Items of a large file that have no review."""
 
 _LISTS = ("dataFeedElement", "@graph", "itemListElement")
 """The members of a file that are read item by item if it is large."""
@@ -35,23 +37,25 @@ Found = tuple[Json, Nodes, bool]
 
 def of_page(pieces: Iterable[bytes]) -> Iterator[Row]:
     """The reviews in the scripts of a page. Raises TooLarge, and Invalid for what is not UTF-8."""
-    page, parts, size = _Page(), [], 0
+    parts, size = [], 0
     for text in _decoded(pieces):
         parts.append(text)
         size += len(text)
         if size > MAX_PAGE:
             raise TooLarge(f"The page is longer than {MAX_PAGE} characters.")
-    page.feed("".join(parts))  # at once: what is open would be looked at anew for every part
+    page = Page("".join(parts))
     found: list[Any] = []
     broken: list[Problem] = []
     for number, text in enumerate(page.scripts, start=1):
         try:
+            if len(text) > MAX_VALUE:
+                raise Malformed(f"It has more than {MAX_VALUE} characters.")
             found.append(_value(_WRAPPED.sub("", text)))
         except Problem as fault:
             broken.append(Invalid(f"Script {number} of JSON-LD: {fault.detail}"))
-    if page.inside:
+    if page.unclosed:
         broken.append(Invalid(f"Script {len(page.scripts) + 1} of JSON-LD has no end."))
-    rows = _rows(_together(found), broken, home=page.canonical)
+    rows = _rows(_together(found, Nodes()), broken, home=page.canonical)
     none = Row(1, "review", None, faults_of(Invalid("The page has no ClaimReview in JSON-LD.")))
     yield next(rows, none)
     yield from rows
@@ -64,7 +68,7 @@ def of_document(pieces: Iterable[bytes]) -> Iterator[Row]:
 
 def of_nodes(nodes: Iterable[Json]) -> Iterator[Row]:
     """The rows of ClaimReviews that are at hand."""
-    return _rows((node, {}, False) for node in nodes)
+    return _rows((node, Nodes(), False) for node in nodes)
 
 
 def _rows(
@@ -82,7 +86,12 @@ def _rows(
         except Problem as fault:
             yield Row(next(numbers), "review", None, faults_of(fault))
             return
-        for record in records(node, nodes, deleted=deleted, home=home):
+        try:
+            made = list(records(node, nodes, deleted=deleted, home=home))
+        except Problem as fault:
+            yield Row(next(numbers), "review", None, faults_of(fault))
+            continue
+        for record in made:
             yield _row(next(numbers), record)
 
 
@@ -97,21 +106,30 @@ def _row(number: int, record: Json) -> Row:
 # --- what is in a value ------------------------------------------------------------------------
 
 
-def _together(values: list[Any]) -> Iterator[Found]:
+def _together(values: list[Any], nodes: Nodes) -> Iterator[Found]:
     """The reviews of values that may name each other's nodes."""
-    nodes: dict[str, Json] = {}
+    named: dict[str, Json] = {}
     for value in values:
-        nodes |= {
+        named |= {
             str(node["@id"]): node for node in map(plain, _objects(value)) if len(node) > 1 and "@id" in node
         }
+    nodes.go_on(values, named)
     for value in values:
         for node, deleted in _reviews(value):
             yield node, nodes, deleted
 
 
 def _in_document(stream: "_Stream") -> Iterator[Found]:
+    nodes = Nodes()
+    idle = 0
     for value in stream.items() if stream.is_long else (stream.whole(),):
-        yield from _together([value])
+        reviews = False
+        for found in _together([value], nodes):
+            reviews = True
+            yield found
+        idle += not reviews
+        if idle > MOST_IDLE:
+            raise TooLarge(f"The file has more than {MOST_IDLE} items without a ClaimReview.")
 
 
 def _objects(value: Any, depth: int = 0) -> Iterator[Json]:
@@ -172,6 +190,7 @@ def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
         raise Invalid("It is not UTF-8; save it as UTF-8.") from None
 
 
+_SPACE = re.compile(r"[ \t\n\r]++")
 _NO_CONTAINER = "it is neither a list nor an object"
 
 
@@ -246,10 +265,9 @@ class _Stream:
 
     def _space(self) -> None:
         self._fill()
-        while self._text[self._at : self._at + 1] in (" ", "\t", "\n", "\r"):
-            self._at += 1
-            if self._at == len(self._text):
-                self._fill()
+        while (found := _SPACE.match(self._text, self._at)) is not None:
+            self._at = found.end()
+            self._fill()
 
     def _one(self) -> Any:
         self._space()
@@ -285,36 +303,3 @@ class _Stream:
         newline = self._text.rfind("\n", 0, self._at)
         column = self._at - newline if newline >= 0 else self._before + self._at + 1
         return Malformed(f"It is not JSON: {what}, at line {line}, column {column}.")
-
-
-# --- HTML --------------------------------------------------------------------------------------
-
-
-class _Page(HTMLParser):
-    """The texts of a page's scripts of JSON-LD, and the address that it gives itself. It is never closed,
-    since that would look at what is left over again and again.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.scripts: list[str] = []
-        self.canonical: str | None = None
-        self.inside = False
-        self._parts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
-        if tag == "script":
-            self.inside = media_type(told.get("type", "")) == LINKED
-            self._parts = []
-        elif tag == "link" and "canonical" in told.get("rel", "").lower().split():
-            self.canonical = self.canonical or told.get("href")
-
-    def handle_data(self, data: str) -> None:
-        if self.inside:
-            self._parts.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script" and self.inside:
-            self.scripts.append("".join(self._parts))
-            self.inside = False

@@ -3,20 +3,21 @@ values for objects, one for many. Pure, and nothing is ever fetched: a context i
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_args
 
 from slugify import slugify
 
+from app.base.errors import Invalid
 from app.claims.model import Attribution, Verdict
 from app.entities.model import EntityKind
 from app.reviews.labels import attribution_of
 from app.reviews.model import ORDINAL
 
 Json = dict[str, Any]
-Nodes = Mapping[str, Json]
-"""The nodes of a document by their ids, for those who only name one."""
+MOST_VALUES, MOST_CLAIMS = 500, 100
+"""Values of one member, lists among them, and claims of one review: more than any record takes."""
 
 _PREFIX = re.compile(r"^(https?://(www\.)?schema\.org/|schema:)")
 _KEYWORDS = {"type": "@type", "id": "@id"}
@@ -35,6 +36,34 @@ _BEST, _WORST = Decimal(5), Decimal(1)
 """The ends of a scale that has none of its own, as schema.org has it."""
 
 
+class Nodes:
+    """The nodes of a document by their ids, for those who only name one. A short name may stand for a long
+    node, so that what is named is measured: in all it is no more than some times what the documents are.
+    """
+
+    def __init__(self) -> None:
+        self._left = 1024 * 1024
+        self._nodes: dict[str, Json] = {}
+        self._sizes: dict[str, int] = {}
+
+    def go_on(self, values: Iterable[Any], nodes: dict[str, Json]) -> None:
+        """Go on to some values, which have these nodes."""
+        self._left += 20 * sum(len(repr(value)) for value in values)
+        self._nodes, self._sizes = nodes, {}
+
+    def named(self, key: str, otherwise: Json) -> Json:
+        """Return a node by its id. Raises Invalid once too much was named."""
+        node = self._nodes.get(key)
+        if node is None:
+            return otherwise
+        if key not in self._sizes:
+            self._sizes[key] = len(repr(node))
+        self._left -= self._sizes[key]
+        if self._left < 0:
+            raise Invalid("It names its own nodes too often: write what a review is about into the review.")
+        return node
+
+
 # --- values, however they are written ----------------------------------------------------------
 
 
@@ -51,16 +80,27 @@ def types(node: Json) -> set[str]:
 
 
 def _many(value: Any) -> list[Any]:
-    """All values of a member."""
-    if isinstance(value, dict):
-        for container in ("@list", "@set"):
-            if container in value:
-                return _many(value[container])
-    if isinstance(value, list):
-        return [
-            each for part in value for each in (_many(part) if isinstance(part, (dict, list)) else [part])
-        ]
-    return [] if value is None else [value]
+    """Return all values of a member. Raises Invalid for too many."""
+    found: list[Any] = []
+    waiting = [value]
+    for _ in range(MOST_VALUES):
+        if not waiting:
+            return found
+        each = waiting.pop()
+        inner = (
+            next((each[name] for name in ("@list", "@set") if name in each), None)
+            if isinstance(each, dict)
+            else None
+        )
+        if inner is not None:
+            waiting.append(inner)
+        elif isinstance(each, list):
+            waiting += reversed(each[:MOST_VALUES])
+        elif each is not None:
+            found.append(each)
+    if waiting:
+        raise Invalid(f"A member has more than {MOST_VALUES} values.")
+    return found
 
 
 def _text(value: Any) -> str | None:
@@ -83,7 +123,7 @@ def _nodes(value: Any, nodes: Nodes) -> list[Json]:
     for each in _many(value):
         if isinstance(each, dict) and "@value" not in each:
             told = plain(each)
-            found.append(nodes.get(str(told["@id"]), told) if {*told} == {"@id"} else told)
+            found.append(nodes.named(str(told["@id"]), told) if {*told} == {"@id"} else told)
         elif name := _line(each):
             found.append({"name": name})
     return found
@@ -218,6 +258,8 @@ def _claims(told: Json, nodes: Nodes) -> list[tuple[str | None, list[Json]]]:
     items, reviewed = _nodes(told.get("itemReviewed"), nodes), _text(told.get("claimReviewed"))
     words = [_text(each.get("text")) for each in items]
     if len({*words} - {None}) > 1:
+        if len(items) > MOST_CLAIMS:
+            raise Invalid(f"It is of {len(items)} claims; {MOST_CLAIMS} are read at most.")
         return [(each or reviewed, [item]) for each, item in zip(words, items, strict=True)]
     named = next(filter(None, (*words, *map(_name, items))), None)
     return [(reviewed or named, items)]
@@ -283,11 +325,13 @@ def _printed(item: Json, nodes: Nodes) -> Iterator[Json]:
 def _appearances(items: list[Json], nodes: Nodes) -> list[Json]:
     """The pages, in the order of those that are listed, after those that are not."""
     found: dict[str, Json] = {}
-    listed = [_address(each) for item in items for each in _nodes(item.get("appearance"), nodes)]
+    claims = {id(item) for item in items}
+    told = (_address(each) for item in items for each in _nodes(item.get("appearance"), nodes))
+    listed = {url: None for url in told if url}  # in order
     for page in (page for item in items for page in _printed(item, nodes)):
         if url := _address(page):
-            found[url] = {**found.get(url, {}), **_page(page, nodes, is_claim=page in items)}
-    order = [url for url in found if url not in listed] + [url for url in dict.fromkeys(listed) if url]
+            found[url] = {**found.get(url, {}), **_page(page, nodes, is_claim=id(page) in claims)}
+    order = [url for url in found if url not in listed] + [*listed]
     return [{"source": url, "title": url, **found[url]} for url in order]
 
 

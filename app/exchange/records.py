@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ from app.exchange.shapes import ImportQuestion, Noun, Outcome
 
 SEED: dict[str, Noun] = {"entities": "entity", "sources": "source", "claims": "claim"}
 """The files of a seed, and what each line of them is."""
+
+_LINES_OF_A_ROW = 20
+"""The lines that a row over HTTP may take on average: a cell of CSV and an indented object have several."""
 
 Form = Literal["ndjson", "csv", "jsonld", "html"]
 
@@ -52,26 +55,32 @@ class Results:
         self.ask = ask
         self._how: dict[str, Any] = {"by": by, "role": role, "four_eyes": four_eyes}
         self.counts: Counter[Outcome] = Counter()
+        self._rows: Iterator[Row] = iter(())
         self._results: Iterator[Result] = iter(())
 
-    def start(
-        self, session: WriteSession, lines: Iterable[bytes], form: Form, most: int | None = None
-    ) -> None:
-        """Names the lines to read. If they are more than `most` rows, reading it raises TooLarge."""
-        rows = _rows(lines, form, self.ask.noun)
-        if most is not None:
-            rows = _no_more_than(most, rows)
-        self._results = self._importer(session).bring_in(rows)
+    def read(self, lines: Iterable[bytes], form: Form, most: int | None = None) -> None:
+        """Name the lines to read, and read the first thousand rows, so that most of what is wrong with a file
+        is found before others have to wait. More than `most` rows raise TooLarge, here or later.
+        """
+        if most is None:
+            rows = _rows(lines, form, self.ask.noun)
+        else:
+            rows = _no_more_than(most, _rows(_no_more_lines(most, lines), form, self.ask.noun))
+        self._rows = chain(list(islice(rows, BATCH)), rows)
+
+    def start(self, session: WriteSession) -> None:
+        """Bring the rows in within a transaction, as the results are read."""
+        self._results = self._importer(session).bring_in(self._rows)
 
     def _importer(self, session: WriteSession) -> Importer:
         return Importer(session, **self._how, new_entities=self.ask.new_entities)
 
-    def start_by_batch(self, db: Database, lines: Iterable[bytes], form: Form) -> None:
+    def start_by_batch(self, db: Database) -> None:
         """The same, with a transaction for each batch: what was told of is kept, whatever comes after."""
-        self._results = self._by_batch(db, _rows(lines, form, self.ask.noun))
+        self._results = self._by_batch(db)
 
-    def _by_batch(self, db: Database, rows: Iterator[Row]) -> Iterator[Result]:
-        while some := list(islice(rows, BATCH)):
+    def _by_batch(self, db: Database) -> Iterator[Result]:
+        while some := list(islice(self._rows, BATCH)):
             with db.write() as session:
                 # Others may have written since the batch before: nothing is remembered.
                 done = list(self._importer(session).bring_in(some))
@@ -107,6 +116,14 @@ def _no_more_than(most: int, rows: Iterator[Row]) -> Iterator[Row]:
         yield row
 
 
+def _no_more_lines(rows: int, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass lines on, as many as so many rows may take. Lines without a row in them take time as well."""
+    for number, line in enumerate(lines):
+        if number == rows * _LINES_OF_A_ROW:
+            raise TooLarge(f"The file has more than {number} lines: send it in parts.")
+        yield line
+
+
 @contextmanager
 def bringing_in(
     db: Database,
@@ -122,12 +139,13 @@ def bringing_in(
     file are kept a batch at a time.
     """
     results = Results(ask, by=by, four_eyes=four_eyes)
+    results.read(lines, form)
     if ask.mode == "good" and not ask.dry_run:
-        results.start_by_batch(db, lines, form)
+        results.start_by_batch(db)
         yield results
         return
     with suppress(KeepNothing), db.write() as session:
-        results.start(session, lines, form)
+        results.start(session)
         yield results
         if not results.kept:
             raise KeepNothing

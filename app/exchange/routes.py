@@ -69,10 +69,11 @@ def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Re
     if form in ("jsonld", "html") and role < Role.checker:
         raise Forbidden("What another desk has published is entered with the role checker, or one above.")
     results = Results(ask, by=write.by, role=role, four_eyes=write.settings.four_eyes)
+    if not media:  # with its type, a file of no rows is a file; without, it was forgotten
+        raise UnsupportedMediaType(f"Send a file, as {' or '.join(_FORMS)}.")
+    results.read(of_file(write.file), form, MAX_ROWS)
     with suppress(KeepNothing), write as session:
-        if not media:  # with its type, a file of no rows is a file; without, it was forgotten
-            raise UnsupportedMediaType(f"Send a file, as {' or '.join(_FORMS)}.")
-        results.start(session, of_file(write.file), form, MAX_ROWS)
+        results.start(session)
         rows = list(results)
         if results.counts["refused"] and ask.mode == "all" and not ask.dry_run:
             raise _refused([row for row in rows if row.outcome == "refused"])
