@@ -15,8 +15,9 @@ from app.base.db import ReadSession
 from app.base.http import MAX_REF, MOST_CHARACTERS
 from app.compat import scoring
 from app.main import MAX_ASKED
+from tests.commands import forked
 from tests.fuzz.memory import attack
-from tests.fuzz.watch import WATCH
+from tests.fuzz.watch import HELD, WATCH
 from tests.newsroom import SECRET, Bases, Json, Newsroom, ok, problem
 from tests.served import environment, served
 
@@ -173,6 +174,25 @@ def test_a_batch_has_so_many_values_at_most(seeded: Newsroom) -> None:
 # --- memory ------------------------------------------------------------------------------------
 
 CACHES = 8 * MB
+
+
+@pytest.mark.parametrize("letter", ["ж", "a\u0301", "\\u0436"])
+def test_the_largest_text_is_read_beside_the_event_loop(bases: Bases, tmp_path: Path, letter: str) -> None:
+    text = letter * (7_900_000 // len(letter.encode()))
+    with bases.fresh(seeded=True) as url:
+        env = environment(url, RECORD_SECRET=SECRET, RECORD_WEBHOOKS="false", **{WATCH: "yes"})
+        token = forked(["key", "create", "Desk", "--role", "reporter"], env).out.strip()
+        with served(env, tmp_path / "log") as server, server.client(token) as client:
+            source = client.get("/v1/sources").json()["data"][0]["id"]
+            answer = client.post(
+                f"/v1/sources/{source}/snapshots",
+                content=f'{{"text": "{text}"}}'.encode(),
+                headers={"Content-Type": "application/json"},
+            )
+            assert answer.status_code == 201, answer.text[:500]
+            assert problem(client.post("/v1/claims", content=b'{"a":' * 20_000), 415)
+            log = server.log.read_text()
+    assert HELD not in log, log
 
 
 def test_one_client_cannot_fill_the_memory_of_a_process(bases: Bases, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +16,14 @@ MOST_SECONDS = 0.05
 
 
 def watch() -> None:
-    """Report callbacks of this process that hold its event loop, on standard error, with the request's id."""
+    """Report callbacks that hold the event loop of the main thread, with the id of the request."""
     run: Callable[[Any], None] = asyncio.Handle._run
 
     def timed(handle: Any) -> None:
         began = time.thread_time()
         run(handle)
         took = time.thread_time() - began
-        if took > MOST_SECONDS:
+        if took > MOST_SECONDS and threading.current_thread() is threading.main_thread():
             asked = handle._context.get(request_id, "no request")
             print(f"{HELD} {1000 * took:.0f} ms: {asked} {handle!r:.300}", file=sys.stderr, flush=True)
 
