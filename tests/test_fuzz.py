@@ -1,10 +1,13 @@
 """A short and repeatable run of what `make fuzz` does at length."""
 
 import logging
+import os
+from time import process_time
 
 import pytest
 
 from tests.fuzz.contract import Tally, Wish, examine
+from tests.fuzz.cost import Cost, Meter
 from tests.fuzz.run import sent_corpus
 from tests.newsroom import Newsroom
 
@@ -20,6 +23,19 @@ def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -
     assert tally.failures == []
     assert {operation for operation, _, _ in tally.answers} >= {"GET /v1/claims", "POST /v1/claims"}
     assert tally.cases > 50
+
+
+def test_what_costs_too_much_is_a_failure() -> None:
+    meter = Meter(os.getpid())
+    began = process_time()
+    while process_time() - began < 0.4:
+        pass
+    cost = meter.read()
+    assert "took 0.4" in str(cost.fault(b"/v1/claims", refused=True, size=0))
+    assert cost.fault(b"/v1/claims?as_of=1", refused=False, size=0) is None
+    assert "took" in str(cost.fault(b"/v1/claims?as_of=1", refused=True, size=0))
+    assert cost.fault(b"/v1/claims", refused=False, size=500_000) is None
+    assert "MB" in str(Cost(0, 60 * 2**20).fault(b"/v1/claims", refused=True, size=0))
 
 
 def test_no_hostile_value_breaks_anything(seeded: Newsroom, caplog: pytest.LogCaptureFixture) -> None:

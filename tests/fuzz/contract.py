@@ -105,6 +105,32 @@ class Wish:
     """The server's process, if what requests cost is to be looked at."""
 
 
+class _Costs:
+    """The server that is measured, and where what costs too much is counted. Schemathesis has hooks around a
+    call for the whole process only.
+    """
+
+    meter: Meter | None = None
+    tally: Tally
+
+
+@schemathesis.hook
+def before_call(_context: Any, _case: Any, _kwargs: Any) -> None:
+    if _Costs.meter is not None:
+        _Costs.meter.read()
+
+
+@schemathesis.hook
+def after_call(_context: Any, case: Any, response: Any) -> None:
+    """Twice the ceiling is allowed, since nothing here is sent again to be sure."""
+    if _Costs.meter is None:
+        return
+    refused, size = response.status_code >= 400, len(response.content)
+    target = str(response.request.url).encode()
+    if found := _Costs.meter.read().fault(target, refused=refused, size=size, times=2):
+        _Costs.tally.failures.append(f"{case.operation.label}: {found}\n{case.as_curl_command()[:2000]}")
+
+
 def examine(url: str, wish: Wish, tally: Tally) -> Iterator[str]:
     """Sends what is wished for to the server at `url`, runs every check on the answers, and counts. Tells of
     each phase that is done.
@@ -162,24 +188,7 @@ def _hooks(document: Any, wish: Wish, tally: Tally) -> None:
 
     for hook in (filter_case, filter_failure):
         document.hook(hook)
-    if wish.pid is not None:
-        _measure(document, Meter(wish.pid), tally)
-
-
-def _measure(document: Any, meter: Meter, tally: Tally) -> None:
-    """Count what costs more than twice the ceiling as a failure: nothing here is sent again to be sure."""
-
-    def before_call(_context: Any, _case: Any, _kwargs: Any) -> None:
-        meter.read()
-
-    def after_call(_context: Any, case: Any, response: Any) -> None:
-        refused, size = response.status_code >= 400, len(response.content)
-        target = str(response.request.url).encode()
-        if found := meter.read().fault(target, refused=refused, size=size, times=2):
-            tally.failures.append(f"{case.operation.label}: {found}\n{case.as_curl_command()[:2000]}")
-
-    for hook in (before_call, after_call):
-        document.hook(hook)
+    _Costs.meter, _Costs.tally = (Meter(wish.pid) if wish.pid is not None else None), tally
 
 
 def _reason_of(failure: Any, response: Any) -> str | None:

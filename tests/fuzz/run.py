@@ -60,9 +60,7 @@ def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1, meter: Meter
             answer = corpus.send(attempt)
             tally.answers[attempt.operation, "corpus", str(answer.status_code)] += 1
             if meter is not None and _costs_too_much(attempt, answer, meter):
-                answer = corpus.send(
-                    attempt
-                )  # what else the process did may have been counted, but not twice
+                answer = corpus.send(attempt)  # something else of the process may have been counted
                 if found := _costs_too_much(attempt, answer, meter):
                     tally.failures.append(f"{attempt} → {answer.status_code}: {found}")
         except httpx.HTTPError as fault:
