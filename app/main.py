@@ -8,8 +8,10 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from threading import Lock
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -133,6 +135,7 @@ string anywhere may have a NUL or a lone surrogate, and no number more than 60 d
 
 
 def _house(settings: Settings) -> House:
+    configure_mappers()  # which a replay needs, and nothing may have asked for by then
     db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
     return House(settings, db, secrets.secret_of(settings, db), Replicas(db, settings))
 
@@ -141,7 +144,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a base. Raises ValueError for settings that cannot be."""
     settings = settings or Settings()
     BUDGET.most = settings.cache_bytes
-    configure_mappers()  # which a replay needs, and nothing may have asked for by then
     house = _house(settings)
 
     @asynccontextmanager
@@ -170,8 +172,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.house = house
     app.state.routes = [route for router in (*ROUTERS, operations) for route in router.routes]
-    # Flat: a router that is included looks for the route of a request twice, behind every other router.
-    app.router.routes.extend(app.state.routes)
+    # Flat, since a router that is included looks for a route twice; and before FastAPI's own `/openapi.json`.
+    app.router.routes[:0] = app.state.routes
     strict = [route for route in app.state.routes if isinstance(route, Route)]
     describe(app, strict, public_reading=settings.public_reading)
     install_problem_handlers(app)
@@ -270,6 +272,7 @@ def _refuse_unfit(house: House) -> None:
         if fault := unfitness(house.db) or secrets.hold_to(house.db, house.secret):
             raise SystemExit(fault)
     except Unavailable as away:
+        house.unproven.set()
         log.warning("%s; /readyz will say when the database can be used.", away.told.rstrip("."))
 
 
@@ -281,6 +284,8 @@ async def _replay(_request: Request, replay: Exception) -> Response:
 # --- operations --------------------------------------------------------------------------------
 
 operations = APIRouter(include_in_schema=False)
+_DESCRIBING = Lock()
+"""Held while the OpenAPI document is made: once is enough."""
 
 
 @operations.get("/healthz")
@@ -302,10 +307,19 @@ async def readyz(request: Request) -> Response:
 def _unreadiness(house: House) -> Problem | None:
     try:
         fault = unfitness(house.db, house.secret)
+        if fault is None and house.unproven.is_set():
+            house.prove()
     except Unavailable as away:
         note(away)
         return away
     return Unavailable(fault, retry_after=10) if fault else None
+
+
+@operations.get("/openapi.json")
+def openapi(request: Request) -> Response:
+    """Return the OpenAPI document, which takes up to a second to make."""
+    with _DESCRIBING:
+        return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
 
 
 @operations.get("/")

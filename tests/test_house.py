@@ -197,7 +197,7 @@ def imports_at_the_top(source: Source) -> Iterator[str]:
 
 # --- doors -------------------------------------------------------------------------------------
 
-OPEN = {"/", "/healthz", "/readyz", "/docs", "/problems"}
+OPEN = {"/", "/openapi.json", "/healthz", "/readyz", "/docs", "/problems"}
 """What anyone may ask without a gate: it holds no record."""
 
 GATES = {

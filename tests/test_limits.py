@@ -396,5 +396,14 @@ def test_a_forwarded_address_counts_if_the_proxy_is_trusted(
         served(environment(url, **more), tmp_path / "log") as server,
         server.client() as client,
     ):
-        assert asked(client, HERE, 4) == ([200, 200, 429, 429] if trusted else [200] * 4)
-        assert asked(client, f"{HERE}, {ELSEWHERE}", 1) == [200], "the last that is not a proxy is the client"
+        assert asked(client, HERE, 4) == [200, 200, 429, 429]
+        expected = [200] if trusted else [429]  # all count for the proxy
+        assert asked(client, f"{HERE}, {ELSEWHERE}") == expected, "the last that is not a proxy is the client"
+
+
+@pytest.mark.parametrize("name", ["Via", "Forwarded", "X-Forwarded-Proto", "X-Real-IP", "x-forwarded-host"])
+def test_what_a_proxy_on_this_machine_has_passed_on_is_not_of_this_machine(room: Newsroom, name: str) -> None:
+    with room.with_settings(requests_per_address=2) as strict:
+        headers = {"Host": "127.0.0.1:8000", name: "example"}
+        answers = [strict.anyone.get(CLAIMS, headers=headers).status_code for _ in range(4)]
+    assert answers == [200, 200, 429, 429]

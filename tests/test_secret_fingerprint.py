@@ -106,6 +106,18 @@ def test_a_server_that_came_up_before_its_database_is_not_ready_with_another_sec
     assert "not the one" in problem(seeded.anyone.get("/readyz"), 503)["detail"]
 
 
+def test_a_server_that_came_up_before_its_database_answers_nothing_with_another_secret(
+    seeded: Newsroom,
+) -> None:
+    for secret, status in ((OTHER, 503), (SECRET, 200)):
+        house = seeded.app.state.house = House(seeded.settings, seeded.db, secret.encode())
+        house.unproven.set()  # as at a start without the database
+        for path in ("/v1/claims", "/v1/log/checkpoint", "/v1/changes", "/readyz"):
+            assert seeded.anyone.get(path).status_code == status, path
+        assert seeded.anyone.get("/healthz").status_code == 200
+        assert house.unproven.is_set() is (status == 503)
+
+
 # --- another secret ----------------------------------------------------------------------------
 
 

@@ -1,21 +1,25 @@
 """What one running server has, how positions of its base are told and asked for, and by which key."""
 
+import logging
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Event
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
+from app.access import secret as secrets
 from app.base.caches import Cache
 from app.base.db import Database, Readable
-from app.base.errors import Malformed, Problem, Unauthorized
+from app.base.errors import Malformed, Problem, Unauthorized, Unavailable
 from app.base.jobs import Jobs
 from app.base.limits import client_of, visit_of
 from app.base.notes import Signer
 from app.base.page import Question
 from app.base.recent import Recent
+from app.base.schema import staleness
 from app.base.shelf import Shelf
 from app.base.tally import Tally
 from app.base.types import MAX_INT
@@ -26,6 +30,8 @@ from app.changes.replicas import Nearest, Replicas
 from app.changes.store import last_position
 from app.changes.streams import Streams
 from app.settings import Settings
+
+log = logging.getLogger("on-the-record")
 
 _BATCHES = 2
 """How many batches of names are answered at a time, and how many of Google's client are taken apart."""
@@ -53,10 +59,19 @@ class House:
 
     reads: Tally = field(default_factory=Tally)
     """How often claims were read, since that was last kept."""
+    unproven: Event = field(default_factory=Event)
+    """Set while it is not known that the secret is the database's, which was away at the start."""
     readiness: Recent[Problem | None] = field(default_factory=Recent)
     """What `/readyz` found last."""
     exposition: Recent[bytes] = field(default_factory=Recent)
     """What `/metrics` told last."""
+
+    def prove(self) -> None:
+        """Hold a database that was away at the start to the secret. Raises Unavailable."""
+        if fault := staleness(self.db) or secrets.hold_to(self.db, self.secret):
+            log.error("%s", fault)
+            raise Unavailable("The database is not one that this server may use: its log says why.", 10)
+        self.unproven.clear()
 
     @cached_property
     def shelf(self) -> Shelf:

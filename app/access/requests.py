@@ -355,6 +355,8 @@ class May(Generic[C]):
     async def admit(self, request: Request) -> None:
         """Raises Unauthorized or Forbidden."""
         house: House = request.app.state.house
+        if house.unproven.is_set():
+            await run_in_threadpool(house.prove)
         token, position = asked_key(request), asked_position(request)
         by, role = ANONYMOUS, None
         if token is not None:

@@ -57,16 +57,24 @@ def _network(host: str) -> str:
     return "" if address.is_loopback else str(address)
 
 
+_OF_PROXIES = frozenset(
+    (b"via", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+)
+
+
 def client_of(scope: Scope, host: bytes | None) -> str | None:
     """Return the client that a request counts for, or None for this machine itself.
 
-    A request that comes over loopback for another name than this machine's was passed on by a proxy that does
-    not say for whom, so all of them count for the proxy.
+    A request that comes over loopback for another name than this machine's, or with a header that proxies
+    add, was passed on by a proxy that does not say for whom, so all of them count for the proxy.
     """
     peer = scope.get("client")
     if not peer:
         return None
-    return network(peer[0]) or (None if _THIS_MACHINE.fullmatch(host or b"") else str(peer[0]))
+    own = _THIS_MACHINE.fullmatch(host or b"") and not any(
+        name in _OF_PROXIES for name, _ in scope["headers"]
+    )
+    return network(peer[0]) or (None if own else str(peer[0]))
 
 
 class Meter:

@@ -87,6 +87,8 @@ class Deliveries:
             return []
 
     def _find(self) -> list[Due]:
+        if self._house.unproven.is_set():
+            self._house.prove()
         with self._house.db.read() as session:
             return progress.due(session, self._clock())
 
