@@ -332,7 +332,7 @@ def test_no_word_in_a_path_breaks_anything(furnished: Newsroom) -> None:
         if operation.reads and "{" in operation.path:
             for word in words:
                 answer = furnished.admin.get(re.sub(r"{\w+}", quote(word), operation.path))
-                assert answer.status_code in (404, 422), f"{operation} at {word!r}: {answer.status_code}"
+                assert answer.status_code in (404, 414, 422), f"{operation} at {word!r}: {answer.status_code}"
                 problem(answer, answer.status_code)
 
 

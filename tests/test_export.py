@@ -18,7 +18,7 @@ from app.operations.checks import faults as found_faults
 from tests.newsroom import Bases, Newsroom, PostgresBases, SqliteBases, ok
 
 NOT_OF_THE_BASE = {"documents", "stems", "forms", "postings", "reference_epoch", "idempotency",
-                   "webhook_progress"}  # fmt: skip
+                   "webhook_progress", "database_properties"}  # fmt: skip
 
 
 def file_of(db: Database) -> list[bytes]:

@@ -315,9 +315,9 @@ def test_probes_are_answered_from_memory_for_a_moment(
     looks: list[int] = []
     unfitness, exposition = main.unfitness, Metrics.exposition
 
-    def look(db: Database) -> str | None:
+    def look(db: Database, secret: bytes) -> str | None:
         looks.append(1)
-        return unfitness(db)
+        return unfitness(db, secret)
 
     def expose(metrics: Metrics, house: House) -> bytes:
         looks.append(1)
@@ -336,9 +336,9 @@ def test_probes_are_answered_from_memory_for_a_moment(
 def test_a_failed_probe_is_told_as_long_as_a_good_one(
     room: Newsroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(main, "unfitness", lambda _db: "The schema is old.")
+    monkeypatch.setattr(main, "unfitness", lambda *_of: "The schema is old.")
     assert problem(room.anyone.get("/readyz"), 503, "unavailable")["detail"] == "The schema is old."
-    monkeypatch.setattr(main, "unfitness", lambda _db: None)
+    monkeypatch.setattr(main, "unfitness", lambda *_of: None)
     end = time.monotonic() + 20
     while room.anyone.get("/readyz").status_code == 503:
         assert time.monotonic() < end

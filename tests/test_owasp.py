@@ -13,6 +13,7 @@ import pytest
 from app.base.http import Route
 from app.hooks import targets
 from app.hooks.deliveries import Deliveries
+from tests.commands import tamper
 from tests.contract import CALLERS, OTHERS, operations
 from tests.newsroom import Json, Newsroom, SqliteBases, match, ok, problem, ruling
 from tests.served import environment, served
@@ -219,7 +220,7 @@ def test_api8_security_misconfiguration(sqlite_bases: SqliteBases, tmp_path: Pat
             assert client.options("/v1/claims", headers=asked).status_code == 400
         for method in ("TRACE", "PUT", "DELETE", "PROPFIND"):
             problem(client.request(method, "/v1/claims"), 405)
-        Path(url.removeprefix("sqlite:///")).write_bytes(b"not a database" * 1000)
+        tamper(url, "ALTER TABLE entities RENAME TO gone")
         failed = client.get("/v1/entities")
         assert failed.status_code >= 500
         assert not re.search(
