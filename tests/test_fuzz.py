@@ -15,6 +15,7 @@ OPERATIONS = ("list_claims", "state_claim", "take_claim", "review_claim", "creat
               "import_file", "create_entity", "search", "create_key")  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -> None:
     own, token = seeded.key("admin")
     tally = Tally()

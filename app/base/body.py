@@ -1,17 +1,19 @@
 """Bodies in: JSON read strictly, and JSON Merge Patch."""
 
+import asyncio
 import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from fastapi import Request
+from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.base.errors import Invalid, Malformed, TooLarge, pointer
 from app.base.texts import check_marks
@@ -21,6 +23,11 @@ MAX_MEMBERS, MAX_VALUES = 200, 50_000
 """Members of one JSON object, and values in a whole body: each takes time before it can be refused."""
 MAX_LINE = 1024 * 1024
 """Bytes in a line of a file: one that never ends must not fill the memory."""
+
+LARGE_BODY = 64 * 1024
+"""Bytes of a body from which on it is read and checked beside the event loop."""
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
 """Strings, whole, and what stands before or between values outside them."""
@@ -130,6 +137,23 @@ class StrictRequest(Request):
             self._strict = strict_json(await self.body())
             check_strings(self._strict)
         return self._strict
+
+
+def beside_the_loop(inner: Handler) -> Handler:
+    """Return a handler that answers requests with a large body from a thread, on an event loop of its own.
+
+    FastAPI reads and checks a body on the loop that it is called on, and megabytes take longer than others
+    should have to wait.
+    """
+
+    async def handle(request: Request) -> Response:
+        chunked = "transfer-encoding" in request.headers
+        if not chunked and int(request.headers.get("content-length", 0)) < LARGE_BODY:
+            return await inner(request)
+        await request.body()  # on this loop, which the connection is on
+        return await run_in_threadpool(lambda: asyncio.run(inner(request)))
+
+    return handle
 
 
 def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

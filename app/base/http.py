@@ -16,12 +16,11 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Receive, Scope
 
-from app.base.body import StrictRequest, media_type
+from app.base.body import StrictRequest, beside_the_loop, media_type
 from app.base.errors import (
     Invalid,
     Malformed,
@@ -45,9 +44,6 @@ JSON, PROBLEM, MERGE_PATCH, EVENTS = (
     "text/event-stream",
 )
 
-LARGE_BODY = 64 * 1024
-"""Bytes of a body from which on it is read and checked beside the event loop."""
-
 AS_OF = "as_of"
 """The parameter of a read that names the moment as of which it reads."""
 
@@ -70,7 +66,6 @@ class Call(Protocol):
         """What the shortcut answers."""
 
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Shortcut = Callable[[Any], Response]
 T = TypeVar("T")
 E = TypeVar("E", bound=Callable[..., Any])
@@ -144,7 +139,7 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         whole = super().get_route_handler()
-        inner = whole if iscoroutinefunction(self.endpoint) else _beside_the_loop(whole)
+        inner = whole if iscoroutinefunction(self.endpoint) else beside_the_loop(whole)
         known = {
             field.alias
             for field in get_flat_params(self.dependant)
@@ -185,23 +180,6 @@ class Route(APIRoute):
             return await inner(StrictRequest(request.scope, request.receive))
 
         return handle
-
-
-def _beside_the_loop(inner: Handler) -> Handler:
-    """Return a handler that answers requests with a large body from a thread, on an event loop of its own.
-
-    FastAPI reads and checks a body on the loop that it is called on, and megabytes take longer than others
-    should have to wait.
-    """
-
-    async def handle(request: Request) -> Response:
-        chunked = "transfer-encoding" in request.headers
-        if not chunked and int(request.headers.get("content-length", 0)) < LARGE_BODY:
-            return await inner(request)
-        await request.body()  # on this loop, which the connection is on
-        return await run_in_threadpool(lambda: asyncio.run(inner(request)))
-
-    return handle
 
 
 def _to_narrow(request: Request, known: Iterable[str]) -> str:

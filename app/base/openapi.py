@@ -15,7 +15,7 @@ from app.base.types import example
 
 Responses = dict[int | str, dict[str, Any]]
 
-_READ = {400, 401, 403, 404, 406, 412, 422, 429, 500, 503}
+_READ = {400, 401, 403, 404, 406, 412, 414, 422, 429, 431, 500, 503}
 _WRITE = _READ | {409, 413, 415, 428}
 
 
