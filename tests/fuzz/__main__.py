@@ -45,7 +45,7 @@ def main(
     """Sends what Schemathesis makes of the OpenAPI document, and a corpus of hostile values."""
     failures = 0
     for name in database or DATABASES:
-        started = time.monotonic()
+        started, shown = time.monotonic(), 0
         with (
             tempfile.TemporaryDirectory() as directory,
             _bases(name, Path(directory)) as bases,
@@ -54,6 +54,9 @@ def main(
         ):
             for told in attack(aim, cases, seed, examples):
                 typer.echo(f"{name}: {told}", err=True)
+                for failure in aim.tally.failures[shown:]:  # at once: the whole takes long
+                    typer.echo(f"{name}: {failure[:1000]}", err=True)
+                shown = len(aim.tally.failures)
             measured = attack_memory(aim.server, memory)
             typer.echo(f"{name}: memory: {measured}", err=True)
             aim.tally.failures += measured.failures(BUDGET.most)

@@ -227,7 +227,9 @@ def _stays(failure: Any) -> str | None:
 def _row_by_row(failure: Any, response: Any) -> str | None:
     """What is wrong with a file is in the answer to a dry run, and where its good rows are kept."""
     is_file = type(failure).__name__ == "AcceptedNegativeData" and failure.operation == "POST /v1/import"
-    return "the rows of a file are refused in the answer" if is_file and response.json().get("refused") else None
+    return (
+        "the rows of a file are refused in the answer" if is_file and response.json().get("refused") else None
+    )
 
 
 def _of_both(failure: Any) -> str | None:
