@@ -34,7 +34,8 @@ def test_a_read_has_a_strong_etag_in_each_coding_and_is_not_sent_again(furnished
             assert sent in (None, coding), operation
             assert re.fullmatch(rf'"(v\d+-)?[0-9a-f]{{16}}{f"-{sent}" if sent else ""}"', tag), operation
             assert "no-cache" in answer.headers["cache-control"], operation
-            for known in ([tag], ['"other", W/' + tag], ["*"], ['"other"', tag]):
+            forms = ([tag], ['"other", W/' + tag], ["*"], ['"other"', tag])
+            for known in forms if coding == CODINGS[0] else forms[:1]:
                 again = furnished.admin.get(at, headers=lines(accepted, "If-None-Match", known))
                 assert (again.status_code, again.content) == (304, b""), f"{operation}: {known}"
                 for name in ("etag", "cache-control", "vary"):

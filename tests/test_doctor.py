@@ -127,7 +127,7 @@ SETTINGS_THAT_WARN = [
     ({"RECORD_PUBLIC_METRICS": "true"}, "settings", "warning", "RECORD_PUBLIC_METRICS"),
     ({"RECORD_LOG_LEVEL": "debug"}, "settings", "warning", "RECORD_LOG_LEVEL"),
     ({"RECORD_PUBLIC_READING": "false"}, "settings", "warning", "RECORD_CORS_ORIGINS"),
-    ({"RECORD_FEED_BYTES": str(10**18)}, "settings", "warning", "RECORD_FEED_BYTES"),
+    ({"RECORD_FEED_BYTES": str(10**18)}, "temporary", "warning", "RECORD_FEED_BYTES"),
     ({"RECORD_SECRET": "secret" * 9}, "secret", "fault", "can be guessed"),
 ]
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
@@ -68,9 +69,15 @@ class House:
 
     def prove(self) -> None:
         """Hold a database that was away at the start to the secret. Raises Unavailable."""
-        if fault := staleness(self.db) or secrets.hold_to(self.db, self.secret):
+        fault = staleness(self.db)
+        if fault is None:
+            with self.db.read() as session:
+                fault = secrets.OTHER if secrets.is_other(session, self.secret) else None
+        if fault is not None:
             log.error("%s", fault)
             raise Unavailable("The database is not one that this server may use: its log says why.", 10)
+        with suppress(Unavailable):  # a standby notes nothing
+            secrets.hold_to(self.db, self.secret)
         self.unproven.clear()
 
     @cached_property

@@ -139,7 +139,8 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         whole = super().get_route_handler()
-        inner = whole if iscoroutinefunction(self.endpoint) else beside_the_loop(whole)
+        streamed = self.body_field is None  # an upload is read by its gate, piece by piece
+        inner = whole if streamed or iscoroutinefunction(self.endpoint) else beside_the_loop(whole)
         known = {
             field.alias
             for field in get_flat_params(self.dependant)
