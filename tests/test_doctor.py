@@ -298,7 +298,8 @@ def newest() -> Installation:
 @pytest.fixture(scope="module")
 def durable() -> Iterator[str]:
     """The URL of a superuser on a server that keeps its data as a real one does."""
-    safe = {name: value for name, value in SETTINGS.items() if value != "off"}
+    of_tests = ("wal_level", "max_wal_senders")  # no standby follows the other one
+    safe = {name: value for name, value in SETTINGS.items() if value != "off" and name not in of_tests}
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("tests.postgres.SETTINGS", safe)

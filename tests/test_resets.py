@@ -147,7 +147,9 @@ def test_a_stream_sees_a_fork(room: Newsroom) -> None:
                 ({"Last-Event-ID": f"{entry['seq']}:{entry['hash']}"}, {}),
             ):
                 with following(room.anyone, headers, **query) as events:
-                    assert reset(events)["head"]["seq"] <= ledger_head(room)["seq"]  # seen while it grows, or after
+                    assert (
+                        reset(events)["head"]["seq"] <= ledger_head(room)["seq"]
+                    )  # seen while it grows, or after
         common = entry_at(room, 3)
         asked: Json = {"after": 3, "after_hash": common["hash"], "until": last(room)}
         with following(room.anyone, **asked) as events:
