@@ -2,7 +2,6 @@
 
 import logging
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
@@ -69,15 +68,9 @@ class House:
 
     def prove(self) -> None:
         """Hold a database that was away at the start to the secret. Raises Unavailable."""
-        fault = staleness(self.db)
-        if fault is None:
-            with self.db.read() as session:
-                fault = secrets.OTHER if secrets.is_other(session, self.secret) else None
-        if fault is not None:
+        if fault := staleness(self.db) or secrets.hold_to(self.db, self.secret):
             log.error("%s", fault)
             raise Unavailable("The database is not one that this server may use: its log says why.", 10)
-        with suppress(Unavailable):  # a standby notes nothing
-            secrets.hold_to(self.db, self.secret)
         self.unproven.clear()
 
     @cached_property

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.base import properties
 from app.base.db import Database, ReadSession, WriteSession
+from app.base.errors import Unavailable
 from app.base.files import create, replacing, sync
 from app.base.outages import check_reach
 from app.changes.reads import is_empty
@@ -115,13 +116,13 @@ def secret_fault(settings: Settings, db: Database) -> str | None:
 
 
 def hold_to(db: Database, secret: bytes) -> str | None:
-    """Note the fingerprint in a database that has none, and return what is wrong if it has another's. Raises
-    Unavailable.
+    """Note the fingerprint in a database that has none, and return what is wrong if it has another's. A
+    database that takes no writes, such as a standby, is left without. Raises Unavailable.
     """
     with db.read() as session:
         noted = is_noted(session)
     if not noted:
-        with db.write() as writing:
+        with suppress(Unavailable), db.write() as writing:
             if not is_noted(writing):  # by another process meanwhile
                 note(writing, secret)
     with db.read() as session:

@@ -27,6 +27,7 @@ from app.base import schema
 from app.base.db import SQLITE, Database, Readable, ReadSession
 from app.base.errors import Busy, Invalid, StorageFull, Unavailable
 from app.base.http import AS_OF
+from app.base.jobs import GivenUp
 from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now
@@ -92,10 +93,6 @@ class Moment:
     file: Path
     size: int
     base: Database
-
-
-class GivenUp(Exception):
-    """Raised in the making of a moment that nobody waits for any more."""
 
 
 class Making:
@@ -219,7 +216,7 @@ class Past:
             if isinstance(fault, StorageFull) or (isinstance(fault, OSError) and fault.errno in NO_ROOM):
                 self._keep_to(0)  # what is kept makes way for whoever asks next
             raise
-        weakref.finalize(made.base, _forget, file, made.base.reader, made.base.writer)
+        weakref.finalize(made.base, _forget, file, *made.base.pools.values())
         with self._known:
             self._kept[seq] = made
         self._keep_to(max(self.most_bytes, made.size))
