@@ -1,0 +1,1 @@
+"""Databases, exports and bundles of earlier versions, which every later version has to read."""
