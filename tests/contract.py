@@ -159,13 +159,13 @@ def places(room: Newsroom, path: str) -> Iterator[str]:
         yield from places(room, f"{above}/{found}{rest.partition('}')[2]}")
 
 
-def _ids(room: Newsroom, path: str) -> list[str]:
+def _ids(room: Newsroom, path: str) -> Iterator[str]:
     listed = [row["id"] for row in whole(room, path)]
-    if path.count("/") > 2 or not listed:
-        return listed
-    # Some that no list shows, such as an entity that is merged into another, are in the ledger.
-    written = whole(room, "/v1/changes", resource=noun_of(listed[0]))
-    return [*listed, *sorted({entry["resource_id"] for entry in written} - set(listed))]
+    yield from listed
+    if path.count("/") <= 2 and listed:
+        # Some that no list shows, such as an entity that is merged into another, are in the ledger.
+        written = whole(room, "/v1/changes", resource=noun_of(listed[0]))
+        yield from sorted({entry["resource_id"] for entry in written} - set(listed))
 
 
 def place(room: Newsroom, path: str) -> str:

@@ -58,6 +58,15 @@ class Cells:
     def operation(self) -> str:
         return str(self.route.operation_id)
 
+    @property
+    def border(self) -> list[RoleName | None]:
+        """The first caller, the last, and those on either side of each change of the answer."""
+        found = [self.status(caller) for caller in CALLERS]
+        ends = (0, len(found) - 1)
+        return [
+            who for n, who in enumerate(CALLERS) if n in ends or not found[n - 1] == found[n] == found[n + 1]
+        ]
+
     def status(self, caller: RoleName | None) -> int:
         """401, 403 or 409 if the caller is refused, 501 if everyone is, else 200."""
         needed = Role[self.route.gates[0].needs]
@@ -98,7 +107,8 @@ def rows(app: FastAPI) -> Iterator[Cells]:
 HEAD = """# Who may what
 
 Written by `python -m tests.roles` from the routes, their gates and the rules of verification; a test sends
-each cell's request over HTTP, on both databases. `yes` is a good answer, 401 wants a key, 403 another role,
+each cell's request over HTTP on SQLite; on PostgreSQL those at the ends of a row and beside each change of
+the answer. `yes` is a good answer, 401 wants a key, 403 another role,
 409 says which moves are legal instead, and 501 that [another's interface](clients.md) has it, but not
 this server. A role may do what those before it may.
 

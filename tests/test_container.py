@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -40,6 +41,13 @@ def image() -> Iterator[Image]:
         shutil.rmtree(root)
 
 
+def listens(port: int) -> bool:
+    """Return whether a port is open: to ask for the health of what is not there takes a process each time."""
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 @contextmanager
 def running(
     made: Image, command: Sequence[str], health: Sequence[str], variables: Mapping[str, str], log: Path
@@ -49,6 +57,10 @@ def running(
     process = made.start(on_loopback(command, port), variables, log)
     try:
         deadline = time.monotonic() + 60
+        while not listens(port):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
         while made.start(on_loopback(health, port), variables, log).wait() != 0:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

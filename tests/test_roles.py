@@ -1,6 +1,7 @@
 """Who may what, cell by cell: every route as every caller, with a request that is good in all else."""
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -18,16 +19,20 @@ LINE = b'{"name": "Imported", "kind": "person"}\n'
 
 
 class Stage:
-    """What is put on for one cell: a fresh record, and whose it is. Each method is an operation and gives the
+    """What is put on for a cell: a fresh record, and whose it is. Each method is an operation and gives the
     address and the body of its request.
     """
 
     def __init__(self, room: Newsroom, caller: RoleName | None, cells: Cells) -> None:
         self.room, self.caller, self.cells = room, caller, cells
         self.number = next(numbers)
-        # Who may not hold a claim is refused one whoever holds it.
-        own = cells.whose == "own" and caller in ("checker", "editor", "admin")
+        own = self.is_own(cells, caller)
         self.owner: httpx.Client = getattr(room, caller or "") if own else self.another
+
+    @staticmethod
+    def is_own(cells: Cells, caller: RoleName | None) -> bool:
+        """Return whether the record is the caller's; who may not hold a claim is refused it whoever does."""
+        return cells.whose == "own" and caller in ("checker", "editor", "admin")
 
     @property
     def another(self) -> httpx.Client:
@@ -35,12 +40,14 @@ class Stage:
         return self.room._clients["another"]
 
     def claim(self) -> Json:
-        return self.room.claim(f"Claim number {self.number}.")
+        text = f"Claim number {self.number}."
+        body = {"text": text, "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+        return ok(self.room.reporter.post("/v1/claims", json=body))
 
     def taken(self) -> str:
-        claim = self.claim()
-        self.room.take(claim, by=self.owner)
-        return f"/v1/claims/{claim['id']}"
+        path = f"/v1/claims/{self.claim()['id']}"
+        ok(self.owner.post(f"{path}/assignment", headers={"If-Match": "*"}))
+        return path
 
     def proposed(self) -> str:
         path = self.taken()
@@ -190,34 +197,59 @@ class Stage:
         return f"/v1/keys/{self.room.key('reader', f'Key {self.number}')[0]}", None
 
 
-def sent(room: Newsroom, cells: Cells, caller: RoleName | None, at: str = "") -> httpx.Response:
-    """The answer to a cell's request, which is for an address if it reads."""
+Asked = Callable[[httpx.Client], httpx.Response]
+
+
+def staged(room: Newsroom, cells: Cells, caller: RoleName | None, at: str = "") -> Asked:
+    """Return what sends a row's request, which is for an address if it reads, on a fresh stage."""
     method = cells.method
-    client: httpx.Client = getattr(room, caller or "anyone")
     if method == "GET":
-        return client.get(at)
+        return lambda client: client.get(at)
+    stage = Stage(room, caller, cells)
     if cells.route.path.startswith(GOOGLES):
-        return _of_others(Stage(room, caller, cells), client)
-    path, body = getattr(Stage(room, caller, cells), cells.operation)()
+        return _of_others(stage)
+    path, body = getattr(stage, cells.operation)()
     headers = {"If-Match": "*"}
     if isinstance(body, bytes):
-        return client.post(path, content=body, headers={**headers, "Content-Type": "application/x-ndjson"})
-    return client.request(method, path, json=body, headers=headers)
+        headers["Content-Type"] = "application/x-ndjson"
+        return lambda client: client.post(path, content=body, headers=headers)
+    return lambda client: client.request(method, path, json=body, headers=headers)
 
 
-def _of_others(stage: Stage, client: httpx.Client) -> httpx.Response:
+def _of_others(stage: Stage) -> Asked:
     """A question that is sent as a body, a change of a page, or many requests in one."""
     method, path = stage.cells.method, stage.cells.route.path
     if path.startswith("/v1alpha1/pages"):
         at = path if method == "POST" else f"/v1alpha1/{stage.page()}"
-        return client.request(method, at, json=None if method == "DELETE" else stage.markup)
+        return lambda client: client.request(method, at, json=None if method == "DELETE" else stage.markup)
     if path.startswith("/batch/"):
         mixed = {"Content-Type": "multipart/mixed; boundary=b"}
         one = b"--b\r\n\r\nGET /v1alpha1/pages HTTP/1.1\r\n\r\n--b--\r\n"
-        return client.post(path, content=one, headers=mixed)
-    path, _, query = place(stage.room, path).partition("?")
+        return lambda client: client.post(path, content=one, headers=mixed)
+    asked, _, query = place(stage.room, path).partition("?")
     form = {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
-    return client.request(method, path, content=query, headers=form)
+    return lambda client: client.request(method, asked, content=query, headers=form)
+
+
+def answers(
+    room: Newsroom, cells: Cells, callers: Sequence[RoleName | None]
+) -> Iterator[tuple[RoleName | None, httpx.Response]]:
+    """Yield each caller's answer to a row's request. A refusal must leave no trace, so that who is refused
+    leaves the stage to the next caller, unless that one needs a stage of its own.
+    """
+    at = place(room, cells.route.path) if cells.method == "GET" else ""
+    send: Asked | None = None
+    for who in callers:
+        if send is None or Stage.is_own(cells, who):
+            send = staged(room, cells, who, at)
+        client: httpx.Client = getattr(room, who or "anyone")
+        before = room.state()
+        answer = send(client)
+        if answer.is_success:
+            send = None
+        else:
+            assert room.state() == before, f"{cells.name} ({cells.whose}) as {who} left a trace"
+        yield who, answer
 
 
 def _status(cells: Cells, answer: httpx.Response) -> int:
@@ -229,16 +261,16 @@ def _status(cells: Cells, answer: httpx.Response) -> int:
 
 
 def test_every_cell_is_as_the_table_has_it(furnished: Newsroom) -> None:
-    with furnished.with_settings(four_eyes=True) as room:
-        answers = []
-        for cells in rows(room.app):
-            at = place(room, cells.route.path) if cells.method == "GET" else ""
-            answers += [(cells, who, sent(room, cells, who, at)) for who in CALLERS]
+    """Ask as every caller on SQLite. Roles are compared before the database is asked for more than the key:
+    on PostgreSQL each row is asked for by the callers on either side of each change of its answer alone.
+    """
     wrong = []
-    for cells, who, answer in answers:
-        found = _status(cells, answer)
-        if found != cells.status(who):
-            wrong.append(f"{cells.name} ({cells.whose}) as {who}: {found}, not {cells.status(who)}")
+    with furnished.with_settings(four_eyes=True) as room:
+        for cells in rows(room.app):
+            for who, answer in answers(room, cells, CALLERS if room.db.sqlite else cells.border):
+                found = _status(cells, answer)
+                if found != cells.status(who):
+                    wrong.append(f"{cells.name} ({cells.whose}) as {who}: {found}, not {cells.status(who)}")
     assert wrong == []
 
 
@@ -270,22 +302,6 @@ def test_a_claim_that_was_taken_is_revised_and_given_to_others_by_editors_only(s
         client = getattr(seeded, role)
         given = client.post(f"{path}/assignment", headers={"If-Match": "*"}, json={"assignee": other})
         assert given.status_code == status, role
-
-
-def test_what_is_refused_leaves_no_trace(furnished: Newsroom) -> None:
-    with furnished.with_settings(four_eyes=True) as room:
-        for cells in rows(room.app):
-            for caller in CALLERS[1:4]:
-                client: httpx.Client = getattr(room, str(caller))
-                if cells.route.path.startswith(GOOGLES):
-                    continue  # they are reads all of them
-                if cells.method != "GET" and cells.status(caller) != 200:
-                    path, body = getattr(Stage(room, caller, cells), cells.operation)()
-                    before = room.state()
-                    content = {"content": body} if isinstance(body, bytes) else {"json": body}
-                    refused = client.request(cells.method, path, headers={"If-Match": "*"}, **content)
-                    assert not refused.is_success
-                    assert room.state() == before, f"{cells.name} as {caller}"
 
 
 def test_the_page_of_roles_is_the_code_s() -> None:
