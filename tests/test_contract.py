@@ -57,10 +57,11 @@ def test_a_key_that_has_ended_opens_nothing_at_all(furnished: Newsroom) -> None:
     revoked, token = furnished.key("admin", "Revoked")
     ok(furnished.admin.delete(f"/v1/keys/{revoked}"))
     _, expired = furnished.key("admin", "Expired", expires_at="2020-01-01T00:00:00Z")
-    wrong = (f"Bearer {token}", f"Bearer {expired}", "Bearer otr_unknown", "Bearer", "Basic YTpi", "Bearer é")
+    ended = (f"Bearer {token}", f"Bearer {expired}")
+    none = ("Bearer otr_unknown", "Bearer", "Basic YTpi", "Bearer é")
     with furnished.unchanged():
-        for operation in operations(furnished):
-            for header in wrong:
+        for number, operation in enumerate(operations(furnished)):
+            for header in (*ended, none[number % 4]):
                 sent = [(b"Authorization", header.encode())]
                 answer = furnished.anyone.request(operation.method, operation.nowhere, headers=sent)
                 refused = problem(answer, 401, "unauthorized")
@@ -109,14 +110,17 @@ def names(rows: list[Json]) -> list[str]:
 
 
 def test_a_walk_meets_every_row_once_however_long_its_steps(furnished: Newsroom) -> None:
+    """In one step, and in twenty or more: of two rows down and three up, so that most rows end a page."""
     for operation, at in listing(furnished):
+        whole_lists = []
         for order in orders(operation):
             every = walk(furnished, at, limit=200, **order)
             assert Counter(names(every)).most_common(1)[0][1] == 1, f"{operation} {order} doubles a row"
-            assert walk(furnished, at, limit=2, **order) == every, f"{operation} {order}"
-        for down, up in zip(orders(operation)[1::2], orders(operation)[::2], strict=True):
-            there, back = (walk(furnished, at, limit=200, **way) for way in (down, up))
-            assert there == back[::-1], f"{operation} {up} is not {down} reversed"
+            step = max(2 if order["order"] == "desc" else 3, len(every) // 20)
+            assert walk(furnished, at, limit=step, **order) == every, f"{operation} {order}"
+            whole_lists.append(every)
+        for up, down in zip(whole_lists[::2], whole_lists[1::2], strict=True):
+            assert down == up[::-1], f"{operation} up is not {operation} down reversed"
 
 
 def test_a_walk_loses_and_doubles_nothing_while_others_write(furnished: Newsroom) -> None:
@@ -125,6 +129,7 @@ def test_a_walk_loses_and_doubles_nothing_while_others_write(furnished: Newsroom
     lists = [(o, at) for o, at in lists if o.path != "/v1/search"]
     rounds = [(o, at, order, names(walk(furnished, at, limit=200, **order))) for o, at in lists
               for order in orders(o)]  # fmt: skip
+    rounds = [each for each in rounds if len(each[-1]) > 5]  # the others are on one page
     stop: list[bool] = []
     written: list[int] = []
 
@@ -152,6 +157,7 @@ def test_a_walk_loses_and_doubles_nothing_while_others_write(furnished: Newsroom
 
 
 def test_a_cursor_is_good_for_its_own_question_only(furnished: Newsroom) -> None:
+    """One function reads the cursors of all lists: what is none at all, each list is sent one of, in turn."""
     cursors: dict[str, str] = {}
     lists = list(listing(furnished))
     for operation, at in lists:
@@ -163,18 +169,19 @@ def test_a_cursor_is_good_for_its_own_question_only(furnished: Newsroom) -> None
     for n, (question, own) in enumerate(cursors.items()):
         middle = len(own) // 2
         changed = own[:middle] + ("A" if own[middle] != "A" else "B") + own[middle + 1 :]
-        of_others = (given[n - 1], given[n - 2], given[n - 7])
-        for wrong in (changed, own[:-4], f"{own}AAAA", "x", "", "é", *of_others):
+        none = (own[:-4], f"{own}AAAA", "x", "", "é")[n % 5]
+        for wrong in (changed, none, given[n - 1], given[n - (2, 7)[n % 2]]):
             answer = furnished.admin.get(httpx.URL(question).copy_merge_params({"cursor": wrong}))
             assert answer.status_code == 400, f"{question} with {wrong}: {answer.text}"
             problem(answer, 400, "malformed")
 
 
 def test_a_page_has_from_one_to_as_many_rows_as_is_documented(furnished: Newsroom) -> None:
-    for operation, at in listing(furnished):
+    malformed = ("-1", "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2")
+    for number, (operation, at) in enumerate(listing(furnished)):
         most = operation.query["limit"]["maximum"]
         assert most == (1000 if at == "/v1/stats" else 200), operation
-        for wrong in ("0", "-1", str(most + 1), "abc", "1e400", "", "9" * 60, "NaN", "1.5", "0x1", "1,2"):
+        for wrong in ("0", str(most + 1), malformed[number % len(malformed)]):
             refused = problem(furnished.admin.get(asking(at, limit=wrong)), 422, "invalid")
             assert refused["errors"][0]["pointer"] == "limit", f"{operation} with limit {wrong}"
 
