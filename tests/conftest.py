@@ -8,12 +8,16 @@ application of the test that is running. Nothing is mocked.
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from app.base import schema
+from app.changes import past
+from app.operations import offline
 from tests.commands import Command, in_this_process
 from tests.contract import furnish
 from tests.newsroom import Bases, Newsroom, PostgresBases, Server, SqliteBases, prepared
@@ -53,6 +57,35 @@ def server() -> Iterator[Server]:
 def sqlite_bases() -> Iterator[SqliteBases]:
     with TemporaryDirectory(prefix="record-bases-", dir=next(in_memory(), None)) as directory:
         yield SqliteBases(Path(directory))
+
+
+class Copies:
+    """Stands for `app.base.schema` where bases of SQLite are made only to be thrown away."""
+
+    def __init__(self, bases: SqliteBases) -> None:
+        self.bases = bases
+
+    def upgrade(self, url: str) -> None:
+        with self.bases.fresh() as made:
+            shutil.copy(made.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated_once(sqlite_bases: SqliteBases) -> Iterator[None]:
+    """A moment of the past and a check offline begin with an empty base: it is a copy of one that all
+    migrations have made, since to run them takes longer than most tests. See `migrated_each_time`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (offline, past):
+            patch.setattr(module, "schema", Copies(sqlite_bases))
+        yield
+
+
+@pytest.fixture
+def migrated_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a base is made by the migrations after all."""
+    for module in (offline, past):
+        monkeypatch.setattr(module, "schema", schema)
 
 
 @pytest.fixture(scope="session")

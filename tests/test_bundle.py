@@ -81,6 +81,7 @@ def test_it_holds_all_that_the_base_says_of_the_claim(seeded: Newsroom, worked: 
     assert "key" not in {change["resource"] for change in bundle["changes"]}
 
 
+@pytest.mark.usefixtures("migrated_each_time")
 def test_it_stays_whole_when_the_base_goes_on(
     seeded: Newsroom, worked: Any, command: Command, tmp_path: Path
 ) -> None:

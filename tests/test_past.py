@@ -189,6 +189,7 @@ def test_what_was_read_as_of_a_moment_does_not_change(room: Newsroom) -> None:
     assert len(room.get("/v1/claims")["data"]) == 2
 
 
+@pytest.mark.usefixtures("migrated_each_time")
 def test_before_the_beginning_there_was_nothing(room: Newsroom) -> None:
     claim = room.claim()
     for moment in ("0", "1999-12-31", "2001-01-01T00:00:00Z", "2001-01-01T00:00:00+01:00"):
