@@ -24,7 +24,18 @@ from app.entities.model import Entity, EntityIn
 from app.entities.rows import compose
 from tests.commands import Command, tamper
 from tests.contract import furnish
-from tests.newsroom import SECRET, TESTS, Bases, Newsroom, Server, SqliteBases, match, ok, problem
+from tests.newsroom import (
+    SECRET,
+    TESTS,
+    Bases,
+    Newsroom,
+    Server,
+    SqliteBases,
+    match,
+    ok,
+    prepared,
+    problem,
+)
 
 MANY = 2 * WIDTH + 40
 
@@ -314,8 +325,7 @@ def test_no_column_that_the_ledger_tells_of_is_changed_unseen(
     sqlite_bases: SqliteBases, server: Server
 ) -> None:
     """In every table, in every column, one row gets another value: each time something is found."""
-    with sqlite_bases.fresh(seeded=True) as url, Newsroom(server, url) as room:
-        furnish(room)
+    with prepared(sqlite_bases, server, furnish, seeded=True) as room:
         waits = room.get("/v1/claims", status="pending_approval")["data"][0]
         ok(room.editor.post(f"/v1/claims/{waits['id']}/approval", headers=match(waits)))
         room.tampered = True
