@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import Row, delete, inspect
+from sqlalchemy import Row, bindparam, delete, inspect
 from sqlmodel import SQLModel, col
 
 from app.base.canonical import canonical
@@ -106,22 +106,26 @@ def save(
     _refuse_others(session, record)
     old, new = _columns_before(record), _columns(record)
     parts = parts or {}
+    first = record.version == 0
     for name in parts:
-        old[name] = part_documents(session, type(record), name, [record.id]).get(record.id, [])
+        kept = {} if first else part_documents(session, type(record), name, [record.id])
+        old[name] = kept.get(record.id, [])
         new[name] = [_told(type(part), vars(part)) for part in parts[name]]
     difference = _difference(old, new)
     if not difference:
         return False
     at = now()
-    if record.version == 0:
+    if first:
         record.created_at = at
     record.version += 1
     record.updated_at = at
     session.add(record)
     session.flush()
-    _replace(session, [New(record, parts)])
+    written = New(record, parts)
+    _replace(session, [written], had_none=first)
     _append(session, [record], [difference], by=by, action=action, reason=reason)
-    tell(session, type(record), [Saved(record.id, difference)])
+    whole = first and parts.keys() == record.parts.keys()
+    tell(session, type(record), [Saved(record.id, difference, written if whole else None)])
     return True
 
 
@@ -188,10 +192,10 @@ def _refuse_others(session: WriteSession, record: Record | None) -> None:
             raise RuntimeError(f"{other!r} was changed and must be saved before {record or 'others'!r}")
 
 
-def _replace(session: WriteSession, changed: Sequence[New[Any]]) -> None:
+def _replace(session: WriteSession, changed: Sequence[New[Any]], *, had_none: bool = False) -> None:
     ids = [each.record.id for each in changed]
     kinds = [(name, kind) for name, kind in changed[0].record.parts.items() if name in changed[0].parts]
-    for _, kind in reversed(kinds):
+    for _, kind in () if had_none else reversed(kinds):
         session.execute(delete(table_of(kind)).where(table_of(kind).c[kind.owner].in_(ids)))
     for name, kind in kinds:
         insert_rows(session, kind, [row for each in changed for row in each.parts[name]])
@@ -327,15 +331,19 @@ def part_documents(
 ) -> dict[str, list[dict[str, Any]]]:
     """One part of some records, by record id, in order."""
     part = kind.parts[name]
-    table = table_of(part)
-    owner = table.c[part.owner]
-    rows = session.execute(
-        select(table).where(owner.in_(ids)).order_by(owner, *table.primary_key.columns)
-    ).all()
+    rows = session.execute(_parts(part), {"ids": ids}).all()
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row._mapping[part.owner], []).append(_told(part, row._asdict()))
     return found
+
+
+@cache
+def _parts(kind: type[Part]) -> Query:
+    table = table_of(kind)
+    owner = table.c[kind.owner]
+    mine = owner.in_(bindparam("ids", expanding=True))
+    return select(table).where(mine).order_by(owner, *table.primary_key.columns)
 
 
 def _column(kind: type[SQLModel], name: str) -> Any:

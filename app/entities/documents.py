@@ -4,14 +4,17 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, or_
+from sqlalchemy import BindParameter, Row, bindparam, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.base.db import ReadSession
-from app.base.sql import Query, select
+from app.base.sql import Query, select, table
 from app.base.types import wire
+from app.changes.model import Part
 from app.entities.model import Affiliation, Entity, EntityAlias, EntityExternalId
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
 _SHOWN = ("id", "slug", "kind", "name", "description", "merged_into_id", "version", "created_at",
           "updated_at")  # fmt: skip
@@ -23,14 +26,18 @@ def columns() -> list[Any]:
 
 def document(session: ReadSession, entity_id: str) -> dict[str, Any]:
     """One entity as every route shows it."""
-    rows = session.execute(select(*columns()).where(col(Entity.id) == entity_id)).all()
-    return many(session, rows)[0]
+    return by_id(session, [entity_id])[entity_id]
 
 
 def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Some entities as every route shows them, by id."""
-    rows = session.execute(select(*columns()).where(col(Entity.id).in_(ids)).order_by(Entity.id)).all()
+    rows = session.execute(_by_id(), {"ids": ids}).all()
     return {entity["id"]: entity for entity in many(session, rows)}
+
+
+@cache
+def _by_id() -> Query:
+    return select(*columns()).where(col(Entity.id).in_(_IDS)).order_by(Entity.id)
 
 
 def many(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
@@ -75,59 +82,61 @@ def brief_columns(entity: Any, prefix: str) -> list[Any]:
 
 def briefs(session: ReadSession, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Entities inside other records, by id, merges followed."""
-    query = _briefs_query().where(col(Entity.id).in_(sorted(set(ids))))
-    return {row.asked: brief(row, "entity") or {} for row in session.execute(query)}
+    wanted = sorted(set(ids))
+    rows = session.execute(_briefs_query(), {"ids": wanted}) if wanted else ()
+    return {row.asked: brief(row, "entity") or {} for row in rows}
 
 
 @cache
 def _briefs_query() -> Query:
     winner = aliased(Entity)
-    return select(col(Entity.id).label("asked"), *brief_columns(winner, "entity")).join(
-        winner, col(winner.id) == col(Entity.canonical_id)
-    )
+    query = select(col(Entity.id).label("asked"), *brief_columns(winner, "entity"))
+    return query.join(winner, col(winner.id) == col(Entity.canonical_id)).where(col(Entity.id).in_(_IDS))
 
 
-def _parts_of(session: ReadSession, ids: Sequence[str], part: Any, *columns: Any) -> Any:
-    """A part of the entities and of those merged into them, their own first."""
+@cache
+def _parts_of(kind: type[Part]) -> Query:
+    """The query for a part of entities and of those merged into them, their own first."""
+    part = table(kind).c
     own_first = (col(Entity.canonical_id) != col(Entity.id), col(Entity.id), part.position)
+    told = (column for column in part if column.name not in ("entity_id", "position"))
     query = (
-        select(col(Entity.canonical_id).label("holder"), *columns)
-        .join(part, part.entity_id == Entity.id)
-        .where(or_(col(Entity.canonical_id).in_(ids), col(Entity.id).in_(ids)))
+        select(col(Entity.canonical_id).label("holder"), Entity.id, *told)
+        .join(table(kind), part.entity_id == Entity.id)
+        .where(or_(col(Entity.canonical_id).in_(_IDS), col(Entity.id).in_(_IDS)))
     )
-    return session.execute(query.order_by(*own_first))
+    return query.order_by(*own_first)
+
+
+@cache
+def _merged() -> Query:
+    """The query for the names of those that were merged into entities."""
+    gone = (col(Entity.canonical_id).in_(_IDS), col(Entity.id) != col(Entity.canonical_id))
+    return select(col(Entity.canonical_id).label("holder"), Entity.name).where(*gone).order_by(Entity.id)
 
 
 def _aliases(session: ReadSession, ids: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    merged = select(col(Entity.canonical_id).label("holder"), Entity.name).where(
-        col(Entity.canonical_id).in_(ids), col(Entity.id) != col(Entity.canonical_id)
-    )
-    for entity in session.execute(merged.order_by(Entity.id)):
+    for entity in session.execute(_merged(), {"ids": ids}):
         alias = {"name": entity.name, "language": None, "kind": "name"}
         found.setdefault(entity.holder, []).append(alias)
-    table = EntityAlias
-    columns = (Entity.id, table.name, table.language, table.kind)
-    for alias in _parts_of(session, ids, table, *columns):
-        shown = {"name": alias.name, "language": alias.language, "kind": alias.kind}
-        for holder in {alias.holder, alias.id} & set(ids):
+    for row in session.execute(_parts_of(EntityAlias), {"ids": ids}):
+        shown = {"name": row.name, "language": row.language, "kind": row.kind}
+        for holder in {row.holder, row.id} & set(ids):
             found.setdefault(holder, []).append(shown)
     return found
 
 
 def _external_ids(session: ReadSession, ids: Sequence[str]) -> dict[str, list[Any]]:
-    table = EntityExternalId
     found: dict[str, list[Any]] = {}
-    for row in _parts_of(session, ids, table, Entity.id, table.scheme, table.value):
+    for row in session.execute(_parts_of(EntityExternalId), {"ids": ids}):
         for holder in {row.holder, row.id} & set(ids):
             found.setdefault(holder, []).append({"scheme": row.scheme, "value": row.value})
     return found
 
 
 def _affiliations(session: ReadSession, ids: Sequence[str]) -> dict[str, list[Any]]:
-    table = Affiliation
-    columns = (Entity.id, table.title, table.period, table.organization_id)
-    rows = _parts_of(session, ids, table, *columns).all()
+    rows = session.execute(_parts_of(Affiliation), {"ids": ids}).all()
     organizations = briefs(session, [row.organization_id for row in rows])
     found: dict[str, list[Any]] = {}
     for row in rows:

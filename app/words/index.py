@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -10,7 +11,7 @@ from sqlalchemy import bindparam, delete, func
 from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
-from app.base.sql import Counts, among, insert_many, many, select, table
+from app.base.sql import Counts, Query, among, insert_many, many, select, table
 from app.words.model import Document, Form, Posting, Stem
 from app.words.text import forms, is_run, stem
 
@@ -274,10 +275,16 @@ class Noun:
                 expected = _entry(self.kind, words[record_id]).weights if record_id in words else {}
                 if found.get(record_id, {}) != expected:
                     yield f"{self.kind} {record_id}: is not found by the words that it has"
-        this = col(Document.number) % SLOTS == KINDS.index(self.kind)
-        there = session.execute(select(func.count()).select_from(table(Document)).where(this)).scalar_one()
+        there = session.execute(_standing(), {"slot": KINDS.index(self.kind)}).scalar_one()
         if there != seen:
             yield f"{there} documents stand for {seen} records of kind {self.kind}"
+
+
+@cache
+def _standing() -> Query:
+    """The query for how many documents stand for records of a kind."""
+    this = col(Document.number) % SLOTS == bindparam("slot")
+    return select(func.count()).select_from(table(Document)).where(this)
 
 
 def batches(column: Any) -> Callable[[ReadSession], Iterator[list[str]]]:
