@@ -30,7 +30,7 @@ NEEDED = (
 @contextmanager
 def serving(url: str, directory: Path, log: Path) -> Iterator[tuple[Served, httpx.Client]]:
     env = environment(url, RECORD_SECRET=SECRET, TMPDIR=str(directory))
-    with served(env, log, forked=False) as server, server.client() as client:
+    with served(env, log) as server, server.client() as client:
         yield server, client
 
 
