@@ -28,13 +28,13 @@ def sound(trial: Trial) -> None:
 
 
 def test_nothing_is_lost_when_the_server_is_killed_on_sqlite(tmp_path: Path) -> None:
-    sound(kill_on_sqlite(tmp_path, 2, between=FEW))
+    sound(kill_on_sqlite(tmp_path, 2, between=FEW, forked=True))
 
 
 def test_nothing_is_lost_when_the_server_or_the_database_dies_on_postgresql(tmp_path: Path) -> None:
     with primary() as database:
         blow = Failover(database)
-        trial = Trial("all", tmp_path, blow.url, between=FEW)
+        trial = Trial("all", tmp_path, blow.url, between=FEW, forked=True)
         with trial.running() as server:
             trial.strike(1, database.restart)
             trial.strike(1, blow)
@@ -66,15 +66,17 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
         assert {key["role"] for key in ok(client.get("/v1/keys"))["data"]} == {"admin", "editor", "reader"}
 
     for file, said in {".record.db.secret": "has no secret in it", "record.db-wal": "the key otr_"}.items():
-        careless = without_syncs_of(done, file)
-        found = (str(survey(tmp_path, cut, trial.book)) for cut in reversed([*cuts(careless)]))
+        careless = [*cuts(without_syncs_of(done, file))]
+        if file == "record.db-wal":  # the secret is missed soon, the keys in the end
+            careless.reverse()
+        found = (str(survey(tmp_path, cut, trial.book)) for cut in careless)
         assert any(said in each for each in found), f"{file} is not synced, which is not noticed"
 
 
 def test_a_greedy_client_keeps_no_honest_one_waiting(bases: Bases, tmp_path: Path) -> None:
     """The margin is that of a machine with other work; `make torture` holds to 1 s."""
     with bases.fresh(seeded=True) as url:
-        sieges = [*besieged(url, tmp_path / "log", 1.5)]
+        sieges = [*besieged(url, tmp_path / "log", 0.7)]
     assert [siege.name for siege in sieges] == list(ATTACKS)
     for siege in sieges:
         assert siege.waits, siege.name
@@ -97,7 +99,7 @@ HARM = {
 
 
 def test_the_audit_finds_what_is_wrong(tmp_path: Path) -> None:
-    trial = Trial("one of each", tmp_path, f"sqlite:///{tmp_path}/record.db")
+    trial = Trial("one of each", tmp_path, f"sqlite:///{tmp_path}/record.db", forked=True)
     with trial.running() as server:
         client = Writer(trial.book, server.url, trial.token, threading.Event())
         client.state_and_rule()

@@ -69,12 +69,12 @@ class Siege:
         return head.encode() * times
 
     def flood(self, path: Callable[[], str], headers: Callable[[], Mapping[str, str]] = dict) -> None:
-        """The greedy client asks without pause, and reads the answers."""
-        connection = self.connection()
-        with closing(connection):
-            while not self.stop.is_set():
-                connection.request("GET", path(), headers={"X-Forwarded-For": self.greedy, **headers()})
-                connection.getresponse().read()
+        """The greedy client asks without pause and reads the answers. Cut off, it connects anew."""
+        while not self.stop.is_set():
+            with suppress(ConnectionError), closing(self.connection()) as connection:
+                while not self.stop.is_set():
+                    connection.request("GET", path(), headers={"X-Forwarded-For": self.greedy, **headers()})
+                    connection.getresponse().read()
 
     def ask(self, seconds: float) -> None:
         """The honest client asks ten times a second, each time on a connection of its own."""

@@ -44,6 +44,8 @@ class Trial:
     findings: Findings = field(default_factory=Findings)
     between: tuple[int, int] = (4, 24)
     """How many writes are acknowledged before a blow, and after it."""
+    forked: bool = False
+    """Start the server without its imports, for which clients otherwise wait too."""
 
     def __post_init__(self) -> None:
         schema.upgrade(self.url)
@@ -52,9 +54,9 @@ class Trial:
         self.env = environment(self.url, RECORD_SECRET=SECRET, RECORD_LOG_LEVEL="warning")
 
     def served(self) -> AbstractContextManager[Served]:
-        """The server, always on the same port, and from its start on: clients wait for all of it."""
+        """The server, always on the same port."""
         log = self.directory / f"log-{self.blows}"
-        return served(self.env, log, "--port", str(self.port), forked=False)
+        return served(self.env, log, "--port", str(self.port), forked=self.forked)
 
     @contextmanager
     def running(self) -> Iterator[Served]:
