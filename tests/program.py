@@ -93,4 +93,7 @@ def _run(
     sys.argv = ["app", *arguments]
     if WATCH in env:
         watch()
+    at_start = Path(env.get("PYTHONPATH", os.devnull), "sitecustomize.py")
+    if at_start.is_file():  # as an interpreter of its own would
+        exec(at_start.read_text(encoding="utf-8"), {})
     main()

@@ -27,10 +27,10 @@ from app.base.errors import Unavailable
 from app.base.sql import select
 from app.entities.model import Entity
 from app.operations.checks import faults as found_faults
-from tests.commands import forked, run
+from tests.commands import forked
 from tests.newsroom import SECRET, Bases, Json, SqliteBases, match, ok, problem
 from tests.nodes import Node, node, wait_for
-from tests.served import APP, Served, environment, served
+from tests.served import Served, environment, served
 from tests.torture.trials import token_on
 
 BACK_SECONDS = 3.0
@@ -542,7 +542,6 @@ def migrate(url: str, directory: Path, killed_before: int | None = None) -> int:
         text = textwrap.dedent(KILLED).format(root=str(schema.ROOT), statements=killed_before)
         (directory / "sitecustomize.py").write_text(text)
         env["PYTHONPATH"] = str(directory)
-        return run([*APP, "migrate"], env).code
     return forked(["migrate"], env).code
 
 
