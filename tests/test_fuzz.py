@@ -6,9 +6,7 @@ from time import process_time
 
 import pytest
 
-from tests.fuzz.contract import Tally, Wish, examine
 from tests.fuzz.cost import Cost, Meter
-from tests.fuzz.run import sent_corpus
 from tests.newsroom import Newsroom
 
 OPERATIONS = ("list_claims", "state_claim", "take_claim", "review_claim", "create_source", "archive_snapshot",
@@ -17,6 +15,8 @@ OPERATIONS = ("list_claims", "state_claim", "take_claim", "review_claim", "creat
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -> None:
+    from tests.fuzz.contract import Tally, Wish, examine  # only here: Schemathesis takes seconds to import
+
     own, token = seeded.key("admin")
     tally = Tally()
     wish = Wish(token, seed=1, examples=2, phases=("examples", "fuzzing"), only=OPERATIONS, own=own)
@@ -41,6 +41,9 @@ def test_what_costs_too_much_is_a_failure() -> None:
 
 
 def test_no_hostile_value_breaks_anything(seeded: Newsroom, caplog: pytest.LogCaptureFixture) -> None:
+    from tests.fuzz.contract import Tally
+    from tests.fuzz.run import sent_corpus
+
     tally = Tally()
     with caplog.at_level(logging.ERROR):
         sent_corpus(seeded.admin, tally, every=58)

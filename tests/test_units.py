@@ -6,7 +6,6 @@ from fractions import Fraction
 from math import lcm
 from typing import Any, get_args
 
-import pint
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,14 @@ from app.base import units
 from app.base.types import DECIMALS, exact
 from app.base.units import UNITS, alike, amount, converted, decimal, order_key, si
 
-PINT: Any = pint.UnitRegistry(non_int_type=Fraction)
+
+@pytest.fixture(scope="module")
+def registry() -> Any:
+    """The independent library's units. It takes longer to import than most tests take."""
+    import pint
+
+    return pint.UnitRegistry(non_int_type=Fraction)
+
 
 NAMES = {
     "[in_i]": "inch", "[ft_i]": "foot", "[yd_i]": "yard", "[mi_i]": "mile", "[nmi_i]": "nautical_mile",
@@ -51,9 +57,9 @@ LONE = [unit.code for unit in UNITS.values() if unit.dimension not in SI]
 
 
 @pytest.mark.parametrize("code", PHYSICAL)
-def test_a_factor_is_the_independent_library_s(code: str) -> None:
+def test_a_factor_is_the_independent_library_s(registry: Any, code: str) -> None:
     for number in (Fraction(0), Fraction(1), Fraction(-7, 3)):
-        theirs = PINT.Quantity(number, NAMES.get(code, code)).to(SI[UNITS[code].dimension]).magnitude
+        theirs = registry.Quantity(number, NAMES.get(code, code)).to(SI[UNITS[code].dimension]).magnitude
         assert number * UNITS[code].factor + UNITS[code].zero == theirs
 
 
