@@ -5,8 +5,6 @@ written, at the speed of the driver. `python -m app verify` finds nothing wrong 
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Any
 import psycopg
 import typer
 from psycopg import sql
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Dialect, NullPool, Table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlmodel import SQLModel, create_engine
 
@@ -29,6 +27,7 @@ from bench import generate, rivals
 from bench import rows as made
 from bench.generate import Json, World
 from bench.rows import Loader
+from tests.program import Program
 
 SECRET = "a secret for benchmarks, of more than 32 characters"
 SQLITE: Dialect = sqlite_dialect.dialect()
@@ -147,7 +146,11 @@ def plain(url: str) -> str:
 def derive(url: str) -> None:
     """Has the application rebuild whatever it derives from the rows, if it knows how."""
     if "reindex" in commands():
-        subprocess.run([sys.executable, "-m", "app", "reindex"], check=True, env=environment(url))
+        program = Program(["reindex"], environment(url), Path("/dev/stderr"))
+        with program.stdout as said:
+            said.read()
+        if code := program.wait(None):
+            raise RuntimeError(f"reindex ended with {code}")
 
 
 def commands() -> set[str]:
@@ -181,7 +184,7 @@ def copy_for_afternoon(base: Base) -> str:
     file = base.place / "afternoon.db"
     url = f"sqlite:///{file.resolve()}"
     if not file.exists():
-        rivals.Base.metadata.create_all(create_engine(url))
+        rivals.Base.metadata.create_all(create_engine(url, poolclass=NullPool))
         with _attached(base, file) as connection:
             for statement in rivals.COPY:
                 connection.execute(statement)
@@ -190,7 +193,7 @@ def copy_for_afternoon(base: Base) -> str:
 
 def copy_in_postgres(url: str) -> None:
     """The same data in the afternoon's tables, beside the service's."""
-    rivals.Base.metadata.create_all(create_engine(url))
+    rivals.Base.metadata.create_all(create_engine(url, poolclass=NullPool))
     with psycopg.connect(plain(url), autocommit=True) as session:
         for statement in rivals.COPY:
             session.execute(statement)
