@@ -34,7 +34,8 @@ from app.base.problems import checked
 from app.base.protocol import MAX_UNSENT, MOST_CONNECTIONS, Connections, protocol_of, raise_file_limit
 from app.base.sql import gathered
 from app.changes import tree
-from app.changes.store import By, head
+from app.changes.ledger import head
+from app.changes.store import By
 from app.claims import upkeep
 from app.entities.model import EntityKind
 from app.exchange.dump import FIRST, MAX_EXPORTED, export, restore

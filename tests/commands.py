@@ -93,6 +93,11 @@ def tamper(url: str, *statements: str) -> None:
         session.execute("ALTER TABLE changes ENABLE ALWAYS TRIGGER changes_no_update")
 
 
+def cut(url: str, last: int) -> None:
+    """Ends the ledger after an entry, as a backup that is restored does."""
+    tamper(url, *(f"DELETE FROM {name} WHERE seq > {last}" for name in ("changes", "change_values")))
+
+
 def tamper_file(file: Path, *statements: str) -> None:
     """The same to a SQLite file: the ledger's triggers are there again when it is done. By the same library
     as the server's: of two in one process, one takes the other's locks away when it closes the file.

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from app.base import schema
-from app.changes import past
+from app.changes import past, store
 from app.operations import offline
 from tests.commands import Command, in_this_process
 from tests.contract import furnish
@@ -119,6 +119,12 @@ def furnished(bases: Bases, server: Server) -> Iterator[Newsroom]:
     """A newsroom with something in it for every operation: the contract tests call them all."""
     with prepared(bases, server, furnish, seeded=True) as newsroom:
         yield newsroom
+
+
+@pytest.fixture
+def first_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries are written as versions before the second form did, so that migrations can take them back."""
+    monkeypatch.setattr(store, "FORM", 1)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.base.db import Database, engine_url
-from app.changes.store import GENESIS
+from app.changes.ledger import GENESIS
 from app.operations import clients
 from tests.commands import Command, digests, forked, tamper, write_one
 from tests.newsroom import SECRET, Bases, PostgresBases, SqliteBases, ok

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from app.base.db import Database, engine_url
-from app.changes.store import document, entries, entry_hash
+from app.changes.entry import entry_hash
+from app.changes.ledger import document, entries
 from tests.commands import Command, forked, run, tamper
 from tests.newsroom import SECRET, Bases, Json, Newsroom, PostgresBases, SqliteBases, ok
 from tests.served import APP, Served, environment, served

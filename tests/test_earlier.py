@@ -1,24 +1,23 @@
 """Earlier versions stay readable: their exports, bundles, checkpoints and databases (`earlier/make.py`)."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from app.base import schema
 from app.base.db import Database
+from app.changes.ledger import head
 from app.changes.replay import Replay, supply
-from app.changes.store import head
 from app.exchange.dump import export
 from app.operations.checks import faults as found_faults
 from tests.commands import Command
 from tests.contract import reading
-from tests.earlier.make import BUNDLES, HERE
+from tests.earlier import HERE, content, lay
+from tests.earlier.make import BUNDLES
 from tests.newsroom import Bases, Json, Newsroom, Server, ok
 
 VERSIONS = sorted(each.name for each in HERE.iterdir() if each.name.isdigit())
@@ -29,10 +28,6 @@ NOWHERE = "sqlite:///none/record.db"
 def earlier(request: pytest.FixtureRequest) -> Path:
     """The directory of an earlier version."""
     return HERE / str(request.param)
-
-
-def content(file: Path) -> bytes:
-    return gzip.decompress(file.with_name(f"{file.name}.gz").read_bytes())
 
 
 def told(earlier: Path, what: str) -> list[Json]:
@@ -112,18 +107,9 @@ def test_its_bundles_verify(command: Command, earlier: Path, tmp_path: Path) -> 
         assert command(NOWHERE, "verify", str(file), "--key", key).code == 1
 
 
-def lay(url: str, earlier: Path) -> None:
-    """Put the database of an earlier version where nothing is yet."""
-    if url.startswith("sqlite"):
-        Path(url.removeprefix("sqlite:///")).write_bytes(content(earlier / "record.sqlite"))
-        return
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(content(earlier / "dump.sql"), prepare=False)  # many statements in one
-
-
 def test_its_database_is_upgraded_verified_and_served(bases: Bases, server: Server, earlier: Path) -> None:
     with bases.fresh(migrated=False) as url:
-        lay(url, earlier)
+        lay(url, earlier.name)
         schema.upgrade(url)
         with Newsroom(server, url) as room:
             assert room.faults() == []

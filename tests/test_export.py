@@ -132,7 +132,7 @@ def altered(lines: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
     yield "a word changed", [line.replace(b"Putin", b"Pushkin") for line in lines]
     off = next(n for n, line in enumerate(lines) if line.startswith(b'{"off_ledger"'))
     yield "a text changed", [*lines[:off], lines[off].replace(b'"id"', b'"ID"'), *lines[off + 1 :]]
-    yield "of a later version", [lines[0].replace(b":1,", b":2,"), *lines[1:]]
+    yield "of a later version", [lines[0].replace(b":2,", b":3,"), *lines[1:]]
     yield "no lines of an export", [b"{}\n", b"[]\n"]
 
 

@@ -28,6 +28,7 @@ from app.base.sql import select
 from app.entities.model import Entity
 from app.operations.checks import faults as found_faults
 from tests.commands import forked
+from tests.earlier import lay_seed
 from tests.newsroom import SECRET, Bases, Json, SqliteBases, match, ok, problem
 from tests.nodes import Node, node, wait_for
 from tests.served import Served, environment, served
@@ -546,7 +547,8 @@ def migrate(url: str, directory: Path, killed_before: int | None = None) -> int:
 
 
 def test_a_migration_that_is_killed_is_made_good_by_the_next(bases: Bases, tmp_path: Path) -> None:
-    with bases.fresh(seeded=True) as url:
+    with bases.fresh() as url:
+        lay_seed(url)
         before = exported(url)
         schema.downgrade(url, "0001")
         for at in (10, 40, 120):
@@ -565,7 +567,8 @@ def exported(url: str) -> str:
 
 def test_a_base_of_which_nothing_is_derived_yet_is_refused(bases: Bases, tmp_path: Path) -> None:
     """A migration that was cut off between its tables and what fills them: lists would look empty."""
-    with bases.fresh(seeded=True) as url:
+    with bases.fresh() as url:
+        lay_seed(url)
         schema.downgrade(url, "0001")
         env = environment(url, RECORD_SECRET=SECRET)
         for _ in range(2):

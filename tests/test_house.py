@@ -102,7 +102,7 @@ LAYOUT = (
         " sql types postgres prepared outages db properties jobs scratch shelf recent schema body http"
         " page problems limits boundary middleware protocol openapi",
     ),
-    ("changes", "model guard grants tree store reads walk replay past log replicas streams"),
+    ("changes", "entry model guard grants tree ledger store reads walk replay past log replicas streams"),
     ("access", "model secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
@@ -229,13 +229,12 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/store.py", "save"): "the door itself",
     ("app/changes/store.py", "_replace"): "the door's parts",
     ("app/changes/store.py", "insert_rows"): "the door's many rows at once",
-    ("app/changes/store.py", "_append"): "the door's ledger entries",
+    (
+        "app/changes/ledger.py",
+        "keep",
+    ): "the entries of the door and of the replay, which checks them",
     ("app/access/requests.py", "Write._replay"): "answers kept for a day are no records",
     ("app/access/requests.py", "Write._keep"): "answers kept for a day are no records",
-    (
-        "app/changes/replay.py",
-        "_keep_entries",
-    ): "entries that another base wrote, after their hashes are checked",
     ("app/changes/tree.py", "grow"): "the tree over the ledger, which follows its entries",
     ("app/changes/tree.py", "rebuild"): "the tree over the ledger, made anew",
     ("app/changes/replay.py", "_change"): "rows that those entries tell of",

@@ -17,8 +17,9 @@ from app.base import merkle
 from app.base.db import SQLITE, Database, WriteSession
 from app.base.notes import Checkpoint, Signer, Verifier, read_proof
 from app.base.sql import table
+from app.changes.ledger import head
 from app.changes.model import Change, Record
-from app.changes.store import BOOKKEEPING, New, head, ledger_columns, save_all
+from app.changes.store import BOOKKEEPING, New, ledger_columns, save_all
 from app.changes.tree import WIDTH, Tree
 from app.changes.walk import record_kinds, verify
 from app.entities.model import Entity, EntityIn

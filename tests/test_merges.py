@@ -265,6 +265,7 @@ def test_what_the_other_record_brought_is_not_kept_by_sending_it_back(three: New
     assert three.get("/v1/entities", external_id="desk:1")["data"][0]["slug"] == "one"
 
 
+@pytest.mark.usefixtures("first_form")
 def test_a_claim_of_two_merged_records_shows_one_after_the_way_up(room: Newsroom, command: Command) -> None:
     room.entity("V. V. Putin")
     claim = room.claim(about=["v-v-putin", "vladimir-putin"])

@@ -19,9 +19,9 @@ from app.base.db import Database
 from app.base.http import Route
 from app.base.sql import select
 from app.changes import past as past_of
+from app.changes.ledger import head
 from app.changes.past import MOST_KEPT, Past
 from app.changes.reads import Place, hash_at
-from app.changes.store import head
 from app.sources.model import Snapshot
 from tests.newsroom import Newsroom, match, ok, problem
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.changes import streams
-from app.changes.store import GENESIS
+from app.changes.ledger import GENESIS
 from app.client import AsyncClient, Client, Reset
-from tests.commands import tamper
+from tests.commands import cut
 from tests.events import Event
 from tests.newsroom import Json, Newsroom, problem
 from tests.test_streams import STREAM, entries, following, last, told
@@ -22,7 +22,7 @@ CHANGES = "/v1/changes"
 def back_to(room: Newsroom, seq: int) -> None:
     """Has the ledger end with an entry of earlier, as after the restore of a backup."""
     room.tampered = True
-    tamper(room.settings.database_url, f"DELETE FROM changes WHERE seq > {seq}")
+    cut(room.settings.database_url, seq)
 
 
 def entry_at(room: Newsroom, seq: int) -> Json:

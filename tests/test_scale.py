@@ -33,12 +33,12 @@ from app.base import schema
 from app.base.db import Database, engine_url
 from app.base.postgres import for_reading, read_url
 from app.base.prepared import Prepared
+from app.changes.ledger import last_seq
 from app.changes.replicas import Replica, Watch
-from app.changes.store import last_seq
 from app.claims import bodies
 from app.main import create_app
 from app.settings import Settings
-from tests.commands import forked, tamper
+from tests.commands import cut, forked
 from tests.newsroom import SECRET, TESTS, Json, Newsroom, match, ok, problem
 from tests.nodes import PASSWORD, Node, node, wait_for
 from tests.served import Served, environment, served
@@ -279,7 +279,7 @@ def test_a_standby_is_asked_anew_what_it_holds_once_a_backup_was_restored(pair: 
             return [answer is not None and answer[0], replica.holds(session, seq)]
 
     assert (watch.look(), holds(end)) == (None, [True, True])
-    tamper(pair.primary.url("record"), f"DELETE FROM changes WHERE seq > {end - 2}")
+    cut(pair.primary.url("record"), end - 2)
     pair.caught_up()
     assert (watch.look(), holds(end - 2), holds(end)) == (None, [True, True], [False, False])
     base.dispose()

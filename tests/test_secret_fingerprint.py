@@ -11,6 +11,7 @@ from app.access.house import House
 from app.base.db import Database
 from app.settings import Settings
 from tests.commands import Command, tamper
+from tests.earlier import lay
 from tests.newsroom import SECRET, Bases, Newsroom, SqliteBases, ok, problem
 from tests.served import environment, served
 
@@ -41,12 +42,12 @@ def check_refused(command: Command, url: str, said: str, **settings: str) -> Non
 def test_a_database_of_an_earlier_version_is_held_to_its_next_secret(
     bases: Bases, command: Command, tmp_path: Path
 ) -> None:
-    with bases.fresh(seeded=True) as url:
-        token = command(url, *ADMIN).out.strip()
+    with bases.fresh(migrated=False) as url:
+        lay(url)  # with keys
         assert command(url, "migrate", "--down", BEFORE).code == 0
         env = environment(url, RECORD_SECRET=SECRET)
-        with served(env, tmp_path / "log", "--migrate") as server, server.client(token) as client:
-            ok(client.get("/v1/keys"))
+        with served(env, tmp_path / "log", "--migrate") as server, server.client() as client:
+            ok(client.get("/v1/claims"))
         check_refused(command, url, "is not the one that this database was served with", RECORD_SECRET=OTHER)
         assert is_known(command, url, SECRET)
         assert not is_known(command, url, OTHER)

@@ -87,7 +87,7 @@ def test_a_greedy_client_keeps_no_honest_one_waiting(bases: Bases, tmp_path: Pat
 HARM = {
     "DELETE FROM figures WHERE position = 1": {"half_written", "verify_faults"},
     "DELETE FROM entities WHERE name = 'import-4'": {"half_written", "verify_faults"},
-    "UPDATE changes SET request_id = 'take-2' WHERE request_id = 'revision-1'": {
+    "UPDATE change_values SET request_id = 'take-2' WHERE request_id = 'revision-1'": {
         "doubled", "half_written", "verify_faults",
     },
     "UPDATE reviews SET summary = 'review-9' WHERE summary = 'review-3'": {

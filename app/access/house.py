@@ -23,11 +23,11 @@ from app.base.schema import staleness
 from app.base.shelf import Shelf
 from app.base.tally import Tally
 from app.base.types import MAX_INT
+from app.changes.ledger import last_position
 from app.changes.log import signer_of
 from app.changes.past import Past, place
 from app.changes.reads import Place
 from app.changes.replicas import Nearest, Replicas
-from app.changes.store import last_position
 from app.changes.streams import Streams
 from app.settings import Settings
 

@@ -43,9 +43,10 @@ from app.base.http import AS_OF, JSON, Shortcut, etag_of, respond
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
 from app.base.times import now
+from app.changes.ledger import last_hash, last_seq
 from app.changes.model import Record
 from app.changes.replicas import Nearest
-from app.changes.store import By, last_hash, last_seq
+from app.changes.store import By
 from app.settings import Settings
 
 ANONYMOUS = By("anonymous", "anonymous")

@@ -16,7 +16,8 @@ from app.base.ids import new_id
 from app.base.sql import Query, select
 from app.base.times import now
 from app.base.types import wire
-from app.changes.store import By, last_seq, save
+from app.changes.ledger import last_seq
+from app.changes.store import By, save
 
 PREFIX = "otr_"
 """Lets leak scanners know a key of ours when they see one."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -99,6 +100,12 @@ def gathered(session: Session) -> Iterator[None]:
             counts._write(session, more)
     finally:
         del session.info[_GATHERED]
+
+
+@cache
+def in_order(kind: type[SQLModel]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Return a function that takes the values of a row in the order of its table's columns."""
+    return itemgetter(*(column.name for column in table(kind).columns))
 
 
 def insert_many(session: Session, kind: type[SQLModel], rows: Sequence[Sequence[Any]]) -> None:

@@ -6,7 +6,7 @@ table that was made and not granted yet can be read and added to, and no more.
 
 from sqlalchemy.engine import Connection
 
-APPEND_ONLY = ("changes", "ledger_nodes")
+APPEND_ONLY = ("changes", "change_values", "ledger_nodes")
 READ_ONLY = "alembic_version"
 
 GRANTS = f"""DO $$ DECLARE statement text; BEGIN

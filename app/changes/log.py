@@ -14,7 +14,7 @@ from app.base.db import ReadSession
 from app.base.errors import Invalid, LedgerReset
 from app.base.notes import Checkpoint, Signer, written_proof
 from app.base.types import MAX_INT
-from app.changes.store import head
+from app.changes.ledger import head
 from app.changes.tree import Tree
 from app.settings import Settings
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Describe
@@ -95,7 +95,10 @@ RULINGS = (
 
 
 class Change(SQLModel, table=True):
-    """One write to one record: who, when, why and what differs. Never changed, never removed."""
+    """One write to one record: who, when, why and what differs. Never changed, never removed. Entries of the
+    first form (`form`) have all their values here; later ones have in ChangeValues what may have to be
+    withheld or erased.
+    """
 
     __tablename__ = "changes"
     __table_args__ = (
@@ -108,16 +111,35 @@ class Change(SQLModel, table=True):
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     at: datetime = Field(sa_type=Instant)
     actor: str = Field(sa_type=Text)
-    actor_name: str = Field(sa_type=Text)
+    actor_name: str | None = Field(default=None, sa_type=Text)
     action: str = Field(sa_type=Text)
     resource: str = Field(sa_type=Text)
     resource_id: str = Field(sa_type=Id)
     version: int = Field(sa_type=BigInteger)
-    difference: str = Field(sa_type=Text)
+    difference: str | None = Field(default=None, sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
     request_id: str | None = Field(default=None, sa_type=Text)
     previous_hash: str = Field(sa_type=Text)
     hash: str = Field(sa_type=Text)
+    form: int = Field(sa_type=BigInteger)
+
+
+class ChangeValues(SQLModel, table=True):
+    """Values of an entry that its hash covers by commitments (see `entry.py`), and their salt: one for the
+    whole entry, or, where some of its values were erased, one for each that is left, and the commitments to
+    the others.
+    """
+
+    __tablename__ = "change_values"
+
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    actor_name: str | None = Field(default=None, sa_type=Text)
+    difference: str | None = Field(default=None, sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    request_id: str | None = Field(default=None, sa_type=Text)
+    salt: str | None = Field(default=None, sa_type=Text)
+    salts: str | None = Field(default=None, sa_type=Text)
+    commitments: str | None = Field(default=None, sa_type=Text)
 
 
 class ChangeFilters(BaseModel):
@@ -168,21 +190,47 @@ class Difference(BaseModel):
 
 
 class ChangeOut(BaseModel):
-    """One entry of the ledger. `difference` maps each field that changed to its old and new value; it is
-    null where only an admin may see it (keys, webhooks). `hash` is the SHA-256 of the entry's RFC 8785 JSON
-    without `hash` itself; `previous_hash` is that of the entry before.
+    """One entry of the ledger. `difference` maps each field that changed to its old and new value. `hash`
+    covers the whole entry, and `previous_hash` is that of the entry before.
+
+    In an entry without `form`, `hash` is the SHA-256 of the entry's RFC 8785 JSON without `hash` itself;
+    where only an admin may see what was changed (keys, webhooks), `difference` and `reason` are null and the
+    hash cannot be made anew. In an entry of form 2 the values enter it by commitments, so that some can be
+    withheld and the hash still be checked: see `salt`, `salts` and `commitments`, and docs/trust.md.
     """
 
+    form: Annotated[Literal[2], Describe(description="The form of the entry; none is the first.")] = 2
     seq: int
     at: datetime
-    actor: str
-    actor_name: str
-    action: str
-    resource: str
-    resource_id: str
-    version: int
+    actor: str | None
+    actor_name: str | None
+    action: str | None
+    resource: str | None
+    resource_id: str | None
+    version: int | None
     difference: dict[str, Difference] | None
     reason: str | None
     request_id: str | None
     previous_hash: str
     hash: str
+    salt: Annotated[
+        str | None,
+        Describe(
+            description="Of an entry that is shown whole: 16 bytes as base64url, of which each value's salt "
+            "is derived."
+        ),
+    ] = None
+    salts: Annotated[
+        dict[str, str] | None,
+        Describe(
+            description="Of an entry of which some is withheld: the salt of each value that is shown, by its "
+            "name, such as `actor` or `difference.text`."
+        ),
+    ] = None
+    commitments: Annotated[
+        dict[str, str] | None,
+        Describe(
+            description="The commitment to each value that is withheld, by its name: SHA-256 over its "
+            "salt and its RFC 8785 JSON."
+        ),
+    ] = None

@@ -31,10 +31,10 @@ from app.base.jobs import GivenUp
 from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now
+from app.changes.ledger import document, entries, head
 from app.changes.model import Change
 from app.changes.reads import Place, hash_at
 from app.changes.replay import Replay
-from app.changes.store import document, entries, head
 
 _AT_ONCE = 500
 _EMPTY = "empty.db"

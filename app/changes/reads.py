@@ -12,8 +12,9 @@ from app.base.db import Database, ReadSession
 from app.base.errors import LedgerReset
 from app.base.page import Page, page
 from app.base.sql import select
+from app.changes.entry import withheld
+from app.changes.ledger import GENESIS, document, entries, head
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
-from app.changes.store import GENESIS, document, entries, head
 
 Head = tuple[int, str]
 """A ledger's last seq and hash."""
@@ -94,7 +95,11 @@ def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
 def shown(row: Row[Any], *, secrets: bool) -> dict[str, Any]:
     """An entry as it is told, with `secrets` to an admin."""
     entry = document(row)
-    return entry if secrets or row.resource not in FOR_ADMINS else {**entry, "difference": None}
+    return entry if secrets or row.resource not in FOR_ADMINS else withheld(entry, _is_of_difference)
+
+
+def _is_of_difference(name: str) -> bool:
+    return name.startswith("difference.")
 
 
 def is_empty(db: Database) -> bool:

@@ -7,8 +7,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-import orjson
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import CompileError, DataError, IntegrityError, InterfaceError, ProgrammingError
 from sqlmodel import SQLModel, col
 
@@ -16,8 +15,10 @@ from app.base.db import WriteSession
 from app.base.errors import Conflict, Invalid
 from app.base.sql import select
 from app.base.sql import table as table_of
+from app.changes.entry import Entry, entry_hash
+from app.changes.ledger import GENESIS, head, keep
 from app.changes.model import Change, Record, fresh
-from app.changes.store import GENESIS, New, Saved, entry_hash, head, insert_rows, tell
+from app.changes.store import New, Saved, insert_rows, tell
 from app.changes.tree import grow
 
 ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision", "link", "webhook")
@@ -25,8 +26,6 @@ ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "
 
 OFF_LEDGER = {"snapshot": "text", "key": "token_hash"}
 """The column of a noun that a replay leaves open, for `supply` to fill in."""
-
-Entry = Mapping[str, Any]
 
 UNKNOWN = (
     KeyError, TypeError, ValueError, AttributeError, RecursionError,
@@ -62,13 +61,19 @@ class Replay:
         self.added += len(new)
         for run in _runs(new):
             _write(self.session, run)
-        _keep_entries(self.session, new)
+        if new:
+            keep(self.session, new)
+            grow(self.session, new[0]["seq"] - 1, new[-1]["seq"])
 
     def _check(self, entry: Entry) -> None:
         try:
             follows = (entry["seq"], entry["previous_hash"]) == (self.seq + 1, self.hash)
             if not follows or entry_hash(entry) != entry["hash"] or entry["resource"] not in kinds():
                 raise ValueError
+            if entry.get("commitments"):
+                raise Invalid(
+                    f"Change {entry['seq']} is without some of its values: an admin's export has all."
+                )
         except (KeyError, TypeError, ValueError):
             raise Invalid(f"Change {self.seq + 1} is missing or was altered; nothing was kept.") from None
         self.seq, self.hash = entry["seq"], entry["hash"]
@@ -109,17 +114,17 @@ def _write(session: WriteSession, run: Sequence[Entry]) -> None:
         if entries[0]["version"] == 1:
             news = [_new(kind, entry) for entry in entries]
             _create(session, kind, news)
-            saved = [Saved(n.record.id, e["difference"], n) for n, e in zip(news, entries, strict=True)]
+            saved = [Saved(n.record.id, e["difference"] or {}, n) for n, e in zip(news, entries, strict=True)]
         else:
             for entry in entries:
                 _change(session, kind, entry)
-            saved = [Saved(entry["resource_id"], entry["difference"]) for entry in entries]
+            saved = [Saved(entry["resource_id"], entry["difference"] or {}) for entry in entries]
         tell(session, kind, saved)
 
 
 def _new(kind: type[Record], entry: Entry) -> New[Any]:
     at, record_id = _instant(entry["at"]), entry["resource_id"]
-    told = {name: difference["new"] for name, difference in entry["difference"].items()}
+    told = {name: difference["new"] for name, difference in (entry["difference"] or {}).items()}
     columns = {name: value for name, value in _values(kind, told).items() if name not in kind.parts}
     if (open_column := OFF_LEDGER.get(kind.noun)) and not table_of(kind).c[open_column].nullable:
         columns[open_column] = record_id
@@ -152,7 +157,7 @@ def _create(session: WriteSession, kind: type[Record], news: Sequence[New[Any]])
 
 def _change(session: WriteSession, kind: type[Record], entry: Entry) -> None:
     record_id, table = entry["resource_id"], table_of(kind)
-    told = {name: difference["new"] for name, difference in entry["difference"].items()}
+    told = {name: difference["new"] for name, difference in (entry["difference"] or {}).items()}
     columns = {name: value for name, value in _values(kind, told).items() if name not in kind.parts}
     columns |= {"version": entry["version"], "updated_at": _instant(entry["at"])}
     session.execute(update(table).where(table.c.id == record_id).values(columns))
@@ -162,16 +167,6 @@ def _change(session: WriteSession, kind: type[Record], entry: Entry) -> None:
         session.execute(delete(part).where(part.c[kind.parts[name].owner] == record_id))
     for name in changed:
         insert_rows(session, kind.parts[name], _parts(kind, name, record_id, told[name] or ()))
-
-
-def _keep_entries(session: WriteSession, entries: Sequence[Entry]) -> None:
-    rows = [
-        {**entry, "at": _instant(entry["at"]), "difference": orjson.dumps(entry["difference"]).decode()}
-        for entry in entries
-    ]
-    if rows:
-        session.execute(insert(table_of(Change)), rows)
-        grow(session, rows[0]["seq"] - 1, rows[-1]["seq"])
 
 
 def replay_some(session: WriteSession, entries: Sequence[Entry]) -> None:

@@ -22,8 +22,8 @@ from app.base.db import Database, Readable, ReadSession, engine_url
 from app.base.errors import Unavailable
 from app.base.prepared import Prepared
 from app.base.sql import select
+from app.changes.ledger import last_position, last_seq
 from app.changes.model import Change
-from app.changes.store import last_position, last_seq
 from app.settings import Settings
 
 log = logging.getLogger("on-the-record")

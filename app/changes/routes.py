@@ -14,11 +14,11 @@ from app.base.http import EVENTS, produces, respond, v1
 from app.base.openapi import answers, document_answers, listed, refused
 from app.base.types import MAX_INT
 from app.changes import log
+from app.changes.ledger import head
 from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, InclusionQuestion
 from app.changes.model import ChangeFilters, ChangeOut, ChangeQuestion, StreamQuestion
 from app.changes.reads import Place, places, since
 from app.changes.replicas import Nearest
-from app.changes.store import head
 from app.changes.streams import Events
 
 router, of_log = v1("changes"), v1("log")

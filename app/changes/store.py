@@ -1,36 +1,26 @@
 """The one door for writes, and the ledger behind it."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-import orjson
-from sqlalchemy import Row, bindparam, delete, inspect
-from sqlmodel import SQLModel, col
+from sqlalchemy import bindparam, delete, inspect
+from sqlmodel import SQLModel
 
-from app.base.canonical import canonical
 from app.base.db import ReadSession, WriteSession
 from app.base.ids import request_id
-from app.base.page import Page, Question, page
-from app.base.prepared import Prepared
-from app.base.sql import Query, insert_many, select
+from app.base.sql import Query, in_order, insert_many, select
 from app.base.sql import table as table_of
 from app.base.times import instant, now
 from app.base.types import wire
-from app.changes.model import Change, Part, Record
+from app.changes.entry import FORM, entry_hash, new_salt
+from app.changes.ledger import head, keep
+from app.changes.model import Part, Record
 from app.changes.tree import grow
-
-GENESIS = "0" * 64
-"""What the first entry has for `previous_hash`."""
 
 BOOKKEEPING = frozenset({"id", "version", "created_at", "updated_at"})
 """The columns that an entry has no difference of: they are its own."""
-
-_ENTRY = ("seq", "at", "actor", "actor_name", "action", "resource", "resource_id", "version",
-          "difference", "reason", "request_id", "previous_hash")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -204,7 +194,7 @@ def _replace(session: WriteSession, changed: Sequence[New[Any]], *, had_none: bo
 def insert_rows(session: WriteSession, kind: type[SQLModel], rows: Sequence[SQLModel]) -> None:
     """Writes many rows of one table at once; only `save`, `save_all` and the replay may."""
     if rows:
-        insert_many(session, kind, [*map(_in_order(kind), map(vars, rows))])
+        insert_many(session, kind, [*map(in_order(kind), map(vars, rows))])
 
 
 def _append(
@@ -218,38 +208,29 @@ def _append(
 ) -> None:
     seq, previous = head(session)
     before, asked = seq, request_id.get()
-    rows = []
+    made = []
     for record, difference in zip(records, differences, strict=True):
         seq += 1
         entry = {
+            "form": FORM,
             "seq": seq,
-            "at": record.updated_at,
+            "at": instant(record.updated_at),
             "actor": by.id,
             "actor_name": by.name,
             "action": action,
             "resource": record.noun,
             "resource_id": record.id,
             "version": record.version,
+            "difference": difference,
             "reason": reason,
             "request_id": asked,
             "previous_hash": previous,
+            "salt": new_salt(),
         }
-        previous = entry_hash({**entry, "at": instant(record.updated_at), "difference": difference})
-        rows.append({**entry, "difference": orjson.dumps(difference).decode(), "hash": previous})
-    insert_many(session, Change, [*map(_in_order(Change), rows)])
+        previous = entry["hash"] = entry_hash(entry)
+        made.append(entry)
+    keep(session, made)
     grow(session, before, seq)
-
-
-def entry_hash(entry: Mapping[str, Any]) -> str:
-    """SHA-256 of the entry, all but its own hash, in the JSON Canonicalization Scheme (RFC 8785)."""
-    return hashlib.sha256(canonical({name: entry[name] for name in _ENTRY})).hexdigest()
-
-
-def document(change: Change | Row[Any]) -> dict[str, Any]:
-    """The entry as JSON has it."""
-    entry = {name: wire(getattr(change, name)) for name in (*_ENTRY, "hash")}
-    entry["difference"] = orjson.loads(entry["difference"])
-    return entry
 
 
 # --- documents: a record's rows as the ledger knows them ---------------------------------------
@@ -278,12 +259,6 @@ def _difference_of_new(new: New[Any]) -> dict[str, dict[str, Any]]:
 def given(value: Any) -> Any:
     """A value to compare with another: a list of nothing is as good as none."""
     return None if value == [] else value
-
-
-@cache
-def _in_order(kind: type[SQLModel]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
-    """What takes the values of a row's columns in the order of the table."""
-    return itemgetter(*(column.name for column in table_of(kind).columns))
 
 
 @cache
@@ -344,49 +319,3 @@ def _parts(kind: type[Part]) -> Query:
     owner = table.c[kind.owner]
     mine = owner.in_(bindparam("ids", expanding=True))
     return select(table).where(mine).order_by(owner, *table.primary_key.columns)
-
-
-def _column(kind: type[SQLModel], name: str) -> Any:
-    return getattr(kind, name)
-
-
-# --- reading the ledger ------------------------------------------------------------------------
-
-
-def entries() -> Query:
-    """The query for entries, to which a list adds its filters."""
-    return select(*(_column(Change, name) for name in (*_ENTRY, "hash")))
-
-
-def history(
-    session: ReadSession, noun: str, record_id: str, ask: Question, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
-    """What was done to one record."""
-    query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
-    found = page(session, query, [col(Change.seq)], ask, after)
-    return Page([document(row) for row in found.rows], found.last)
-
-
-@cache
-def last_hash() -> Prepared:
-    """The hash of the last entry: what is read of the base while it stays the same is the same."""
-    return Prepared(select(Change.hash).order_by(col(Change.seq).desc()).limit(1))
-
-
-def last_seq() -> Query:
-    """The query for the `seq` of the last entry, which is the base's position: what is read at a position has
-    all that was written up to it.
-    """
-    return select(Change.seq).order_by(col(Change.seq).desc()).limit(1)
-
-
-@cache
-def last_position() -> Prepared:
-    """The same, prepared."""
-    return Prepared(last_seq())
-
-
-def head(session: ReadSession) -> tuple[int, str]:
-    """The last entry's seq and hash; (0, GENESIS) in an empty base."""
-    row = session.execute(entries().order_by(col(Change.seq).desc()).limit(1)).first()
-    return (row.seq, row.hash) if row else (0, GENESIS)

@@ -23,10 +23,10 @@ from app.base.errors import Full, LedgerReset, Problem, TooManyRequests, Unautho
 from app.base.http import EVENTS, disconnected
 from app.base.ids import request_id
 from app.base.limits import let_go
+from app.changes.ledger import last_position
 from app.changes.model import ChangeFilters, StreamQuestion
 from app.changes.reads import Place, between, hash_at, must_hold
 from app.changes.replicas import Nearest
-from app.changes.store import last_position
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent: proxies take a silent connection for a dead one."""

@@ -15,18 +15,11 @@ from app.base.sql import Query, select
 from app.base.sql import table as table_of
 from app.base.times import instant
 from app.base.types import wire
+from app.changes.entry import entry_hash
 from app.changes.guard import verify as verify_guard
-from app.changes.model import Change, Record
-from app.changes.store import (
-    BOOKKEEPING,
-    GENESIS,
-    document,
-    entries,
-    entry_hash,
-    given,
-    ledger_columns,
-    part_documents,
-)
+from app.changes.ledger import GENESIS, document, entries
+from app.changes.model import Change, ChangeValues, Record
+from app.changes.store import BOOKKEEPING, given, ledger_columns, part_documents
 from app.changes.tree import Walk
 from app.changes.tree import verify as verify_tree
 
@@ -44,6 +37,7 @@ def verify(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[s
     walk = Walk([signed.size] if signed else [])
     yield from verify_guard(session)
     yield from _verify_chain(session, walk)
+    yield from _verify_values(session)
     yield from verify_tree(session, walk)
     if signed:
         yield from _verify_checkpoint(walk, signed)
@@ -84,11 +78,22 @@ def _verify_chain(session: ReadSession, walk: Walk) -> Iterator[str]:
             seq = row.seq
         if row.previous_hash != previous:
             yield f"change {row.seq}: does not follow from the entry before it"
+        if row.form > 1 and row.salt is None:
+            yield f"change {row.seq}: some of its values are gone, and no entry erased them"
         digest = _recomputed_hash(row)
         if row.hash != digest:
             yield f"change {row.seq}: was altered, its hash does not match"
         walk.add(digest or GENESIS)
         previous = row.hash
+
+
+def _verify_values(session: ReadSession) -> Iterator[str]:
+    """Values that no entry has, as when entries were removed."""
+    entry = table_of(Change)
+    values = table_of(ChangeValues)
+    query = select(values.c.seq).outerjoin(entry, (entry.c.seq == values.c.seq) & (entry.c.form > 1))
+    for seq in session.execute(query.where(entry.c.seq.is_(None)).order_by(values.c.seq)).scalars():
+        yield f"change {seq}: has values, and is no such entry"
 
 
 def _entries(session: ReadSession) -> Iterator[Row[Any] | None]:
@@ -159,7 +164,7 @@ def _replay(changes: Sequence[Row[Any]]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for change in changes:
         try:
-            for field, difference in orjson.loads(change.difference).items():
+            for field, difference in orjson.loads(change.difference or "{}").items():
                 state[field] = difference["new"]
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # the walk of the chain has named this entry

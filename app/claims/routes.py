@@ -12,8 +12,8 @@ from app.base.http import at_once, v1
 from app.base.openapi import IF_MATCH, answered_as_well, answers, listed, partial
 from app.base.page import Question
 from app.base.problems import revised
+from app.changes.ledger import history
 from app.changes.model import ChangeOut
-from app.changes.store import history
 from app.claims import bodies, stats, store
 from app.claims.shapes import (
     ClaimFound,

@@ -9,8 +9,8 @@ from app.base.http import v1
 from app.base.openapi import IF_MATCH, MOVED, answers, listed, partial
 from app.base.page import Question
 from app.base.problems import revised
+from app.changes.ledger import history
 from app.changes.model import ChangeOut
-from app.changes.store import history
 from app.entities import documents, store
 from app.entities.model import EntityFound, EntityIn, EntityOut, EntityQuestion, MergeIn
 

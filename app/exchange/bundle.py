@@ -19,9 +19,10 @@ from app.base.integrity import is_proven, proven
 from app.base.notes import Checkpoint, Signer, Verifier
 from app.base.sql import select
 from app.changes import log
+from app.changes.entry import entry_hash, withheld
+from app.changes.ledger import document, entries, head
 from app.changes.model import Change
 from app.changes.replay import UNKNOWN, replay_some
-from app.changes.store import document, entries, entry_hash, head
 from app.changes.tree import Tree, leaf_of
 from app.claims import store as claims
 from app.reviews import documents, evidence
@@ -40,8 +41,14 @@ CONTEXT: Mapping[str, Any] = {
 }
 """The words are schema.org's, but for the parts that are JSON of their own."""
 
+VERSION = 2
+"""The form of a bundle: 2 since entries may be of form 2. Those of before have no `version`."""
+
 _KEYS = frozenset({"assignee_id", "proposer_id"})
 """The columns of a claim that name keys."""
+
+_WITHHELD = frozenset(f"difference.{name}" for name in _KEYS)
+"""The values of an entry that a bundle is without."""
 
 _LEFT_OUT = ("assignee", "lease_expires_at")
 """What is of the work on a claim, not of its standing."""
@@ -50,12 +57,13 @@ _LEFT_OUT = ("assignee", "lease_expires_at")
 def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any]:
     """The bundle of a claim. Raises NotFound."""
     said = record(session, claim_id)
-    changes = [document(row) for row in _changes(session, claim_id)]
+    changes = [_without_workers(document(row)) for row in _changes(session, claim_id)]
     size, _ = head(session)
     tree = Tree(session)
     proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]
     whole = {
         **_described(said),
+        "version": VERSION,
         "record": said,
         "changes": changes,
         "log": {
@@ -65,6 +73,10 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
         },
     }
     return proven(whole, signer, created=_last_at(changes))
+
+
+def _without_workers(change: Mapping[str, Any]) -> Mapping[str, Any]:
+    return withheld(change, _WITHHELD.__contains__) if "form" in change else change
 
 
 def _last_at(changes: Sequence[Mapping[str, Any]]) -> str:
@@ -159,14 +171,23 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         signed = Checkpoint.read(logged["checkpoint"], key)
         yield from _not_included(changes, logged["inclusion"], signed)
         yield from _not_in_order(changes)
+        yield from _not_shown(changes)
         replay_some(empty, [_without_keys(change) for change in changes])
         said = record(empty, found["record"]["claim"]["id"])
         log_of = {"key": str(key), "checkpoint": logged["checkpoint"], "inclusion": logged["inclusion"]}
-        again = {**_described(said), "record": said, "changes": changes, "log": log_of}
+        again = {**_version(found), **_described(said), "record": said, "changes": changes, "log": log_of}
         for name in sorted(again.keys() | found.keys() - {"proof"}):
             yield from _differing(name, again.get(name), found.get(name))
     except UNKNOWN as fault:
         raise ValueError("That is signed, but is not a bundle that this version reads.") from fault
+
+
+def _version(found: Mapping[str, Any]) -> Mapping[str, int]:
+    if "version" not in found:
+        return {}
+    if found["version"] != VERSION:
+        raise ValueError
+    return {"version": VERSION}
 
 
 def _differing(name: str, again: Any, found: Any) -> Iterator[str]:
@@ -200,7 +221,14 @@ def _not_in_order(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         last = seq
 
 
+def _not_shown(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What an entry withholds could be what the record says nothing of."""
+    for change in changes:
+        for name in sorted((change.get("commitments") or {}).keys() - _WITHHELD):
+            yield f"change {change['seq']}: {name} is withheld"
+
+
 def _without_keys(change: Mapping[str, Any]) -> dict[str, Any]:
     """An entry without whose keys work on the claim: entries of keys are not in a bundle."""
-    rest = {name: each for name, each in change["difference"].items() if name not in _KEYS}
+    rest = {name: each for name, each in (change["difference"] or {}).items() if name not in _KEYS}
     return {**change, "difference": rest}

@@ -20,9 +20,9 @@ from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
 from app.base.sql import select, table
 from app.base.types import wire
+from app.changes.ledger import document, entries, head
 from app.changes.model import Change
 from app.changes.replay import OFF_LEDGER, UNKNOWN, Replay, kinds, supply
-from app.changes.store import entries, head
 
 FIRST = b'{"on_the_record":'
 """How such a file begins."""
@@ -30,7 +30,9 @@ FIRST = b'{"on_the_record":'
 MAX_EXPORTED = 256 * 1024 * 1024
 """Bytes in a line of it, which may have a source's whole text."""
 
-_FORM = 1
+_FORM = 2
+"""The form of the file: 2 since entries may be of form 2. Files of the first form are read too."""
+
 _AT_ONCE = 500
 
 
@@ -51,10 +53,7 @@ def _values(session: ReadSession) -> Iterator[Mapping[str, Any]]:
     yield {"on_the_record": _FORM, "head": {"seq": seq, "hash": digest}}
     query = entries().order_by(col(Change.seq)).execution_options(yield_per=_AT_ONCE)
     for row in session.execute(query):
-        entry = dict(row._mapping)
-        entry["at"] = wire(entry["at"])
-        entry["difference"] = orjson.Fragment(entry["difference"])
-        yield {"change": entry}
+        yield {"change": document(row)}
     for noun in OFF_LEDGER:
         yield from _off_ledger(session, noun)
 
@@ -115,7 +114,7 @@ def _checked(lines: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
             continue
         digest.update(line)
         count += 1
-        if count == 1 and (noun, value) != ("on_the_record", _FORM):
+        if count == 1 and (noun != "on_the_record" or value not in (1, _FORM)):
             raise Invalid("The file is not an export that this version reads.")
         if count > 1:
             yield noun, value

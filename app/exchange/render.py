@@ -22,7 +22,7 @@ from app.base.fields import coded
 from app.base.jobs import Job
 from app.base.scratch import NO_ROOM
 from app.base.shelf import Kept, Key, filled, kept, new_file
-from app.changes.store import head
+from app.changes.ledger import head
 from app.exchange.flat import Feed
 from app.exchange.formats import NDJSON, Columns, Format, Rows
 

@@ -14,9 +14,9 @@ from sqlmodel import col
 from app.base.db import ReadSession, WriteSession
 from app.base.prepared import Prepared
 from app.base.sql import select, table
+from app.changes.ledger import entries, head, last_seq
 from app.changes.model import Change
 from app.changes.reads import Place, hash_at, must_hold, shown
-from app.changes.store import entries, head, last_seq
 from app.hooks import schedule, signing
 from app.hooks.model import Progress, Webhook
 from app.hooks.sending import GONE, Outcome
@@ -34,7 +34,7 @@ written down; to do so for each would cost a write for what is not even sent.
 MOST_BYTES = 1024 * 1024
 """Bytes of entries that are read at once, and so of a batch, unless one entry alone has more."""
 
-_OTHER_BYTES = 700
+_OTHER_BYTES = 800
 """Of an entry besides what differs: about as many."""
 
 _PROGRESS = table(Progress)
@@ -156,7 +156,7 @@ def _read(session: ReadSession, hook: Due, after: int, upto: int) -> tuple[list[
     rows: list[Row[Any]] = []
     size = 0
     for row in found:
-        size += len(row.difference.encode()) + _OTHER_BYTES
+        size += len((row.difference or "").encode()) + _OTHER_BYTES
         if len(rows) >= (hook.batch or AT_ONCE) or (rows and size > MOST_BYTES):
             found.close()
             return rows, False

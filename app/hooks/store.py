@@ -11,8 +11,9 @@ from app.base.ids import new_id
 from app.base.sql import Query, select
 from app.base.times import now
 from app.base.types import wire
+from app.changes.ledger import head
 from app.changes.model import fresh
-from app.changes.store import By, head, save
+from app.changes.store import By, save
 from app.hooks import progress
 from app.hooks.model import Progress, Webhook, WebhookIn
 

@@ -162,7 +162,7 @@ def damage(session: ReadSession) -> Iterator[str]:
     connection = session.connection()
     for row in connection.exec_driver_sql("PRAGMA integrity_check"):
         if row[0] != "ok":
-            yield str(row[0]).strip()
+            yield " ".join(str(row[0]).split())  # one finding may be in several lines
     for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
         yield f"{row[0]}: row {row[1]} refers to one of {row[2]} that is not there"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from app.base.db import ReadSession
 from app.base.notes import Checkpoint
 from app.changes import tree
-from app.changes.store import last_seq
+from app.changes.ledger import last_seq
 from app.changes.walk import UNREADABLE
 from app.changes.walk import verify as verify_ledger
 from app.claims import upkeep

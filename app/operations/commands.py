@@ -13,7 +13,7 @@ from app.access.secret import secret_fault, secret_file
 from app.base import schema
 from app.base.db import Database
 from app.base.logs import printable
-from app.changes.store import head
+from app.changes.ledger import head
 from app.operations import backup as backups
 from app.operations import offline
 from app.operations.checks import faults

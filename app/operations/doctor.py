@@ -19,8 +19,8 @@ from app.base import schema
 from app.base.db import Database, ReadSession
 from app.base.errors import Unavailable
 from app.base.times import now
+from app.changes.ledger import entries, head
 from app.changes.model import Change
-from app.changes.store import entries, head
 from app.hooks import store as webhooks
 from app.hooks.model import Webhook
 from app.operations import servers, temporary

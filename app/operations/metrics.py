@@ -36,7 +36,7 @@ from app.base.errors import Unavailable
 from app.base.sql import select
 from app.base.sql import table as table_of
 from app.base.times import now
-from app.changes.store import head
+from app.changes.ledger import head
 from app.changes.walk import record_kinds
 from app.claims.derived import ClaimTally
 from app.hooks.progress import lags, states

@@ -18,6 +18,7 @@ from app.base.db import ReadSession
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select
 from app.base.types import Moment, wire
+from app.changes.ledger import entries, told
 from app.changes.model import CORRECTIONS, Change
 from app.claims import bodies
 from app.claims.model import Appearance, ClaimSpeaker, CorrectionKind
@@ -85,10 +86,9 @@ def find(session: ReadSession, ask: CorrectionQuestion, after: Sequence[Any] | N
 
 
 def _query() -> Query:
-    names = ("seq", "at", "actor", "actor_name", "action", "resource_id", "reason", "difference")
     # Entries of before claims kept their corrections do not say all that has to be said here.
-    whole = col(Change.difference).contains('"correction":{"old":')
-    return select(*(getattr(Change, name) for name in names)).where(text(CORRECTIONS), whole)
+    whole = told("difference").contains('"correction":{"old":')
+    return entries().where(text(CORRECTIONS), whole)
 
 
 def _clauses(session: ReadSession, ask: CorrectionQuestion) -> list[ColumnElement[bool]]:

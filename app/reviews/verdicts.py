@@ -17,7 +17,8 @@ from sqlmodel import col
 
 from app.base.db import ReadSession
 from app.base.page import MAX_PAGE
-from app.base.sql import Query, select
+from app.base.sql import Query
+from app.changes.ledger import entries
 from app.changes.model import RULINGS, Change
 from app.claims import bodies
 from app.claims.filters import listed_under
@@ -33,7 +34,6 @@ KINDS: Mapping[str, str] = {
 }
 """What each of the ledger's actions is told as."""
 
-_COLUMNS = ("seq", "at", "actor_name", "action", "resource_id", "reason", "difference", "hash")
 _UNRULED = ("withdrawal", "reinstatement")
 """The kinds that no ruling is behind."""
 
@@ -78,7 +78,7 @@ def find(session: ReadSession, ask: VerdictQuestion) -> list[Verdict]:
 
 def latest() -> Query:
     """The query for entries that are told of, to which the feed adds its filters."""
-    return select(*(getattr(Change, name) for name in _COLUMNS)).where(text(RULINGS))
+    return entries().where(text(RULINGS))
 
 
 def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:

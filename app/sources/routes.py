@@ -10,8 +10,8 @@ from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed, partial
 from app.base.page import Question, page
 from app.base.problems import revised
+from app.changes.ledger import history
 from app.changes.model import ChangeOut
-from app.changes.store import history
 from app.sources import store
 from app.sources.model import (
     Snapshot,

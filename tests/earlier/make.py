@@ -19,10 +19,10 @@ import orjson
 from app.base.schema import newest
 from app.claims.model import Attribution, Verdict
 from app.exchange.dump import export
+from tests.earlier import HERE
 from tests.newsroom import Bases, Json, Newsroom, PostgresBases, Server, SqliteBases, match, ok, ruling
 from tests.postgres import installations, running_postgres
 
-HERE = Path(__file__).parent
 BUNDLES = 5
 TEXT = (
     "MINISTER: Our exports reached 38 bcm last year. We will double them by 2030.\n"

@@ -61,7 +61,7 @@ BEYOND_A_SCHEMA = {
     r"^has a NUL|^has a character that is not text$": "said once, of all strings, in the document",
     r"^a value is needed|range needs lower|not in that order|go together|source or a url|needs its source"
     r"|verdict or an attribution|verdict needs at least|one speaker: the publisher|ends before it starts"
-    r"|the same \w+ twice": "rules between the fields of a body, said in its description",
+    r"|the same \w+ twice|entry at `after`, which is missing": "rules between fields, said in a description",
 }
 
 
@@ -187,8 +187,8 @@ def _hooks(document: Any, wish: Wish, tally: Tally) -> None:
     def filter_case(_context: Any, case: Any) -> bool:
         return not wish.own or (case.path_parameters or {}).get("key_id") != wish.own
 
-    def filter_failure(_context: Any, failure: Any, _case: Any, response: Any) -> bool:
-        reason = _reason_of(failure, response)
+    def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> bool:
+        reason = _reason_of(failure, response) or _only_white_space(failure, case)
         if reason is not None:
             tally.waived[reason] += 1
         return reason is None
@@ -211,10 +211,21 @@ def _reason_of(failure: Any, response: Any) -> str | None:
 def _beyond_a_schema(failure: Any, response: Any) -> str | None:
     if type(failure).__name__ != "RejectedPositiveData":
         return None
+    if response.status_code in (414, 431):
+        return "longer than an address or a header may be"
     problem = response.json()
     told = [fault["detail"] for fault in problem.get("errors", [])] or [problem["detail"]]
     reasons = [_reason(each) for each in told]
     return reasons[0] if all(reasons) else None
+
+
+def _only_white_space(failure: Any, case: Any) -> str | None:
+    """What is too long only by the white space around it is kept without that."""
+    longer = type(failure).__name__ == "AcceptedNegativeData" and "violates `maxLength`" in str(failure)
+    spaced = isinstance(case.body, dict) and any(
+        isinstance(each, str) and len(each) > len(each.strip()) + 100 for each in case.body.values()
+    )
+    return "white space around a text is not counted" if longer and spaced else None
 
 
 def _stays(failure: Any) -> str | None:

@@ -25,7 +25,8 @@ class Cost:
 
     def fault(self, target: bytes, *, refused: bool, size: int, times: int = 1) -> str | None:
         """Return what is above the ceiling, for an answer of so many bytes. `times` widens that of time."""
-        by_nature = not refused and _BY_NATURE.search(target) is not None
+        # A moment is made before it shows that it has nothing by that name.
+        by_nature = (not refused or b"as_of=" in target) and _BY_NATURE.search(target) is not None
         most = (LONG if by_nature else CEILING) * times + (0 if refused else size / 10**6)
         if self.seconds > most:
             return f"took {self.seconds:.2f} s of processor time, and may take {most:.2f}"

@@ -21,6 +21,9 @@ WHOLE: dict[Kind, dict[str, int]] = {
 }
 """What a write leaves in the base, in pieces: rows of tables, and entries of the ledger."""
 
+REQUESTS = """SELECT changes.resource_id, told.request_id FROM changes
+  JOIN change_values AS told ON told.seq = changes.seq WHERE told.request_id LIKE '%-%'"""
+
 OF_CLAIMS = {"body": "claim_bodies", "speaker": "claim_speakers", "appearance": "appearances",
              "figure": "figures"}  # fmt: skip
 
@@ -97,5 +100,5 @@ def _rows(session: ReadSession) -> Iterator[tuple[str, str, int, str]]:
         yield summary, "review", 1, review
     for (review,) in ask("SELECT review_id FROM review_evidence"):
         yield summaries[review], "evidence", 1, review
-    for record, request in ask("SELECT resource_id, request_id FROM changes WHERE request_id LIKE '%-%'"):
+    for record, request in ask(REQUESTS):
         yield request, "entry", 1, record

@@ -1,0 +1,131 @@
+"""One entry of the ledger: how its hash is made, and how a part of it is withheld so that the hash can still
+be checked.
+
+The hash of an entry of the first form covers all of it. In the second form, whatever might have to be
+withheld or erased enters the hash by a commitment: SHA-256 over a salt of 16 bytes and the value as canonical
+JSON (RFC 8785). An entry has one random salt, of which the salt of each value is derived (HMAC-SHA-256), so
+that a value that is shown with its salt tells nothing of another.
+"""
+
+import hashlib
+import hmac
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from app.base.canonical import canonical
+
+FORM = 2
+"""The form of new entries."""
+
+_FIRST_FORM = ("seq", "at", "actor", "actor_name", "action", "resource", "resource_id", "version",
+               "difference", "reason", "request_id", "previous_hash")  # fmt: skip
+_IN_CLEAR = ("form", "seq", "at", "previous_hash")
+_COMMITTED = ("actor", "actor_name", "action", "resource", "resource_id", "version", "reason", "request_id")
+_SALT_BYTES = 16
+
+Entry = Mapping[str, Any]
+
+
+def new_salt() -> str:
+    """A random salt for an entry, as base64url."""
+    return _text(os.urandom(_SALT_BYTES))
+
+
+def entry_hash(entry: Entry) -> str:
+    """Return the hash of an entry as it is shown, all of it or with parts withheld: SHA-256 of its canonical
+    JSON (RFC 8785). Raises KeyError, TypeError or ValueError for what is no entry.
+    """
+    return hashlib.sha256(canonical(_hashed(entry))).hexdigest()
+
+
+def _hashed(entry: Entry) -> dict[str, Any]:
+    match entry.get("form", 1):
+        case 1:
+            return {name: entry[name] for name in _FIRST_FORM}
+        case 2:
+            return {**{name: entry[name] for name in _IN_CLEAR}, "commitments": commitments(entry)}
+        case other:
+            raise ValueError(f"no form of an entry: {other}")
+
+
+def commitments(entry: Entry) -> dict[str, str]:
+    """Return the commitment to each value of an entry of the second form, by name: `difference.text` is that
+    to what `difference` has of `text`.
+    """
+    withheld = entry.get("commitments") or {}
+    found = {
+        name: _commitment(salt, value)
+        for (name, value), salt in zip(_values(entry), _salts(entry), strict=True)
+    }
+    if withheld.keys() & found.keys() or not withheld.keys() | found.keys() >= {*_COMMITTED}:
+        raise ValueError("a value and its commitment are given, or neither is")
+    return {**withheld, **found}
+
+
+def _values(entry: Entry) -> Iterator[tuple[str, Any]]:
+    """The values that are shown, in the order of their names' first appearance."""
+    withheld = entry.get("commitments") or {}
+    for name in _COMMITTED:
+        if name not in withheld:
+            yield name, entry[name]
+        elif entry[name] is not None:
+            raise ValueError(f"{name} is withheld, and given")
+    for name, change in (entry["difference"] or {}).items():
+        yield f"difference.{name}", change
+
+
+def _salts(entry: Entry) -> Iterator[bytes]:
+    """The salt of each value that is shown, in their order."""
+    names = [name for name, _ in _values(entry)]
+    if (whole := entry.get("salt")) is None:
+        salts = entry.get("salts") or {}
+        if salts.keys() != {*names}:
+            raise ValueError("each value that is shown has a salt, and nothing else")
+        yield from (_bytes(salts[name]) for name in names)
+        return
+    keyed = hmac.new(_bytes(whole), digestmod=hashlib.sha256)  # copied: to key it takes most of the time
+    for name in names:
+        derived = keyed.copy()
+        derived.update(name.encode())
+        yield derived.digest()[:_SALT_BYTES]
+
+
+def _commitment(salt: bytes, value: Any) -> str:
+    return hashlib.sha256(salt + canonical(value)).hexdigest()
+
+
+def withheld(entry: Entry, hides: Callable[[str], bool]) -> dict[str, Any]:
+    """Return an entry without the values whose names (as `commitments` has them) are to be hidden. One of the
+    first form loses its difference and reason whole, and its hash can no longer be made anew.
+    """
+    if entry.get("form", 1) == 1:
+        return {**entry, "difference": None, "reason": None}
+    named = dict(zip((name for name, _ in _values(entry)), _salts(entry), strict=True))
+    hidden = {name for name in named if hides(name)}
+    if not hidden:
+        return dict(entry)
+    difference = {
+        name: change
+        for name, change in (entry["difference"] or {}).items()
+        if f"difference.{name}" not in hidden
+    }
+    made = commitments(entry)
+    return {
+        **{name: None if name in hidden else value for name, value in entry.items() if name != "salt"},
+        "difference": difference or None,
+        "salts": {name: _text(salt) for name, salt in named.items() if name not in hidden},
+        "commitments": {name: each for name, each in made.items() if name in hidden or name not in named},
+    }
+
+
+def _text(salt: bytes) -> str:
+    return urlsafe_b64encode(salt).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    salt = urlsafe_b64decode(text + "==")
+    if len(salt) != _SALT_BYTES or _text(salt) != text:
+        raise ValueError("a salt is 16 bytes as base64url")
+    return salt
