@@ -99,8 +99,8 @@ LAYOUT = (
     (
         "base",
         "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
-        " sql types postgres prepared outages db properties jobs scratch shelf recent schema body http"
-        " page problems limits boundary middleware protocol openapi",
+        " sql types moments postgres prepared outages db properties jobs scratch shelf recent schema body"
+        " http page problems limits boundary middleware protocol openapi",
     ),
     ("changes", "entry model guard grants tree ledger store reads walk replay past log replicas streams"),
     ("access", "model secret store house conditions requests routes"),

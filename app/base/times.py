@@ -3,7 +3,7 @@
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 UNDATED = date.min
 """Stands in the never-null sort columns of a record without a date."""
@@ -12,6 +12,20 @@ UNDATED = date.min
 def now() -> datetime:
     """This moment in UTC, to the microsecond."""
     return datetime.now(UTC)
+
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""Allowed lead of another machine's clock over this one's."""
+_EARLIEST_ZONE = timedelta(hours=14)
+"""Lead of the easternmost time zone over UTC (UTC+14:00, Kiribati)."""
+
+
+def is_ahead(at: datetime, *, day_alone: bool = False) -> bool:
+    """Return whether a moment is in the future. With `day_alone`, midnight UTC stands for a day whose zone is
+    not known, and is in the future only before that day has begun anywhere.
+    """
+    is_day = day_alone and at.timetz() == time(tzinfo=UTC)
+    return at > now() + (_EARLIEST_ZONE if is_day else CLOCKS_DIFFER)
 
 
 def instant(at: datetime) -> str:

@@ -175,7 +175,7 @@ def records(review: Json, nodes: Nodes, *, deleted: bool = False, home: str | No
     address of the page that it is on, and `deleted` that its feed says it was taken back.
     """
     told = plain(review)
-    status = _line(told.get("creativeWorkStatus"))
+    withdrawn = deleted or _line(told.get("creativeWorkStatus")) == "Withdrawn"
     common = {
         **_author(told, nodes),
         "url": _address({"url": told.get("url"), "@id": told.get("mainEntityOfPage")})
@@ -184,13 +184,13 @@ def records(review: Json, nodes: Nodes, *, deleted: bool = False, home: str | No
         **_rating(told, nodes),
         **_reason(told, nodes),
         "explanation": _text(told.get("reviewBody")),
-        "reviewed_at": _moment(told.get("datePublished") or told.get("dateCreated")),
+        "reviewed_at": None if withdrawn else _moment(told.get("datePublished") or told.get("dateCreated")),
         "citations": [url for each in _nodes(told.get("citation"), nodes) if (url := _address(each))],
         "correction_note": "\n\n".join(_notes(told, nodes)) or None,
         "known": [
             found[1] for each in ("@id", "url") if (found := _REVIEW.search(_text(told.get(each)) or ""))
         ],
-        "withdrawn": deleted or status == "Withdrawn",
+        "withdrawn": withdrawn,
     }
     named = common.pop("named")
     for text, items in _claims(told, nodes):

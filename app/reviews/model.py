@@ -10,6 +10,7 @@ from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
+from app.base.moments import PastMoment, PublishedMoment
 from app.base.page import Question
 from app.base.types import (
     EACH_ONCE,
@@ -17,7 +18,6 @@ from app.base.types import (
     Id,
     Instant,
     Line,
-    Moment,
     Number,
     Prose,
     Shape,
@@ -196,7 +196,9 @@ class ReviewIn(Shape):
     label: Annotated[Line | None, Describe(description="The desk's own wording.")] = None
     rating: RatingIn | None = None
     url: Url | None = None
-    reviewed_at: Moment | None = None
+    reviewed_at: Annotated[PastMoment | None, Describe(description="By default now; not in the future.")] = (
+        None
+    )
     evidence: Annotated[list[EvidenceIn], Describe(max_length=100)] = []
     cites: Annotated[
         list[str],
@@ -235,7 +237,10 @@ class PublishedIn(Shape):
     rating: RatingIn | None = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
     explanation: Prose | None = None
-    reviewed_at: Moment | None = None
+    reviewed_at: Annotated[
+        PublishedMoment | None,
+        Describe(description="By default now; not in the future. Midnight UTC stands for a day."),
+    ] = None
     citations: Annotated[list[Url], Describe(max_length=100, description="What it rests on.")] = []
     correction_note: Annotated[Prose | None, Describe(description="Public.")] = None
 

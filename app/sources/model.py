@@ -8,6 +8,7 @@ from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Date, Text, UniqueConstraint
 from sqlmodel import Field
 
+from app.base.moments import PastMoment
 from app.base.page import Question, Words
 from app.base.times import UNDATED
 from app.base.types import (
@@ -19,7 +20,6 @@ from app.base.types import (
     Instant,
     Language,
     Line,
-    Moment,
     Sha256,
     Shape,
     TextList,
@@ -101,7 +101,7 @@ class SnapshotIn(Shape):
     text: Document | None = None
     sha256: Sha256 | None = None
     length: Count | None = None
-    retrieved_at: Moment | None = None
+    retrieved_at: Annotated[PastMoment | None, Describe(description="Not in the future.")] = None
     text_withheld: Annotated[
         Flag | None,
         Describe(description="Whether the text is for checking quotes only and shown to no one."),

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -77,18 +76,11 @@ def _columns(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> dict[s
     }
 
 
-_AHEAD = timedelta(minutes=5)
-"""Clocks differ. A text from further ahead would stay the newest of its source, whatever came after it."""
-
-
 def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By) -> tuple[Snapshot, bool]:
     """Keeps a snapshot, or supplies the text of one that is here by its hash. The flag says whether a text
-    came to hand that was not there before. Raises Invalid if hash or length are not the text's, or it was
-    retrieved in the future.
+    came to hand that was not there before. Raises Invalid if hash or length are not the text's.
     """
     sha256, length = fingerprint(snapshot)
-    if snapshot.retrieved_at is not None and snapshot.retrieved_at > now() + _AHEAD:
-        raise Invalid.at("/retrieved_at", "is in the future")
     query = select(Snapshot).where(col(Snapshot.source_id) == source.id, col(Snapshot.sha256) == sha256)
     kept = session.execute(query).scalars().first()
     if kept is None:
