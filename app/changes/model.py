@@ -47,6 +47,11 @@ class Record(SQLModel):
     updated_at: datetime = Field(default_factory=now, sa_type=Instant)
 
 
+def columns_as_sent(kind: type[SQLModel], sent: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names of the columns that take the input's field of the same name as it is."""
+    return tuple(name for name in sent.model_fields if name in kind.model_fields)
+
+
 R = TypeVar("R", bound=SQLModel)
 
 

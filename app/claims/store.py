@@ -18,12 +18,13 @@ from app.base.page import Page, page
 from app.base.prepared import NotAtOnce
 from app.base.sql import select
 from app.base.times import UNDATED
-from app.base.types import dated, exact
-from app.changes.model import Part, fresh
+from app.base.types import dated, exact, wire
+from app.changes.model import Part, columns_as_sent, fresh
 from app.changes.store import By, New, part_documents, save
 from app.claims import bodies, filters, listing, repeats, twins, upkeep, words  # noqa: F401 (they follow claims)
 from app.claims.amounts import ends
 from app.claims.model import (
+    Anchor,
     Claim,
     ClaimAbout,
     ClaimSpeaker,
@@ -32,7 +33,7 @@ from app.claims.model import (
     FigureAbout,
 )
 from app.claims.quotes import Texts, check, keep_last_found
-from app.claims.shapes import ClaimIn, ClaimQuestion, FigureIn
+from app.claims.shapes import AnchorIn, ClaimIn, ClaimQuestion, FigureIn
 from app.entities.store import resolve as resolve_entities
 from app.entities.words import searched
 from app.sources.store import resolve as resolve_sources
@@ -41,8 +42,7 @@ from app.sources.store import text_of
 _QUOTED = frozenset({"appearances", "mode", "text", "original_text"})
 """The fields that decide what is looked up in a source's text."""
 
-_AS_SENT = ("text", "mode", "kind", "language", "original_text", "original_language", "said", "occasion",
-            "place", "context", "due")  # fmt: skip
+_AS_SENT, _FIGURE_AS_SENT = columns_as_sent(Claim, ClaimIn), columns_as_sent(Figure, FigureIn)
 
 _FIELD = {"figure_about": "figures"}
 """The field that a part comes from, where it has another name."""
@@ -83,9 +83,8 @@ def compose(
 def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collection[str], *, by: By) -> None:
     """Gives the named fields of a claim their new values. Raises as `state` does."""
     entities = resolve_entities(session, entity_refs(claim))
-    for name, value in _columns(claim, entities).items():
-        if name != "relayed_by_id" or "relayed_by" in fields:  # or it would follow a merge for good
-            setattr(record, name, value)
+    for name, value in _columns(claim, entities, fields).items():
+        setattr(record, name, value)
     known = select(Figure.id).where(col(Figure.claim_id) == record.id)
     parts = _parts(record.id, claim, entities, set(session.execute(known).scalars()))
     changed = {name: rows for name, rows in parts.items() if _FIELD.get(name, name) in fields}
@@ -101,13 +100,17 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
         repeats.carry(session, record, by=by)
 
 
-def _columns(claim: ClaimIn, entities: Mapping[str, str]) -> dict[str, Any]:
-    days = dated(claim.said)
-    return {name: getattr(claim, name) for name in _AS_SENT} | {
-        "said_earliest": days.earliest if days else UNDATED,
-        "said_latest": days.latest if days else UNDATED,
-        "relayed_by_id": entities[claim.relayed_by] if claim.relayed_by else None,
-    }
+def _columns(
+    claim: ClaimIn, entities: Mapping[str, str], fields: Collection[str] = ClaimIn.model_fields.keys()
+) -> dict[str, Any]:
+    columns = {name: getattr(claim, name) for name in _AS_SENT if name in fields}
+    if "said" in fields:
+        days = dated(claim.said)
+        columns["said_earliest"] = days.earliest if days else UNDATED
+        columns["said_latest"] = days.latest if days else UNDATED
+    if "relayed_by" in fields:
+        columns["relayed_by_id"] = entities[claim.relayed_by] if claim.relayed_by else None
+    return columns
 
 
 def _parts(
@@ -185,28 +188,19 @@ def _figure(claim_id: str, position: int, figure: FigureIn) -> Figure:
     value, lower, upper = map(plain_unit, (figure.value, figure.lower, figure.upper))
     days = dated(figure.period)
     lowest, highest = ends(figure.comparator, unit, value, lower, upper)
-    return fresh(
-        Figure,
-        claim_id=claim_id,
-        position=position,
-        id=figure.id or new_id("fig"),
-        measure=figure.measure,
-        value=value,
-        lower=lower,
-        upper=upper,
-        value_number=None if value is None else float(value),
-        comparator=figure.comparator,
-        unit=unit,
-        display=figure.display,
-        kind=figure.kind,
-        is_record=figure.is_record,
-        period=figure.period,
-        period_earliest=days.earliest if days else UNDATED,
-        period_latest=days.latest if days else UNDATED,
-        condition=figure.condition,
-        lowest=lowest,
-        highest=highest,
-    )
+    columns = {name: getattr(figure, name) for name in _FIGURE_AS_SENT} | {
+        "id": figure.id or new_id("fig"),
+        "value": value,
+        "lower": lower,
+        "upper": upper,
+        "value_number": None if value is None else float(value),
+        "unit": unit,
+        "period_earliest": days.earliest if days else UNDATED,
+        "period_latest": days.latest if days else UNDATED,
+        "lowest": lowest,
+        "highest": highest,
+    }
+    return fresh(Figure, claim_id=claim_id, position=position, **columns)
 
 
 # --- finding -----------------------------------------------------------------------------------
@@ -300,16 +294,13 @@ def as_input(session: ReadSession, record: Claim) -> dict[str, Any]:
         name: part_documents(session, Claim, name, [record.id]).get(record.id, []) for name in Claim.parts
     }
     speakers, about = (_once(session, parts[name]) for name in ("speakers", "about"))
-    names = ("text", "mode", "kind", "language", "original_text", "original_language", "said",
-             "occasion", "place", "context")  # fmt: skip
-    whole = {name: getattr(record, name) for name in names}
+    whole = {name: wire(getattr(record, name)) for name in _AS_SENT}
     return whole | {
         "speakers": [{"entity": s["entity_id"], "title": s["title"]} for s in speakers],
         "relayed_by": record.relayed_by_id,
         "about": [a["entity_id"] for a in about],
         "topics": [t["topic"] for t in parts["topics"]],
         "repeats": record.repeats_id,
-        "due": record.due.isoformat() if record.due else None,
         "appearances": [_appearance_in(a, parts["anchors"]) for a in parts["appearances"]],
         "figures": [_figure_in(f, parts["figure_about"]) for f in parts["figures"]],
     }
@@ -337,12 +328,13 @@ def _appearance_in(appearance: dict[str, Any], anchors: list[dict[str, Any]]) ->
 
 
 def _anchor_in(anchor: dict[str, Any]) -> Sequence[str]:
+    own = columns_as_sent(Anchor, AnchorIn)
     if anchor["state"] == "orphaned":  # its place is one in another text, if any
-        return ("exact", "prefix", "suffix")
-    return ("exact", "prefix", "suffix", "start", "end")
+        return [name for name in own if name not in ("start", "end")]
+    return own
 
 
 def _figure_in(figure: dict[str, Any], about: list[dict[str, Any]]) -> dict[str, Any]:
-    whole = {name: figure[name] for name in FigureIn.model_fields.keys() & figure.keys()}
+    whole = {name: figure[name] for name in _FIGURE_AS_SENT}
     here = [a["entity_id"] for a in about if a["figure"] == figure["position"]]
     return {**whole, "about": here}

@@ -9,9 +9,12 @@ from app.base.db import ReadSession
 from app.base.errors import Conflict, Invalid
 from app.base.ids import new_id
 from app.base.sql import select
-from app.changes.model import Part, fresh
+from app.changes.model import Part, columns_as_sent, fresh
 from app.changes.store import New
 from app.entities.model import Affiliation, Entity, EntityAlias, EntityExternalId, EntityIn
+
+AS_SENT = columns_as_sent(Entity, EntityIn)
+"""The columns that are set to what was sent; a slug may be made of the name."""
 
 
 def compose(
@@ -29,15 +32,8 @@ def compose(
     entity_id = new_id("ent")
     slug = entity.slug if free and entity.slug else free_slug(session, entity, taken)
     check_external_ids(session, entity, entity_id)
-    record = fresh(
-        Entity,
-        id=entity_id,
-        slug=slug,
-        kind=entity.kind,
-        name=entity.name,
-        description=entity.description,
-        canonical_id=entity_id,
-    )
+    columns = {name: getattr(entity, name) for name in AS_SENT} | {"slug": slug}
+    record = fresh(Entity, id=entity_id, **columns, canonical_id=entity_id)
     return New(record, parts_of(entity_id, entity, ids))
 
 

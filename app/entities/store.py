@@ -1,6 +1,6 @@
 """Entities: created, revised, found, merged and parted again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rapidfuzz import fuzz, process
@@ -20,7 +20,7 @@ from app.entities.model import (
     EntityIn,
     EntityQuestion,
 )
-from app.entities.rows import check_external_ids, compose, free_slug, organizations, parts_of
+from app.entities.rows import AS_SENT, check_external_ids, compose, free_slug, organizations, parts_of
 
 # --- writing -----------------------------------------------------------------------------------
 
@@ -34,21 +34,27 @@ def create(session: WriteSession, entity: EntityIn, *, by: By) -> Entity:
     return new.record
 
 
-def revise(session: WriteSession, record: Entity, entity: EntityIn, fields: Iterable[str], *, by: By) -> None:
+def revise(
+    session: WriteSession, record: Entity, entity: EntityIn, fields: Collection[str], *, by: By
+) -> None:
     """Gives the named fields of an entity their new values. Raises as create does."""
-    entity = _without_borrowed(session, record, entity)
+    entity = _without_borrowed(session, record, entity, fields)
     check_external_ids(session, entity, record.id)
     if "slug" in fields and entity.slug is None:
         raise Invalid.at("/slug", "an entity always has a slug")
+    for name in AS_SENT:
+        if name in fields and name != "slug":
+            setattr(record, name, getattr(entity, name))
     if entity.slug is not None and entity.slug != record.slug:
         record.slug = free_slug(session, entity, ())
-    record.kind, record.name, record.description = entity.kind, entity.name, entity.description
     parts = parts_of(record.id, entity, resolve(session, organizations(entity)))
     changed = {name: parts[name] for name in parts if name in fields}
     save(session, record, by=by, action="entity.revise", parts=changed)
 
 
-def _without_borrowed(session: ReadSession, record: Entity, entity: EntityIn) -> EntityIn:
+def _without_borrowed(
+    session: ReadSession, record: Entity, entity: EntityIn, fields: Collection[str]
+) -> EntityIn:
     """What an entity shows of those that are merged into it stays theirs, though it is sent back with it."""
     shown, own = documents.document(session, record.id), as_input(session, record)
     kept = {
@@ -56,6 +62,7 @@ def _without_borrowed(session: ReadSession, record: Entity, entity: EntityIn) ->
             each for each in sent if each.model_dump() in own[name] or each.model_dump() not in shown[name]
         ]
         for name, sent in (("aliases", entity.aliases), ("external_ids", entity.external_ids))
+        if name in fields
     }
     return entity.model_copy(update=kept)
 
@@ -228,11 +235,7 @@ def as_input(session: ReadSession, record: Entity) -> dict[str, Any]:
     parts = {
         name: part_documents(session, Entity, name, [record.id]).get(record.id, []) for name in Entity.parts
     }
-    return {
-        "slug": record.slug,
-        "kind": record.kind,
-        "name": record.name,
-        "description": record.description,
+    return {name: getattr(record, name) for name in AS_SENT} | {
         "aliases": [_without_position(alias) for alias in parts["aliases"]],
         "external_ids": [_without_position(external) for external in parts["external_ids"]],
         "affiliations": [

@@ -83,7 +83,8 @@ async def revise_webhook(webhook_id: str, body: WebhookPatch, write: Administeri
 def _revise(webhook_id: str, write: Write) -> Response:
     with write as session:
         hook = _expected(session, write, webhook_id)
-        store.revise(session, hook, revised(WebhookIn, store.as_input(hook), write.patch), by=write.by)
+        whole = revised(WebhookIn, store.as_input(hook), write.patch)
+        store.revise(session, hook, whole, write.patch, by=write.by)
         return write.answer(store.get(session, hook.id))
 
 

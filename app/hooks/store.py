@@ -1,5 +1,6 @@
 """Webhooks: made, changed, disabled, removed, found."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Row, func
@@ -39,12 +40,14 @@ def create(session: WriteSession, wish: WebhookIn, *, by: By) -> Webhook:
     return hook
 
 
-def revise(session: WriteSession, hook: Webhook, wish: WebhookIn, *, by: By) -> None:
-    """Puts a whole in the place of what was. Enabled again, or with another address, it is tried at once."""
+def revise(session: WriteSession, hook: Webhook, wish: WebhookIn, fields: Collection[str], *, by: By) -> None:
+    """Give the named fields of a webhook their new values. Enabled again, or with another address, it is
+    tried at once.
+    """
     _must_be_there(hook)
     anew = wish.url != hook.url or (wish.enabled and not hook.enabled)
-    for name, value in wish.model_dump().items():
-        setattr(hook, name, value)
+    for name in fields:
+        setattr(hook, name, getattr(wish, name))
     if hook.enabled:
         hook.disabled_because = None
     if save(session, hook, by=by, action="webhook.revise"):

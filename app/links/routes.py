@@ -64,8 +64,8 @@ def judge_link_again(claim_id: str, link_id: str, body: LinkPatch, write: Checki
     with write as session:
         link = store.row(session, claim_id, link_id)
         write.expect(link)
-        whole = revised(JudgementIn, {"judgement": link.judgement, "note": link.note}, write.patch)
-        store.judge_again(session, link, whole, by=write.by)
+        whole = revised(JudgementIn, store.as_input(link), write.patch)
+        store.judge_again(session, link, whole, write.patch, by=write.by)
         return write.answer(store.document(session, claim_id, link.id))
 
 

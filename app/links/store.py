@@ -1,6 +1,6 @@
 """Links: judged, judged again, found."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, or_
@@ -12,7 +12,7 @@ from app.base.ids import new_id
 from app.base.page import Page, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
-from app.changes.model import fresh
+from app.changes.model import columns_as_sent, fresh
 from app.changes.store import By, save
 from app.claims import bodies
 from app.claims.repeats import firsts
@@ -54,15 +54,24 @@ def _other_must_exist(session: ReadSession, claim_id: str, other: str) -> None:
         raise Invalid.at("/other", unknown.detail) from None
 
 
-def judge_again(session: WriteSession, record: Link, judgement: JudgementIn, *, by: By) -> None:
-    """Puts a later judgement in the place of an earlier one. Raises as `judge` does."""
-    _say(session, record, judgement, by)
+def judge_again(
+    session: WriteSession, record: Link, judgement: JudgementIn, fields: Collection[str], *, by: By
+) -> None:
+    """Put the named fields of a later judgement in the place of an earlier one's. Raises as `judge` does."""
+    _say(session, record, judgement, by, fields)
     save(session, record, by=by, action="link.rejudge", reason=judgement.note)
 
 
-def _say(session: ReadSession, record: Link, said: JudgementIn, by: By) -> None:
+_AS_SENT = columns_as_sent(Link, JudgementIn)
+
+
+def _say(
+    session: ReadSession, record: Link, said: JudgementIn, by: By, fields: Collection[str] = _AS_SENT
+) -> None:
     _check(session, record, said.judgement)
-    record.judgement, record.note = said.judgement, said.note
+    for name in _AS_SENT:
+        if name in fields:
+            setattr(record, name, getattr(said, name))
     record.judged_by, record.judged_by_name = by.id, by.name
 
 
@@ -85,6 +94,11 @@ def _check(session: ReadSession, link: Link, judgement: str) -> None:
     )
     if existing := session.execute(contrary).scalar():
         raise Conflict(f"{existing} says that one {_CONTRARY[link.relation]} the other.", existing=existing)
+
+
+def as_input(record: Link) -> dict[str, Any]:
+    """Return the judgement as it would be sent: what a merge patch is applied to."""
+    return {name: getattr(record, name) for name in _AS_SENT}
 
 
 # --- finding -----------------------------------------------------------------------------------

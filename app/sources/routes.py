@@ -61,7 +61,7 @@ def revise_source(source_id: str, body: SourcePatch, write: Reporting) -> Respon
         source = store.row(session, source_id)
         write.expect(source)
         whole = revised(SourceIn, store.as_input(source), write.patch)
-        store.revise(session, source, whole, by=write.by)
+        store.revise(session, source, whole, write.patch, by=write.by)
         return write.answer(store.document(session, source.id))
 
 

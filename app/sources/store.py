@@ -1,7 +1,7 @@
 """Sources: added, revised, found; and their snapshots, archived and supplied again."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.base.page import Page, page
 from app.base.sql import Query, select
 from app.base.times import UNDATED, now
 from app.base.types import canonical_url, dated, wire
-from app.changes.model import fresh
+from app.changes.model import columns_as_sent, fresh
 from app.changes.store import By, save
 from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
@@ -42,13 +42,15 @@ def compose(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> Source:
     return fresh(Source, id=new_id("src"), **_columns(source, canonical, ids))
 
 
-def revise(session: WriteSession, record: Source, source: SourceIn, *, by: By) -> None:
-    """Gives a source new values. Raises as create does."""
+def revise(
+    session: WriteSession, record: Source, source: SourceIn, fields: Collection[str], *, by: By
+) -> None:
+    """Gives the named fields of a source their new values. Raises as create does."""
     canonical = _free_address(session, source, record.id)
     ids = resolve_entities(session, _publisher(source))
     if source.publisher is not None and source.publisher == record.publisher_id:
         ids = {source.publisher: source.publisher}  # or it would follow a merge for good
-    for name, value in _columns(source, canonical, ids).items():
+    for name, value in _columns(source, canonical, ids, fields).items():
         if getattr(record, name) != value:
             setattr(record, name, value)
     save(session, record, by=by, action="source.revise")
@@ -66,14 +68,24 @@ def _publisher(source: SourceIn) -> dict[str, str]:
     return {"/publisher": source.publisher} if source.publisher else {}
 
 
-def _columns(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> dict[str, Any]:
-    days = dated(source.published)
-    names = ("url", "title", "kind", "language", "authors", "published", "archive_url")
-    return {name: getattr(source, name) for name in names} | {
-        "canonical_url": canonical,
-        "publisher_id": ids[source.publisher] if source.publisher else None,
-        "published_latest": days.latest if days else UNDATED,
-    }
+_AS_SENT = columns_as_sent(Source, SourceIn)
+
+
+def _columns(
+    source: SourceIn,
+    canonical: str,
+    ids: Mapping[str, str],
+    fields: Collection[str] = SourceIn.model_fields.keys(),
+) -> dict[str, Any]:
+    columns = {name: getattr(source, name) for name in _AS_SENT if name in fields}
+    if "url" in fields:
+        columns["canonical_url"] = canonical
+    if "publisher" in fields:
+        columns["publisher_id"] = ids[source.publisher] if source.publisher else None
+    if "published" in fields:
+        days = dated(source.published)
+        columns["published_latest"] = days.latest if days else UNDATED
+    return columns
 
 
 def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By) -> tuple[Snapshot, bool]:
@@ -298,8 +310,7 @@ def document(session: ReadSession, source_id: str) -> dict[str, Any]:
 
 def as_input(record: Source) -> dict[str, Any]:
     """The source as it would be sent to create it: what a merge patch is applied to."""
-    names = SourceIn.model_fields.keys() - {"publisher"}
-    return {name: getattr(record, name) for name in names} | {"publisher": record.publisher_id}
+    return {name: getattr(record, name) for name in _AS_SENT} | {"publisher": record.publisher_id}
 
 
 _SNAPSHOT = ("id", "sha256", "length", "retrieved_at", "text_withheld", "text_at_hand", "version",
