@@ -169,6 +169,18 @@ def allow_api_role(url: str) -> None:
         )
 
 
+def plain(url: str) -> str:
+    """The same URL as psycopg takes it."""
+    return url.replace("+psycopg", "", 1)
+
+
+def do(url: str, *statements: str) -> None:
+    """Runs statements, each in a transaction of its own."""
+    with psycopg.connect(plain(url), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
 def as_api_role(url: str) -> str:
     """The same database as that role uses it, unless another role than the tests' own is named on purpose; a
     SQLite file as it is.

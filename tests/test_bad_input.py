@@ -138,6 +138,10 @@ def test_a_refusal_counts_what_it_does_not_list(room: Newsroom) -> None:
         room.reporter.post("/v1/claims", json={**CLAIM, "about": [f"n{n}" for n in range(25)]}), 422
     )
     assert (len(nobody["errors"]), nobody["more_errors"]) == (20, 6)
+    asked = {"queries": json.dumps({"q0": {"query": "Putin", **unknown}})}
+    batch = problem(room.anyone.post("/reconcile", data=asked), 422)
+    assert (len(batch["errors"]), batch["more_errors"]) == (20, 10)
+    assert batch["errors"][0]["pointer"].startswith("/q0/field")
 
 
 @pytest.mark.parametrize("name", ["id", "jobs", "x", "zzzzzz"])

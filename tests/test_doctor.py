@@ -22,7 +22,16 @@ from app.base.times import now
 from app.operations import clients, doctor, servers
 from tests.commands import Command, tamper
 from tests.newsroom import SECRET, Bases, PostgresBases, SqliteBases
-from tests.postgres import SETTINGS, Installation, allow_api_role, as_api_role, installations, serve
+from tests.postgres import (
+    SETTINGS,
+    Installation,
+    allow_api_role,
+    as_api_role,
+    do,
+    installations,
+    plain,
+    serve,
+)
 
 Found = list[tuple[str, str, str]]
 Examine = Callable[..., Found]
@@ -305,16 +314,6 @@ def durable() -> Iterator[str]:
             patch.setattr("tests.postgres.SETTINGS", safe)
             server = stack.enter_context(serve(newest()))
         yield server.url
-
-
-def plain(url: str) -> str:
-    return url.replace("+psycopg", "", 1)
-
-
-def do(url: str, *statements: str) -> None:
-    with psycopg.connect(plain(url), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def settled(found: Callable[[], bool]) -> bool:

@@ -16,22 +16,12 @@ from app.operations.servers import examine
 from tests.commands import Command, digests, write_one
 from tests.earlier import lay_seed
 from tests.newsroom import SECRET, PostgresBases, SqliteBases, ok
-from tests.postgres import API_ROLE, as_api_role, has_clients, installations
+from tests.postgres import API_ROLE, as_api_role, do, has_clients, installations, plain
 from tests.served import environment, served
 
 pytestmark = pytest.mark.usefixtures("client_programs")
 
 ROLES = schema.ROOT / "compose" / "roles.sql"
-
-
-def plain(url: str) -> str:
-    return url.replace("+psycopg", "", 1)
-
-
-def do(url: str, *statements: str) -> None:
-    with psycopg.connect(plain(url), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def privileges(url: str, role: str = API_ROLE) -> dict[str, str]:

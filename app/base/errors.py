@@ -223,6 +223,14 @@ class Invalid(Problem):
         where = first["pointer"] or "The body"
         return cls(f"{where}: {first['detail']}{more}", errors=errors[:MOST_ERRORS], **left_out)
 
+    @classmethod
+    def under(cls, place: str, fault: Problem) -> "Invalid":
+        """Return the refusal of a part, told of the whole: `place`, a pointer, is where that part is."""
+        errors: list[Fault] = [{**each, "pointer": place + each["pointer"]} for each in fault.errors]
+        if not errors:
+            return cls(fault.detail)
+        return cls.of(errors, len(errors) + fault.extra.get("more_errors", 0))
+
 
 class PreconditionRequired(Problem):
     """A change needs If-Match with the ETag of the version it is based on."""

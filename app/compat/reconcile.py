@@ -16,7 +16,7 @@ from app.access.requests import Read, Reading
 from app.base.body import body_of, check_strings, strict_json
 from app.base.boundary import MAX_TARGET
 from app.base.db import ReadSession, interruption
-from app.base.errors import Fault, Invalid, Malformed, NotFound, TooLarge, pointer
+from app.base.errors import Invalid, Malformed, NotFound, TooLarge, pointer
 from app.base.http import Route, produces, respond, while_connected
 from app.base.jobs import Job
 from app.base.problems import checked
@@ -121,11 +121,7 @@ def _query(key: str, value: Any) -> QueryIn:
     try:
         return checked(QueryIn, value)
     except Invalid as fault:
-        place = pointer((key,))
-        errors: list[Fault] = [
-            {"pointer": place + each["pointer"], "detail": each["detail"]} for each in fault.errors
-        ]
-        raise Invalid(f"{errors[0]['pointer']}: {errors[0]['detail']}", errors=errors) from None
+        raise Invalid.under(pointer((key,)), fault) from None
 
 
 def _answer(read: Read, document: Mapping[str, Any]) -> Response:

@@ -342,5 +342,4 @@ def _at(place: str) -> Iterator[None]:
     try:
         yield
     except Problem as fault:
-        errors: list[Fault] = [{**error, "pointer": place + error["pointer"]} for error in fault.errors]
-        raise Invalid(fault.detail, errors=errors) from fault
+        raise Invalid.under(place, fault) from fault
