@@ -127,7 +127,7 @@ def test_a_part_in_quotation_marks_must_be_there_too(room: Newsroom, article: Js
         )
     )
     printed[0]["anchors"] = [{"exact": "sign at once"}]
-    refused = problem(state(room, text="Told to “sign”.", mode="partial_quote", appearances=printed), 422)
+    refused = problem(state(room, text="Do “sign at once”.", mode="partial_quote", appearances=printed), 422)
     assert refused["errors"][0]["pointer"] == "/appearances/0/anchors/0"
 
 

@@ -109,7 +109,7 @@ def test_a_text_supplied_later_is_checked_and_every_quote_is_looked_up(room: New
     said = "We hope it'll be this year. It is not agreed…yet."
     claim = room.claim(said, mode="direct_quote", appearances=printed)
     typeset = room.claim(
-        "So he “hope[s]”",
+        "So he says: “It is not agreed…yet.”",
         mode="partial_quote",
         appearances=[{"source": source["url"], "anchors": [{"exact": "It is not agreed...yet."}]}],
     )

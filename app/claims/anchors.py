@@ -2,7 +2,6 @@
 between them, or nearly. Places count code points of the text in NFC with LF line ends.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +12,7 @@ from typing import Literal
 from rapidfuzz.distance import Levenshtein
 
 from app.claims.passages import CONTEXT, Near, Selector, most_alike, same
+from app.claims.pieces import words
 from app.claims.typography import Folded, Kind, fold, has_parted_words, kinds_between, plain
 
 AnchorState = Literal["exact", "normalised", "fuzzy", "orphaned", "unchecked"]
@@ -46,6 +46,12 @@ def locate_all(text: str, quotes: Sequence[Selector]) -> list[Place]:
     lost = [quote for quote, place in zip(quotes, places, strict=True) if place is None]
     found = iter(_nearly(text, lost, FUZZY) if lost else [])
     return [place or _fuzzy(text, next(found)) for place in places]
+
+
+def stands(text: str, words: str) -> bool:
+    """Return whether words stand in a text, exactly or with only typography between."""
+    quote = Selector(words)
+    return (_set_as_it_is(text, quote) or _set_otherwise(text, quote)) is not None
 
 
 def _set_as_it_is(text: str, quote: Selector) -> Place | None:
@@ -115,7 +121,7 @@ def surroundings(text: str, place: Place) -> tuple[str, str]:
 
 def same_words(one: str, other: str) -> bool:
     """Whether two texts have the same words in the same order, whatever stands between them."""
-    return re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())
+    return words(one) == words(other)
 
 
 # --- what differs ------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Row
@@ -20,11 +21,13 @@ from app.claims.anchors import (
     locate_all,
     nearest_passage,
     same_words,
+    stands,
     surroundings,
 )
 from app.claims.documents import ANCHOR
 from app.claims.model import Anchor, Appearance, Claim
 from app.claims.passages import Selector
+from app.claims.pieces import covered, interrupted, is_interruption, is_short, pieces, words
 from app.claims.shapes import AnchorIn, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
 
@@ -50,7 +53,8 @@ Texts = Callable[[str, str | None], Row[Any] | None]
 
 def check(claim_id: str, claim: ClaimIn, sources: Mapping[str, str], texts: Texts) -> Printed:
     """Looks each segment up in its source's text. Raises Invalid if a quote is not there, with the nearest
-    passage, or if its segments are not its words. `sources` has the ids that the claim's references lead to.
+    passage, or if its segments are not its words, all of them and in order. `sources` has the ids that the
+    claim's references lead to.
     """
     if len({sources[item.source] for item in claim.appearances}) < len(claim.appearances):
         raise Invalid.at("/appearances", "has the same source twice")
@@ -67,21 +71,78 @@ def check(claim_id: str, claim: ClaimIn, sources: Mapping[str, str], texts: Text
                 snapshot_id=kept.id if kept else None,
             )
         )
-        for m, segment in enumerate(_segments(claim, item, n)):
+        anchors = list[Anchor]()
+        for m, segment in enumerate(_segments(claim, item, n, kept)):
             place = f"/appearances/{n}/anchors/{m}" if item.anchors else "/text"
-            printed.anchors.append(_anchor(claim, segment, kept, place, (claim_id, n, m)))
+            expected = _expected(segment, claim, anchors[-1]) if anchors else segment
+            anchors.append(_anchor(claim, expected, kept, place, (claim_id, n, m)))
+        if item.anchors and kept is not None and kept.text is not None:
+            _must_be_in_order(claim, anchors, kept.text, f"/appearances/{n}/anchors")
+        printed.anchors.extend(anchors)
     return printed
 
 
-def _segments(claim: ClaimIn, item: AppearanceIn, n: int) -> Sequence[AnchorIn]:
-    if claim.mode != "direct_quote":
+def _segments(claim: ClaimIn, item: AppearanceIn, n: int, kept: Row[Any] | None) -> Sequence[AnchorIn]:
+    if claim.mode not in _QUOTING:
         return item.anchors
     if not item.anchors:
-        return [AnchorIn(exact=claim.text)]
-    quoted = " ".join(segment.exact for segment in item.anchors)
-    if not any(text and same_words(quoted, text) for text in (claim.text, claim.original_text)):
-        raise Invalid.at(f"/appearances/{n}/anchors", "are not, together, the words of the direct quote")
+        text = kept.text if kept else None
+        return [each for piece in pieces(claim.mode, claim.text) for each in _found(text, piece)]
+    if claim.mode == "direct_quote":
+        quoted = " ".join(segment.exact for segment in item.anchors)
+        if not any(same_words(quoted, text) for text in _versions(claim)):
+            raise Invalid.at(f"/appearances/{n}/anchors", "are not, together, the words of the direct quote")
+    elif _used(claim, [segment.exact for segment in item.anchors]) is None:
+        parts = " ".join(f"“{piece}”" for piece in pieces(claim.mode, claim.text))
+        raise Invalid.at(
+            f"/appearances/{n}/anchors", f"are not, together, the words that are quoted: {parts}"
+        )
     return item.anchors
+
+
+def _expected(segment: AnchorIn, claim: ClaimIn, before: Anchor) -> AnchorIn:
+    """A segment, which is expected after the one before it."""
+    if segment.start is not None or claim.mode not in _QUOTING or before.state not in FOUND or not before.end:
+        return segment
+    return segment.model_copy(update={"start": before.end - 1})
+
+
+def _versions(claim: ClaimIn) -> list[str]:
+    return [text for text in (claim.text, claim.original_text) if text]
+
+
+def _used(claim: ClaimIn, anchors: Sequence[str]) -> list[list[int]] | None:
+    """The anchors of each piece of the claim's quote, in its words here or in the original ones."""
+    found = (covered(pieces(claim.mode, text), anchors) for text in _versions(claim))
+    return next((used for used in found if used is not None), None)
+
+
+def _found(text: str | None, piece: str) -> list[AnchorIn]:
+    """The segments of a piece: itself, or, where the text interrupts it, those around the attributions."""
+    if text is not None and not stands(text, piece) and (parts := interrupted(text, piece)):
+        return [AnchorIn(exact=segment) for segment in parts]
+    return [AnchorIn(exact=piece)]
+
+
+def _must_be_in_order(claim: ClaimIn, anchors: Sequence[Anchor], text: str, pointer: str) -> None:
+    """Raises Invalid for segments of a quote that do not follow each other: words picked from all over a text
+    make any sentence.
+    """
+    if claim.mode not in _QUOTING:
+        return
+    for used in _used(claim, [anchor.exact for anchor in anchors]) or []:
+        for n, m in pairwise(used):
+            one, other = anchors[n], anchors[m]
+            if one.end is None or other.start is None or other.start < one.end:
+                raise Invalid.at(f"{pointer}/{m}", "does not stand after the segment before it")
+            short = is_short(one.exact) or is_short(other.exact)
+            if short and not _belong_together(text, one.end, other.start):
+                detail = "has, or follows, fewer than three words: nothing but an attribution may be between"
+                raise Invalid.at(f"{pointer}/{m}", detail)
+
+
+def _belong_together(text: str, end: int, start: int) -> bool:
+    return not words(text[end:start]) or is_interruption(text, end, start)
 
 
 def _anchor(
@@ -117,10 +178,15 @@ def must_be_inside(segment: AnchorIn, text: str, pointer: str) -> None:
         raise Invalid.at(f"{pointer}/end", f"is past the text's end, {len(text)}")
 
 
+_INTERRUPTED = 'if it is interrupted there, give each segment: {"anchors": [{"exact": …}, {"exact": …}]}'
+
+
 def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
     passage = nearest_passage(kept.text, quote)
     nearest = f"; the nearest passage is: {passage}" if passage else ""
     detail = f"is not in the source's text (snapshot {kept.id}){nearest}"
+    if pointer == "/text":
+        detail += f"; {_INTERRUPTED}"
     return Invalid.at(pointer, detail, nearest_passage=passage)
 
 

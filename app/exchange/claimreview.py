@@ -12,6 +12,7 @@ import orjson
 
 from app.base.types import dated
 from app.claims.model import Attribution
+from app.claims.pieces import is_quotation
 from app.exchange.formats import Batches, Columns
 from app.exchange.nodes import told_of
 from app.reviews.documents import author as reviewer
@@ -168,12 +169,11 @@ def site(url: str) -> str:
 
 
 def described(claim: Json, beside: Beside) -> dict[str, Any]:
-    """A Claim, which is a Quotation too where its text is somebody's words."""
+    """A Claim, which is a Quotation too where its text is somebody's words for all that is known."""
     places = [_appearance(each["source"], beside) for each in claim["appearances"]]
-    quoted = claim["mode"] in ("direct_quote", "partial_quote")
     return told_of(
         {
-            "@type": ["Claim", "Quotation"] if quoted else "Claim",
+            "@type": ["Claim", "Quotation"] if is_quotation(claim) else "Claim",
             "@id": beside.at(f"claims/{claim['id']}"),
             "url": beside.at(f"claims/{claim['id']}.jsonld"),
             "identifier": claim["id"],

@@ -1,0 +1,242 @@
+"""The quoted words of a claim: pieces between quotation marks, the anchors that cover them, and pieces that a
+source interrupts with an attribution.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Span = tuple[int, int]
+
+# --- words -------------------------------------------------------------------------------------
+
+_SPACELESS = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Characters of Chinese and Japanese, which have no spaces between words: each is a word here."""
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
+    "\u0981-\u0983\u09bc-\u09cd\u0a01-\u0a03\u0a3c-\u0a4d\u0b82\u0bbe-\u0bcd\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+)
+"""Combining marks, which are no letters but make other words of the same ones."""
+_WORD = re.compile(rf"(?!_)[{_SPACELESS}]|(?:(?![{_SPACELESS}_])[\w{_MARKS}])+")
+
+SHORTEST = 3
+"""Words that a segment has at least, if where it stands is to mean anything."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, without their case and what stands between them."""
+    return _WORD.findall(text.casefold())
+
+
+def is_short(text: str) -> bool:
+    """Return whether a text has too few words to be told from chance; two Chinese characters count as one."""
+    found = words(text)
+    spaceless = sum(1 for word in found if re.match(f"[{_SPACELESS}]", word))
+    return len(found) - spaceless / 2 < SHORTEST
+
+
+# --- what is quoted ----------------------------------------------------------------------------
+
+_CLOSING: Mapping[str, str] = {
+    '"': '"', "＂": "＂", "“": "”", "”": "”", "„": "“”", "‟": "”", "⹂": "”⹂",
+    "«": "»", "»": "«»", "‹": "›", "›": "‹›",
+    "‘": "’", "‚": "‘’", "‛": "’", "’": "’", "'": "'", "＇": "＇",
+    "「": "」", "『": "』", "｢": "｣", "〝": "〞〟", "﹁": "﹂", "﹃": "﹄",
+}  # fmt: skip
+"""Quotation marks of all scripts (Unicode's Quotation_Mark), with those that close what each opens."""
+_APOSTROPHES = "'’＇‘‛"
+"""Marks that are apostrophes too: they open before a word and close after one."""
+_STOPS = ",.;:，。；：、 "
+"""Signs at the end of a piece that are of the sentence around it."""
+_EDITED = re.compile(r"\[[^\]]*\]")
+_CAPITAL = re.compile(r"(?<!\w)\[(\w)\](?=\w)")
+
+
+def quoted(text: str) -> list[str]:
+    """Return what stands between quotation marks, without marks inside of others. What is never closed runs
+    to the end of the text.
+    """
+    found, at = [], 0
+    while at < len(text):
+        closed = _closed(text, at)
+        if closed is None:
+            at += 1
+            continue
+        piece = text[at + 1 : closed].strip().rstrip(_STOPS)
+        if words(piece):
+            found.append(piece)
+        at = closed + 1
+    return found
+
+
+def _closed(text: str, at: int) -> int | None:
+    """Where what is opened there is closed; None if nothing is."""
+    mark = text[at]
+    closing = _CLOSING.get(mark)
+    before = text[at - 1 : at] if at else ""
+    if closing is None or (mark == '"' and before.isdigit()):  # inches
+        return None
+    if mark in _APOSTROPHES:
+        if before.isalnum() or not text[at + 1 : at + 2].strip():
+            return None
+        ends = (
+            n for n in range(at + 2, len(text)) if text[n] in closing and not text[n + 1 : n + 2].isalnum()
+        )
+        return next(ends, None)
+    depth = 1
+    for n in range(at + 1, len(text)):
+        if text[n] in closing:
+            depth -= 1
+        elif text[n] == mark:
+            depth += 1
+        if depth == 0:
+            return n
+    return len(text)
+
+
+def pieces(mode: str, text: str) -> list[str]:
+    """Return the pieces of a claim's text that are somebody's words: of a direct quote the whole text, of a
+    partial quote what stands between quotation marks, or the whole text if nothing does.
+    """
+    if mode == "direct_quote":
+        return [text]
+    if mode == "partial_quote":
+        return [piece for piece in quoted(text) if _own(piece)] or [text]
+    return []
+
+
+def _own(piece: str) -> list[str]:
+    """The words of a piece that are the speaker's own: without what an editor put in brackets."""
+    return words(_EDITED.sub(" ", _CAPITAL.sub(r"\1", piece)))
+
+
+# --- anchors of the pieces ---------------------------------------------------------------------
+
+
+def covered(parts: Sequence[str], anchors: Sequence[str]) -> list[list[int]] | None:
+    """Return for each piece the numbers of the anchors that make it up, in its order. None if an anchor is
+    not of its words, or words of it are in no anchor.
+    """
+    owned = [_own(piece) or words(piece) for piece in parts]
+    left = [[True] * len(own) for own in owned]
+    used: list[list[tuple[int, int]]] = [[] for _ in parts]
+    for n, anchor in enumerate(anchors):
+        run = words(anchor)
+        places = [
+            (p, at)
+            for p, own in enumerate(owned)
+            for at in range(len(own) - len(run) + 1)
+            if run and own[at : at + len(run)] == run
+        ]
+        if not places:
+            return None
+        p, at = max(places, key=lambda place: (left[place[0]][place[1]], -place[0], -place[1]))
+        left[p][at : at + len(run)] = [False] * len(run)
+        used[p].append((at, n))
+    return None if any(map(any, left)) else [[n for _, n in sorted(each)] for each in used]
+
+
+def is_quotation(claim: Mapping[str, Any]) -> bool:
+    """Return whether a claim, as routes show it, is in somebody's words for all that is known: its pieces
+    stand in the text of a source, or no text is at hand of any source.
+    """
+    texts = [text for text in (claim["text"], claim["original_text"]) if text]
+    versions = [found for text in texts if (found := pieces(claim["mode"], text))]
+    states = {_state(versions, place) for place in claim["appearances"]}
+    return bool(versions) and ("found" in states or "missing" not in states)
+
+
+def _state(versions: Sequence[Sequence[str]], place: Mapping[str, Any]) -> str:
+    anchors = place["anchors"]
+    if not anchors:
+        return "missing" if place["snapshot"] else "unchecked"
+    used = [found for parts in versions if (found := covered(parts, [each["exact"] for each in anchors]))]
+    if not used:
+        return "missing"
+    states = {each["state"] for each in anchors}
+    if states == {"unchecked"}:
+        return "unchecked"
+    if states <= {"exact", "normalised"} and any(_in_order(anchors, found) for found in used):
+        return "found"
+    return "missing"
+
+
+def _in_order(anchors: Sequence[Mapping[str, Any]], used: Sequence[Sequence[int]]) -> bool:
+    pairs = ((anchors[one], anchors[other]) for each in used for one, other in itertools.pairwise(each))
+    return all(_follows(one, other) for one, other in pairs)
+
+
+def _follows(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    gap = other["start"] - one["end"]
+    return 0 <= gap <= INTERRUPTION or (
+        gap > 0 and not is_short(one["exact"]) and not is_short(other["exact"])
+    )
+
+
+# --- interrupted quotes ------------------------------------------------------------------------
+
+INTERRUPTION = 200
+"""Characters that an attribution between two segments of a quote has at most."""
+_MOST_STARTS, _MOST_SEGMENTS = 50, 20
+
+_SPACED = "”»«’›‹“‘」』｣〞〟﹂﹄"
+_GAP = re.compile(
+    rf"""[,.;:!?…—–-]{{0,3}}(?:\s?(?P<close>[{_SPACED}])|(?P<straight>["'＂＇]))"""
+    rf"""(?P<between>(?:[^"“”„‟«»‹›「」『』｢｣＂‘’'＇]|(?<=\w)['’](?=\w)|(?<=s)['’](?=\s)){{1,{INTERRUPTION}}}?)"""
+    r"""(?:(?P<open>[“„«‹‘‚「『｢〝﹁﹃]|(?<!\w)[”»›’])\s?|(?<!\w)(?P<again>["'＂＇]))(?=[\w(\[…])"""
+)
+"""A closing mark, what is outside of marks, and an opening one."""
+
+
+def is_interruption(text: str, end: int, start: int) -> bool:
+    """Return whether between two places a quotation ends, somebody is named, and it goes on."""
+    found = _GAP.match(text, end)
+    return found is not None and _is_pair(found) and found.end() == start and start - end <= INTERRUPTION
+
+
+def _is_pair(found: re.Match[str]) -> bool:
+    if found["straight"]:
+        return found["straight"] == found["again"]
+    return bool(found["open"]) and found["close"] in _CLOSING[found["open"]]
+
+
+def interrupted(text: str, quote: str) -> list[str]:
+    """Return the segments of a quote that its source interrupts by an attribution, each of three words or
+    more, in order and close to each other; none if there are no such.
+    """
+    parts = [match.span() for match in re.finditer(r"\w+", quote)]
+    if len(parts) < 2 * SHORTEST:
+        return []
+    first = r"\W{1,8}".join(re.escape(quote[slice(*span)]) for span in parts[:SHORTEST])
+    starts = (match.start() for match in re.finditer(rf"(?<!\w){first}(?!\w)", text))
+    for _, start in zip(range(_MOST_STARTS), starts, strict=False):
+        if found := _segments(text, quote, parts, 0, start, _MOST_SEGMENTS):
+            return [quote[parts[a][0] : parts[b - 1][1]] for a, b in found]
+    return []
+
+
+def _segments(
+    text: str, quote: str, parts: Sequence[Span], at: int, place: int, left: int
+) -> list[Span] | None:
+    """Numbers of the words of each segment from word `at` on, which is to stand at a place of the text."""
+    ends = [*_run(text, quote, parts[at:], place)]
+    if at + len(ends) == len(parts) and at and len(ends) >= SHORTEST:
+        return [(at, len(parts))]
+    for count in range(min(len(ends), len(parts) - at - SHORTEST), SHORTEST - 1, -1):
+        gap = _GAP.match(text, ends[count - 1])
+        if left and gap and _is_pair(gap) and gap.end() - ends[count - 1] <= INTERRUPTION:
+            rest = _segments(text, quote, parts, at + count, gap.end(), left - 1)
+            if rest:
+                return [(at, at + count), *rest]
+    return None
+
+
+def _run(text: str, quote: str, parts: Sequence[Span], place: int) -> Iterator[int]:
+    """Where each word ends, as long as they stand one after the other."""
+    for start, end in parts:
+        found = re.compile(rf"\W{{0,8}}{re.escape(quote[start:end])}(?!\w)").match(text, place)
+        if found is None:
+            return
+        place = found.end()
+        yield place

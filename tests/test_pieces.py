@@ -1,0 +1,268 @@
+"""Quotes are the words of a source: every quoted piece is anchored, and interrupted ones are split."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.claims.pieces import covered, interrupted, is_quotation, pieces, quoted, words
+from tests.newsroom import Json, Newsroom, match, ok, problem
+from tests.test_claimreview import linked
+
+TEXT = (
+    "The minister spoke for an hour on Tuesday.\n\n"
+    "“We will never sign the paper,” the minister’s office quoted him as saying. “The bridge is ours, and it "
+    "stays ours.” He called the plan a “bad joke” and left.\n\n"
+    "“No,” he said, “not now.” Asked again he would not answer whether we pay for the bridge. "
+    "The paper was signed by others."
+)
+
+
+@pytest.fixture
+def page(room: Newsroom) -> Json:
+    source = room.source()
+    ok(room.reporter.post(f"/v1/sources/{source['id']}/snapshots", json={"text": TEXT}))
+    return source
+
+
+def stated(
+    room: Newsroom, page: Json, text: str, *anchors: str, mode: str = "partial_quote"
+) -> httpx.Response:
+    if room.anyone.get("/v1/entities/vladimir-putin").status_code == 404:
+        room.entity()
+    printed = [{"source": page["id"], "anchors": [{"exact": each} for each in anchors]}]
+    body = {"text": text, "mode": mode, "speakers": ["vladimir-putin"], "appearances": printed}
+    return room.reporter.post("/v1/claims", json=body)
+
+
+def anchors(claim: Json) -> list[tuple[str, str]]:
+    return [(each["exact"], each["state"]) for each in claim["appearances"][0]["anchors"]]
+
+
+# --- what is quoted ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('He is "a fool" and "a liar."', ["a fool", "a liar"]),
+        ("Er sei „ein Narr“, sagte sie, »ein Lügner«.", ["ein Narr", "ein Lügner"]),
+        ("Il est « un fou », ‹ un autre ›.", ["un fou", "un autre"]),
+        ("Han är ”en dåre” och »en tok».", ["en dåre", "en tok"]),
+        ("Он «дурак, как „все“ они».", ["дурак, как „все“ они"]),
+        ("他说「我们『同意』了」。", ["我们『同意』了"]),
+        ("他說“好”，又說＂不＂。", ["好", "不"]),
+        ("彼は〝はい〟と﹁いいえ﹂と", ["はい", "いいえ"]),
+        ("She’s ‘a fool’ and the dogs' home's 'a liar's den'.", ["a fool", "a liar's den"]),
+        ('A 5" nail is “in the wall”.', ["in the wall"]),
+        ("He said “I heard ‘no’ from her”.", ["I heard ‘no’ from her"]),
+        ("He said “we never stop", ["we never stop"]),
+        ("It's nobody's.", []),
+        ("He said “…” and “!”.", []),
+    ],
+)
+def test_what_stands_between_quotation_marks_is_quoted(text: str, found: list[str]) -> None:
+    assert quoted(text) == found
+    assert pieces("partial_quote", text) == (found or [text])
+    assert pieces("direct_quote", text) == [text]
+    assert pieces("paraphrase", text) == []
+
+
+@pytest.mark.parametrize(
+    ("piece", "anchors", "used"),
+    [
+        ("we hope so", ["we hope so"], [[0]]),
+        ("we hope so", ["So", "We hope"], [[1, 0]]),
+        ("We hope[s] for it", ["we hope", "for it"], [[0, 1]]),
+        ("[W]e hope", ["We hope"], [[0]]),
+        ("we … hope", ["we", "hope"], [[0, 1]]),
+        ("we hope so", ["we hope"], None),
+        ("we hope so", ["we hope so too"], None),
+        ("we hope so", ["we so", "hope"], None),
+        ("we hope so", ["we hope so", "…"], None),
+        ("no no never", ["no", "no", "never"], [[0, 1, 2]]),
+        ("我们同意了", ["我们", "同意了"], [[0, 1]]),
+        ("कि", ["की"], None),
+    ],
+)
+def test_anchors_are_all_words_of_the_pieces_and_no_others(
+    piece: str, anchors: list[str], used: list[list[int]] | None
+) -> None:
+    assert covered([piece], anchors) == used
+
+
+def test_words_are_letters_with_their_marks() -> None:
+    assert words("Ça va_là, 5 naïfs’ coup d’œil") == ["ça", "va", "là", "5", "naïfs", "coup", "d", "œil"]
+    assert words("习近平 said") == ["习", "近", "平", "said"]
+
+
+# --- partial quotes ----------------------------------------------------------------------------
+
+
+def test_each_piece_is_looked_up_without_being_asked_for(room: Newsroom, page: Json) -> None:
+    claim = ok(
+        stated(
+            room, page, 'He called it a "bad joke" and that "the bridge is ours."'.replace("the", "The", 1)
+        )
+    )
+    assert anchors(claim) == [("bad joke", "exact"), ("The bridge is ours", "exact")]
+    assert linked(room, claim)[0]["@type"] == ["Claim", "Quotation"]
+    whole = ok(stated(room, page, "the minister's office"))
+    assert anchors(whole) == [("the minister's office", "normalised")]
+
+
+FORGED: list[tuple[str, list[str], str]] = [
+    ("He says “we sell the bridge”.", [], "/text"),
+    ("He says “bad joke” and “we sell it”.", [], "/text"),
+    ("He says “bad joke” and “we sell it”.", ["bad joke"], "/appearances/0/anchors"),
+    ("He says “we sell the bridge”.", ["the bridge"], "/appearances/0/anchors"),
+    ("He says “bad joke”.", ["He called the plan a"], "/appearances/0/anchors"),
+    ("He says “bad joke”.", ["bad joke", "the bridge"], "/appearances/0/anchors"),
+    ("We sell the bridge.", [], "/text"),
+    ("He says “we pay for the bridge” “then", [], "/text"),
+    ("He says “we sign the paper”.", ["we", "sign", "the paper"], "/appearances/0/anchors/0"),
+    ("He says “We sign the paper”.", ["We", "sign", "the paper"], "/appearances/0/anchors/1"),
+    ("He says “we pay never sign”.", ["we pay", "never sign"], "/appearances/0/anchors/1"),
+    ("He says “The paper was signed. We will never”.", ["The paper was signed", "We will never"],
+     "/appearances/0/anchors/1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "segments", "place"), FORGED)
+def test_a_piece_that_is_made_up_is_refused(
+    room: Newsroom, page: Json, text: str, segments: list[str], place: str
+) -> None:
+    room.entity()
+    with room.unchanged():
+        answer = problem(stated(room, page, text, *segments), 422, "invalid")
+    if place != "/appearances/0/anchors/0":
+        assert answer["errors"][0]["pointer"] == place
+
+
+def test_a_revision_and_an_import_are_held_to_it_too(room: Newsroom, page: Json) -> None:
+    claim = ok(stated(room, page, "He called it a “bad joke”."))
+    for change in (
+        {"text": "He called it a “fine idea”."},
+        {"appearances": [{"source": page["id"], "anchors": [{"exact": "the plan"}]}]},
+    ):
+        with room.unchanged():
+            answer = room.reporter.patch(f"/v1/claims/{claim['id']}", headers=match(claim), json=change)
+            assert problem(answer, 422, "invalid")["errors"][0]["pointer"] == "/appearances/0/anchors"
+    changed = {"text": "He called it a “joke”.", "appearances": [{"source": page["id"]}]}
+    fresh = ok(room.reporter.patch(f"/v1/claims/{claim['id']}", headers=match(claim), json=changed))
+    assert anchors(fresh) == [("joke", "exact")]
+    row = {"text": "He said “we sell it”.", "mode": "partial_quote", "speakers": ["vladimir-putin"],
+           "appearances": [{"source": page["url"]}], "type": "claim"}  # fmt: skip
+    with room.unchanged():
+        done = room.reporter.post("/v1/import", json=row, headers={"Content-Type": "application/x-ndjson"})
+    assert done.json()["results"][0]["errors"][0]["pointer"] == "/text"
+
+
+def test_a_quote_that_nobody_could_check_is_one_until_a_text_comes(room: Newsroom) -> None:
+    page = room.source()
+    made_up = ok(stated(room, page, "He says “we sell the bridge”."))
+    true = ok(stated(room, page, "He called it a “bad joke”."))
+    picked = ok(
+        stated(
+            room,
+            page,
+            "He says “The paper was signed. We will never”.",
+            "The paper was signed",
+            "We will never",
+        )
+    )
+    bare = room.claim("He says “so”.", mode="partial_quote")
+    for claim in (made_up, true, picked, bare):
+        assert linked(room, claim)[0]["@type"] == ["Claim", "Quotation"]
+    ok(room.reporter.post(f"/v1/sources/{page['id']}/snapshots", json={"text": TEXT}))
+    assert linked(room, true)[0]["@type"] == ["Claim", "Quotation"]
+    for claim in (made_up, picked):
+        assert linked(room, claim)[0]["@type"] == "Claim"
+    assert linked(room, room.claim("So it is."))[0]["@type"] == "Claim"
+
+
+def shown(mode: str, text: str, *places: Json, original: str | None = None) -> Json:
+    return {"mode": mode, "text": text, "original_text": original, "appearances": [*places]}
+
+
+def place(*anchors: Any, snapshot: str | None = "snp_1") -> Json:
+    rows = [
+        {"exact": exact, "state": state, "start": start, "end": start + len(exact)}
+        for exact, state, start in anchors
+    ]
+    return {"snapshot": snapshot, "anchors": rows}
+
+
+@pytest.mark.parametrize(
+    ("claim", "is_one"),
+    [
+        (shown("partial_quote", "A “b c”.", place()), False),  # of before quotes were looked up
+        (shown("partial_quote", "A “b c”.", place(snapshot=None)), True),
+        (shown("partial_quote", "A “b c”.", place(("A", "exact", 0))), False),
+        (shown("partial_quote", "A “b c”.", place(("b c", "fuzzy", 0))), False),
+        (shown("partial_quote", "A “b c”.", place(("b c", "orphaned", 0)), place(("b c", "exact", 0))), True),
+        (shown("partial_quote", "A “b c”.", place(("b c", "orphaned", 0)), place(snapshot=None)), False),
+        (shown("partial_quote", "A “b c”.", place(("x", "exact", 0)), original="“x”"), True),
+        (shown("direct_quote", "b c", place(("b c", "orphaned", 0))), False),
+        (shown("direct_quote", "b c", place(("b", "exact", 9), ("c", "exact", 0))), False),
+        (shown("direct_quote", "b c", place(("b", "exact", 0), ("c", "exact", 900))), False),
+        (shown("direct_quote", "b c", place(("b", "exact", 0), ("c", "exact", 90))), True),
+        (shown("paraphrase", "“b c”", place(("b c", "exact", 0))), False),
+        (shown("own_voice", "“b c”", place(("b c", "exact", 0))), False),
+    ],
+)  # fmt: skip
+def test_a_quotation_is_in_somebody_s_words(claim: Json, is_one: bool) -> None:
+    assert is_quotation(claim) is is_one
+
+
+# --- interrupted quotes ------------------------------------------------------------------------
+
+BOTH = "We will never sign the paper. The bridge is ours, and it stays ours."
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"), [("direct_quote", BOTH), ("partial_quote", f"He insists: “{BOTH}” So he says.")]
+)
+def test_a_quote_that_its_source_interrupts_is_split(
+    room: Newsroom, page: Json, mode: str, text: str
+) -> None:
+    claim = ok(stated(room, page, text, mode=mode))
+    segments = ["We will never sign the paper", "The bridge is ours, and it stays ours"]
+    assert anchors(claim) == [(each, "exact") for each in segments]
+    assert linked(room, claim)[0]["@type"] == ["Claim", "Quotation"]
+    ok(stated(room, page, "No, not now.", "No,", "not now.", mode="direct_quote"))
+
+
+SPLIT = [
+    ('"One two three," she said. "Four five six."', "One two three. Four five six", 2),
+    ("„Eins zwei drei“, sagte sie, „vier fünf sechs.“", "Eins zwei drei, vier fünf sechs", 2),
+    ("« Un deux trois », dit-elle, « quatre cinq six »", "Un deux trois, quatre cinq six", 2),
+    ("»Eins zwei drei«, sagte sie. »Vier fünf sechs«", "Eins zwei drei. Vier fünf sechs", 2),
+    ("‘One two three,’ Ann’s man said. ‘Four five six.’", "One two three. Four five six", 2),
+    ("“A b c,” x. “D e f,” y. “G h i.”", "A b c D e f G h i", 3),
+    ("One two three. “One two three,” she said, “two three four.”", "One two three two three four", 2),
+    ("“One two three she,” she said. “She said four.”", "One two three she. She said four", 2),
+    ("“One two,” she said. “Three four five.”", "One two three four five", 0),  # too few words
+    ("“One two three,” she said. “Four five.”", "One two three. Four five", 0),
+    ("“Four five six,” she said. “One two three.”", "One two three. Four five six", 0),  # another order
+    ("“One two three,” she said. “Not four five six.”", "One two three. Four five six", 0),
+    ("One two three and so on four five six", "One two three four five six", 0),  # no quotation marks
+    ("“One two three” and “not” is “four five six”", "One two three four five six", 0),
+    ('One two three "not that" four five six', "One two three four five six", 0),  # inside of marks
+    (f"“One two three,” {'x' * 190}. “Four five six”", "One two three. Four five six", 2),
+    (f"“One two three,” {'x' * 200}. “Four five six”", "One two three. Four five six", 0),
+]
+
+
+@pytest.mark.parametrize(("text", "quote", "count"), SPLIT)
+def test_only_an_attribution_may_stand_between(text: str, quote: str, count: int) -> None:
+    found = interrupted(text, quote)
+    assert len(found) == count
+    assert not found or words(" ".join(found)) == words(quote)
+
+
+def test_what_cannot_be_split_says_how_to_give_anchors(room: Newsroom, page: Json) -> None:
+    room.entity()
+    with room.unchanged():
+        answer = problem(stated(room, page, "No, not now.", mode="direct_quote"), 422, "invalid")
+    assert '"anchors": [{"exact"' in answer["errors"][0]["detail"]
