@@ -16,7 +16,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from app.base import schema
+from app.base.jobs import Job
+from app.base.shelf import Kept, Key, kept, new_file
 from app.changes import past, store
+from app.exchange import parquet, render
+from app.exchange.formats import Columns
 from app.operations import offline
 from tests.commands import Command, in_this_process
 from tests.contract import furnish
@@ -25,6 +29,8 @@ from tests.postgres import has_clients, in_memory, installations, running_postgr
 
 # Servers and commands are started by the hundred: what they import is compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+PARQUET_BY_PROCESS = render._parquet
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,6 +92,31 @@ def migrated_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a base is made by the migrations after all."""
     for module in (offline, past):
         monkeypatch.setattr(module, "schema", schema)
+
+
+def _parquet_here(lines: Kept, key: Key, columns: Columns, _job: Job) -> Kept:
+    file = new_file()
+    os.lseek(lines.file.fileno(), 0, os.SEEK_SET)
+    named = [f"{column.name}:{column.kind}" for column in columns]
+    with os.fdopen(os.dup(lines.file.fileno()), "rb") as read, os.fdopen(os.dup(file.fileno()), "wb") as made:
+        parquet.main(named, read, made)
+    return kept(key, file, lines.count)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parquet_in_this_process() -> Iterator[None]:
+    """Every walk through the routes asks for Parquet, and a process for each file takes ten times as long as
+    the file. See `parquet_in_its_process`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "_parquet", _parquet_here)
+        yield
+
+
+@pytest.fixture
+def parquet_in_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parquet is made by a process after all."""
+    monkeypatch.setattr(render, "_parquet", PARQUET_BY_PROCESS)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ from app.exchange.parquet import TYPES
 from tests.contract import whole
 from tests.newsroom import Json, Newsroom, problem
 
+pytestmark = pytest.mark.usefixtures("parquet_in_its_process")
+
 PLAIN = {"Accept-Encoding": "identity"}
 EACH = [(feed, form) for feed in FEEDS for form in FORMATS]
 

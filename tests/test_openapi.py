@@ -6,43 +6,51 @@ from typing import Any
 
 import httpx
 import jsonschema
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import TypeAdapter, ValidationError
 
 from app.base.types import Line, Prose
 from tests.contract import asking, operations, place, resolved
-from tests.newsroom import Json, Newsroom, ok
+from tests.newsroom import Bases, Json, Newsroom, Server, ok
+
+
+@pytest.fixture
+def on_sqlite(sqlite_bases: Bases, server: Server) -> Iterator[Newsroom]:
+    """A newsroom for what is in the document alone, which is the same on any database."""
+    with sqlite_bases.fresh() as url, Newsroom(server, url) as newsroom:
+        yield newsroom
 
 
 def document(room: Newsroom) -> Json:
     return ok(room.anyone.get("/openapi.json"))
 
 
-def validator(room: Newsroom, schema: Json) -> Any:
+def validator(document: Json, schema: Json) -> Any:
     """A validator for a schema of the document."""
-    whole = {**schema, "components": document(room)["components"]}
+    whole = {**schema, "components": document["components"]}
     return jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker())
 
 
-def test_is_valid_3_1(room: Newsroom) -> None:
-    whole = document(room)
+def test_is_valid_3_1(on_sqlite: Newsroom) -> None:
+    whole = document(on_sqlite)
     assert whole["openapi"].startswith("3.1")
     OpenAPIV31SpecValidator(whole).validate()
-    names = [operation.document["operationId"] for operation in operations(room)]
+    names = [operation.document["operationId"] for operation in operations(on_sqlite)]
     assert len(set(names)) == len(names)
 
 
-def test_says_what_a_key_is_needed_for(room: Newsroom) -> None:
-    assert document(room)["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
-    for operation in operations(room):
+def test_says_what_a_key_is_needed_for(on_sqlite: Newsroom) -> None:
+    assert document(on_sqlite)["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for operation in operations(on_sqlite):
         free = operation.role.name == "reader"
         assert operation.document["security"] == ([{}, {"key": []}] if free else [{"key": []}]), operation
-    with room.with_settings(public_reading=False) as private:
+    with on_sqlite.with_settings(public_reading=False) as private:
         assert {str(o.document["security"]) for o in operations(private)} == {"[{'key': []}]"}
 
 
-def test_has_every_refusal_in_the_one_form(room: Newsroom) -> None:
-    for operation in operations(room):
+def test_has_every_refusal_in_the_one_form(on_sqlite: Newsroom) -> None:
+    for operation in operations(on_sqlite):
         refusals = {s: r for s, r in operation.document["responses"].items() if s >= "400"}
         assert {"400", "401", "403", "404", "422", "500", "503"} <= refusals.keys(), operation
         assert operation.reads or "412" in refusals, operation
@@ -51,20 +59,22 @@ def test_has_every_refusal_in_the_one_form(room: Newsroom) -> None:
         assert {tuple(each["content"]) for each in refusals.values()} == {("application/problem+json",)}
 
 
-def test_has_an_example_of_every_body(seeded: Newsroom) -> None:
-    bodies = [operation for operation in operations(seeded) if operation.schema]
+def test_has_an_example_of_every_body(on_sqlite: Newsroom) -> None:
+    whole = document(on_sqlite)
+    bodies = [operation for operation in operations(on_sqlite) if operation.schema]
     assert len(bodies) >= 14
     for operation in bodies:
-        check = validator(seeded, operation.schema or {})
+        check = validator(whole, operation.schema or {})
         assert operation.example is not None, operation
         check.validate(operation.example)
 
 
 def test_describes_the_answers_that_are_given(furnished: Newsroom) -> None:
+    whole = document(furnished)
     for operation in operations(furnished):
         if operation.reads and operation.media == "application/json":
             schema = operation.document["responses"]["200"]["content"]["application/json"]["schema"]
-            check = validator(furnished, schema)
+            check = validator(whole, schema)
             query = {"limit": 200} if operation.lists else {}
             answer = ok(furnished.admin.get(asking(place(furnished, operation.path), **query)))
             faults = [f"{list(fault.path)}: {fault.message}" for fault in check.iter_errors(answer)]
@@ -107,11 +117,11 @@ def test_links_lead_from_a_record_to_what_can_be_done_with_it(room: Newsroom) ->
     assert known["create_key"].document["responses"]["201"]["links"].keys() == {"get_key", "revoke_key"}
 
 
-def test_what_cannot_be_null_is_not_said_to_be(room: Newsroom) -> None:
-    for operation in operations(room):
+def test_what_cannot_be_null_is_not_said_to_be(on_sqlite: Newsroom) -> None:
+    for operation in operations(on_sqlite):
         for name, schema in operation.query.items():
             assert {"type": "null"} not in schema.get("anyOf", []), f"{operation} {name}"
-    schemas = document(room)["components"]["schemas"]
+    schemas = document(on_sqlite)["components"]["schemas"]
     assert "anyOf" not in schemas["ClaimPatch"]["properties"]["text"]
     assert {"type": "null"} in schemas["ClaimPatch"]["properties"]["place"]["anyOf"]
 
@@ -123,15 +133,16 @@ SEEN = ("e\u0301", "\u0301e", "a\u200d", "\u200b1", "\u0bbe", "家", "👨\u200d
 LINES = (*TAKEN, *REFUSED, *UNSEEN, *SEEN)
 
 
-def test_a_pattern_says_which_strings_are_taken(room: Newsroom) -> None:
+def test_a_pattern_says_which_strings_are_taken(on_sqlite: Newsroom) -> None:
+    whole = document(on_sqlite)
     for shape, name in (
         ("ClaimIn", "place"),
         ("ClaimPatch", "place"),
         ("ClaimIn", "text"),
         ("ClaimPatch", "text"),
     ):
-        schema = document(room)["components"]["schemas"][shape]["properties"][name]
-        check, adapter = validator(room, schema), TypeAdapter(Line if name == "place" else Prose)
+        schema = whole["components"]["schemas"][shape]["properties"][name]
+        check, adapter = validator(whole, schema), TypeAdapter(Line if name == "place" else Prose)
         for line in LINES:
             try:
                 adapter.validate_python(line)
@@ -141,14 +152,14 @@ def test_a_pattern_says_which_strings_are_taken(room: Newsroom) -> None:
                 assert check.is_valid(line), (shape, name, line)
 
 
-def test_its_page_works_without_the_internet(room: Newsroom) -> None:
-    page = room.anyone.get("/docs", headers={"Accept": "text/html"})
+def test_its_page_works_without_the_internet(on_sqlite: Newsroom) -> None:
+    page = on_sqlite.anyone.get("/docs", headers={"Accept": "text/html"})
     assert page.status_code == 200
     assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(assets) >= 3
     for asset in assets:
         assert not httpx.URL(asset).is_absolute_url, asset
-        assert room.anyone.get(asset).status_code == 200, asset
+        assert on_sqlite.anyone.get(asset).status_code == 200, asset
     assert "https://" not in re.sub(r"<!--.*?-->", "", page.text)
 
 
