@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def test_api1_object_level_authorization(room: Newsroom) -> None:
     room.take(other)
     cites = ruling(evidence=None, cites=[review["evidence"][0]["id"]])
     problem(room.checker.post(f"/v1/claims/{other['id']}/reviews", headers=ANY, json=cites), 422, "invalid")
+
+
+def test_api2_the_last_admin_is_not_locked_out(room: Newsroom) -> None:
+    """Guards: `keep_an_admin` in app/access/store.py. Whatever admins revoke, one of them can go on."""
+    room.key("admin", "Ended", expires_at="2020-01-01T00:00:00Z")
+    ok(room.admin.delete(f"/v1/keys/{room.key('admin', 'Another')[0]}"))
+    third = room.another("admin", "A third")
+    known = {key["name"]: f"/v1/keys/{key['id']}" for key in ok(room.admin.get("/v1/keys"))["data"]}
+    with ThreadPoolExecutor(2) as both:
+        ends = [
+            both.submit(room.admin.delete, known["A third"]),
+            both.submit(third.delete, known["The admin"]),
+        ]
+    codes = [end.result().status_code for end in ends]
+    assert sorted(codes) in ([200, 401], [200, 409])
+    left, own = (room.admin, "The admin") if codes[0] == 200 else (third, "A third")
+    with room.unchanged():
+        refused = problem(left.delete(known[own]), 409, "conflict")
+        assert "python -m app key revoke" in refused["detail"]
 
 
 def test_api2_authentication(room: Newsroom) -> None:

@@ -42,8 +42,9 @@ def create_key(body: KeyIn, write: Administering) -> Response:
 @router.delete("/keys/{key_id}", responses=answers(KeyOut), operation_id="revoke_key")
 def revoke_key(key_id: str, write: Administering) -> Response:
     """Revokes a key at once. Its record and what it did stay. Needs no If-Match: a leaked key is
-    revoked whatever else has changed.
+    revoked whatever else has changed. The last key of an admin that counts is kept (409).
     """
     with write as session:
         write.expect(store.get(session, key_id), needed=False)
+        store.keep_an_admin(session, key_id)
         return write.answer(store.document(store.revoke(session, key_id, by=write.by)))

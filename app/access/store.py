@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, or_, update
 from sqlmodel import col
 
 from app.access.model import Key, KeyIn, Role
@@ -45,6 +45,17 @@ def revoke(session: WriteSession, key_id: str, *, by: By) -> Key:
     key.revoked_at = now()
     save(session, key, by=by, action="key.revoke")
     return key
+
+
+def keep_an_admin(session: ReadSession, key_id: str) -> None:
+    """Raises Conflict for the last valid key of an admin, without which no request could make another."""
+    later = or_(col(Key.expires_at).is_(None), col(Key.expires_at) > now())
+    valid = col(Key.role) == Role.admin.name, col(Key.revoked_at).is_(None), later
+    if session.execute(select(Key.id).where(*valid).limit(2)).scalars().all() == [key_id]:
+        raise Conflict(
+            f"The key {key_id} is the last of an admin that counts. Make another first, or revoke it with "
+            "`python -m app key revoke` on the server."
+        )
 
 
 def find() -> Query:
