@@ -19,8 +19,7 @@ from app.base.errors import Invalid, Problem, TooLarge
 from app.changes import store
 from app.changes.store import Saved
 from app.claims.model import Claim
-from app.exchange import routes
-from app.exchange.importer import BATCH
+from app.exchange import importer, records, routes
 from app.exchange.lines import of_file
 from app.exchange.records import Form, bringing_in
 from app.exchange.rows import Result
@@ -178,30 +177,46 @@ BAD: Mapping[str, tuple[Any, str]] = {
 }
 
 
-def test_a_bad_row_in_the_middle_keeps_all_out_or_itself_alone(room: Newsroom) -> None:
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The number of rows in a batch, of which a short file has several."""
+    for module in (importer, records):
+        monkeypatch.setattr(module, "BATCH", 100)
+    return 100
+
+
+def test_a_bad_row_in_the_middle_keeps_all_out_or_itself_alone(room: Newsroom, small_batches: int) -> None:
     bad = [record for record, _ in BAD.values()]
-    many = [{"claim": {**CLAIM, "text": f"Claim {n}.", "speakers": ["xi-jinping"]}} for n in range(1200)]
+    many = [
+        {"claim": {**CLAIM, "text": f"Claim {n}.", "speakers": ["xi-jinping"]}}
+        for n in range(small_batches + 20)
+    ]
     half = {**CLAIM, "speakers": [{"entity": "Ghost", "kind": "person"}, "Nobody"]}
-    content = lines(XI, *many[:600], *bad, {"claim": half}, *many[600:])
+    content = lines(XI, *many[:60], *bad, {"claim": half}, *many[60:])
     with room.unchanged():
         results = bring(room, content)
     found = faults(results)
     for n, (at, (_, says)) in enumerate(BAD.items()):
-        assert says in found[602 + n, at], found
-    assert len(results) == 1 + 1200 + len(BAD) + 1
+        assert says in found[62 + n, at], found
+    assert len(results) == 1 + len(many) + len(BAD) + 1
     with room.unchanged():
-        assert outcomes(bring(room, content, mode="good", dry_run=True)).count("created") == 1201
+        assert outcomes(bring(room, content, mode="good", dry_run=True)).count("created") == 1 + len(many)
     results = bring(room, content, mode="good")
-    assert (outcomes(results).count("created"), outcomes(results).count("refused")) == (1201, len(BAD) + 1)
+    assert (outcomes(results).count("created"), outcomes(results).count("refused")) == (
+        1 + len(many),
+        len(BAD) + 1,
+    )
     assert [result.line for result in results] == sorted(result.line for result in results)
     assert room.anyone.get("/v1/entities/ghost").status_code == 404
     with room.unchanged():
-        assert outcomes(bring(room, content, mode="good")).count("unchanged") == 1201
+        assert outcomes(bring(room, content, mode="good")).count("unchanged") == 1 + len(many)
 
 
-def test_the_good_rows_that_were_told_of_stay_when_the_rest_is_cut_off(room: Newsroom) -> None:
+def test_the_good_rows_that_were_told_of_stay_when_the_rest_is_cut_off(
+    room: Newsroom, small_batches: int
+) -> None:
     def broken_off() -> Iterator[bytes]:
-        for n in range(BATCH + 1):
+        for n in range(small_batches + 1):
             yield lines({"claim": {**CLAIM, "text": f"Claim {n}.", "speakers": ["xi-jinping"]}}) + b"\n"
         raise OSError("the disk is gone")
 
@@ -215,7 +230,7 @@ def test_the_good_rows_that_were_told_of_stay_when_the_rest_is_cut_off(room: New
 
     with pytest.raises(OSError, match="gone"):
         listen()
-    assert outcomes(told) == ["created"] * BATCH
+    assert outcomes(told) == ["created"] * small_batches
     with room.db.read() as session:
         kept = set(session.execute(text("SELECT id FROM claims")).scalars())
     assert kept == {result.id for result in told}
