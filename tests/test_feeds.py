@@ -87,7 +87,7 @@ def _wire(kind: str, value: Any) -> Any:
 def test_all_formats_have_the_same_rows_and_every_column_in_every_row(furnished: Newsroom) -> None:
     for feed in FEEDS:
         every = rows(furnished, feed.name)
-        assert len(every) > 3
+        assert len(every) > 1
         for form in FORMATS:
             answer = ask(furnished, feed.name, form)
             assert answer.headers["content-type"] == form.content_type

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.claims.shapes import STATUSES
+from app.claims.standing import STATUSES
 from app.search.store import NOUNS
 from app.words import index, plan, rank
 from app.words.query import Wanted, parse

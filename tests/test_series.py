@@ -272,8 +272,9 @@ def test_a_repeat_and_a_withdrawn_claim_disagree_with_nothing(desk: Newsroom) ->
     assert len(only_line(desk)["disagreements"][0]["figures"]) == 2
     path = f"/v1/claims/{mistaken['id']}/withdrawal"
     ok(desk.editor.post(path, json={"note": "Stated by mistake."}, headers=match(mistaken)))
-    line = only_line(desk)
-    assert (len(line["points"]), line["disagreements"], pairs(line)) == (3, [], set())
+    for query, points in (({}, 2), ({"withdrawn": "include"}, 3)):
+        line = only_line(desk, **query)
+        assert (len(line["points"]), line["disagreements"], pairs(line)) == (points, [], set())
 
 
 def test_follows_merged_subjects(desk: Newsroom) -> None:

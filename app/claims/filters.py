@@ -14,6 +14,7 @@ from app.claims.derived import ClaimListing
 from app.claims.model import Claim, Figure
 from app.claims.repeats import firsts
 from app.claims.shapes import ClaimFilters
+from app.claims.standing import StatusFilters
 from app.entities.store import everyone_merged
 from app.entities.words import prepare
 from app.sources.store import resolve as resolve_sources
@@ -32,9 +33,16 @@ def filtered(session: ReadSession, query: Query, ask: ClaimFilters) -> Query:
 
 
 def clauses(
-    session: ReadSession, ask: ClaimFilters, *, facets_too: bool = True, words_too: bool = True
+    session: ReadSession,
+    ask: ClaimFilters,
+    *,
+    facets_too: bool = True,
+    words_too: bool = True,
+    status_too: bool = True,
 ) -> Clauses:
-    """The filters of a question, with or without those that `facets` gives and `q`. Raises Invalid."""
+    """The filters of a question, with or without those that `facets` gives, `q` and the status. Raises
+    Invalid.
+    """
     found: Clauses = [
         col(getattr(Claim, name)).in_(wanted)
         for name in ("verdict", "attribution", "mode", "kind")
@@ -56,11 +64,23 @@ def clauses(
     found += overlapping(Claim.said, Claim.said_earliest, Claim.said_latest, ask.said_from, ask.said_to)
     if ask.q and words_too:
         found.append(matching(prepare(within(session), ask.q).plan, Claim.id))
+    if status_too:
+        found += of_status(ask)
     if facets_too:
-        if ask.status:
-            found.append(col(Claim.status).in_(ask.status))
         found += listed_under(session, Claim.id, {name: getattr(ask, name) for name in FACETS})
     return found
+
+
+def of_status(ask: StatusFilters) -> Clauses:
+    """That a claim stands as is asked for: withdrawn ones do not, unless they are asked for."""
+    if ask.hides_withdrawn:
+        return [col(Claim.status) != "withdrawn"]  # not IN, or SQLite would look for nearly all by an index
+    return [col(Claim.status).in_(ask.statuses)] if ask.status else []
+
+
+def not_withdrawn(claim_id: Any) -> ColumnElement[bool]:
+    """That a claim, by the column with its id, is not withdrawn."""
+    return col(claim_id).not_in(select(Claim.id).where(col(Claim.status) == "withdrawn"))
 
 
 def _originals(session: ReadSession, claims: Sequence[str]) -> set[str]:

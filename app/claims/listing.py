@@ -22,12 +22,12 @@ from app.claims import bodies, references
 from app.claims.derived import ClaimBody, ClaimListing, ClaimRank, ReferenceEpoch
 from app.claims.filters import FACETS, Clauses, clauses, facets
 from app.claims.model import Claim
-from app.claims.shapes import STATUSES, ClaimQuestion
+from app.claims.shapes import ClaimQuestion
 
 EVERYTHING = {"all": ["all"]}
 """What every claim is listed under."""
 
-_KNOWN_AT_ONCE = frozenset({*FACETS, "status", "limit", "cursor", "order", "sort"})
+_KNOWN_AT_ONCE = frozenset({*FACETS, "status", "withdrawn", "limit", "cursor", "order", "sort"})
 _Shape = tuple[int, int, bool, bool]
 
 _ENOUGH = 1000
@@ -46,7 +46,7 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     asked = facets(session, ask) or EVERYTHING
     leading = _rarest(session, asked)
     others = [_is_under(values) for name, values in asked.items() if name != leading]
-    rest = [*others, *clauses(session, ask, facets_too=False)]
+    rest = [*others, *clauses(session, ask, facets_too=False, status_too=False)]
     shape = _shape(ask, asked[leading], after)
     if _ranges(shape) > _MOST_RANGES:
         return None
@@ -85,7 +85,7 @@ def ranked(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None
     """
     ranks, down = table(ClaimRank).c, ask.order == "desc"
     query = select(ranks[ask.sort].label("rank"), ranks.claim_id, ranks.repeats, ranks.reads)
-    if rest := clauses(session, ask.model_copy(update={"status": []})):
+    if rest := clauses(session, ask, status_too=False):
         query = query.join(Claim, col(Claim.id) == ranks.claim_id).where(*rest)
     if after is not None:
         here, there = tuple_(ranks[ask.sort], ranks.claim_id), tuple(after)
@@ -93,7 +93,7 @@ def ranked(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None
     keys = _along(ask, ranks[ask.sort], ranks.claim_id)
     ranges = [
         query.where(ranks.status == status).order_by(*keys).limit(ask.limit + 1).subquery()
-        for status in _statuses(ask)
+        for status in ask.statuses
     ]
     merged = union_all(*(select(*each.c) for each in ranges)).subquery()
     first = select(*merged.c).order_by(*_along(ask, merged.c.rank, merged.c.claim_id))
@@ -130,12 +130,7 @@ def _named(ask: ClaimQuestion) -> tuple[tuple[str, ...], ...]:
 
 
 def _shape(ask: ClaimQuestion, values: Sequence[str], after: Sequence[Any] | None) -> _Shape:
-    return len(values), len(_statuses(ask)), after is not None, ask.order == "desc"
-
-
-def _statuses(ask: ClaimQuestion) -> Sequence[str]:
-    """Each status that is asked for once."""
-    return list(dict.fromkeys(ask.status)) or STATUSES
+    return len(values), len(ask.statuses), after is not None, ask.order == "desc"
 
 
 def _ranges(shape: _Shape) -> int:
@@ -145,7 +140,7 @@ def _ranges(shape: _Shape) -> int:
 def _given(ask: ClaimQuestion, values: Sequence[str], after: Sequence[Any] | None) -> dict[str, Any]:
     return {
         **{f"facet{n}": value for n, value in enumerate(values)},
-        **{f"status{n}": status for n, status in enumerate(_statuses(ask))},
+        **{f"status{n}": status for n, status in enumerate(ask.statuses)},
         **(dict(zip(("said", "id"), after, strict=True)) if after else {}),
         "rows": ask.limit + 1,
     }

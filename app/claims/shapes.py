@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstrain
 from pydantic import Field as Describe
 
 from app.base import units
-from app.base.page import Question, Words
+from app.base.page import Words
 from app.base.types import (
     EACH_ONCE,
     MAX_INT,
@@ -28,7 +28,7 @@ from app.base.types import (
 )
 from app.claims.anchors import AnchorState
 from app.claims.model import Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
-from app.claims.standing import RankOut, VerificationOut
+from app.claims.standing import RankOut, StatusFilters, VerificationOut
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
 from app.words.explain import MatchOut
@@ -169,9 +169,6 @@ class ClaimIn(Shape):
         return self
 
 
-STATUSES: Sequence[Status] = get_args(Status)
-
-
 Dimension = Literal["status", "verdict", "attribution", "speaker", "publisher", "topic", "month"]
 DIMENSIONS: Sequence[Dimension] = get_args(Dimension)
 """What claims are counted by, in the order in which a pair of them is kept."""
@@ -190,7 +187,7 @@ def _once(dimensions: list[Dimension]) -> list[Dimension]:
 Dimensions = Annotated[list[Dimension], BeforeValidator(_split), AfterValidator(_once)]
 
 
-class ClaimFilters(Question):
+class ClaimFilters(StatusFilters):
     """Filters of claims; a repeated one means any of its values."""
 
     q: Words = None
@@ -199,7 +196,6 @@ class ClaimFilters(Question):
     source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
     publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
     topic: list[Slug] = []
-    status: list[Status] = []
     verdict: list[Verdict] = []
     attribution: list[Attribution] = []
     mode: list[Mode] = []
@@ -242,7 +238,8 @@ class ClaimQuestion(ClaimFilters):
     facets: Annotated[
         Dimensions,
         Describe(
-            description="Counts beside the list, under its filters: `facets=status,verdict`.",
+            description="Counts beside the list, under its filters: `facets=status,verdict`. Of `status` "
+            "withdrawn claims are counted too.",
             json_schema_extra=EACH_ONCE,
         ),
     ] = []

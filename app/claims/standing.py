@@ -1,13 +1,47 @@
-"""A claim's standing and rank as routes show them, and what a correction leaves of the standing before."""
+"""A claim's standing and rank as routes show them, the filter by standing, and what a correction leaves of
+the standing before.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel
+from pydantic import Field as Describe
 
+from app.base.page import Question
 from app.base.times import instant, now
 from app.claims.model import Agreement, Attribution, Claim, CorrectionKind, Status, Verdict
+
+STATUSES: Sequence[Status] = get_args(Status)
+PRESENT: Sequence[Status] = [status for status in STATUSES if status != "withdrawn"]
+"""The statuses of claims that are listed where nothing is said of withdrawn ones."""
+
+Withdrawn = Annotated[
+    Literal["include"] | None,
+    Describe(description="`include` adds claims that were withdrawn, which are left out otherwise."),
+]
+
+
+class StatusFilters(Question):
+    """The filter by how a claim stands. Withdrawn claims are left out unless they are asked for."""
+
+    status: list[Status] = []
+    withdrawn: Withdrawn = None
+
+    @property
+    def hides_withdrawn(self) -> bool:
+        """Return whether withdrawn claims are left out because nothing was said of them."""
+        return not self.status and self.withdrawn is None
+
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """The statuses that are asked for, each once."""
+        if self.hides_withdrawn:
+            return PRESENT
+        if not self.status:
+            return STATUSES
+        return list(dict.fromkeys([*self.status, *(["withdrawn"] if self.withdrawn else [])]))  # type: ignore[list-item]
 
 
 class AssigneeOut(BaseModel):

@@ -2,12 +2,14 @@
 
 Where the filters and dimensions together are no more than two, the counts are kept (`claim_tallies`) and only
 read; otherwise the claims are counted. Both are exact: a claim counts once under each value that it has.
+Where withdrawn claims are left out, the status is one of the filters; if it is one too many, withdrawn claims
+are counted, which are few, and taken off what is kept of all.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal
+from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, union_all
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -19,6 +21,7 @@ from app.claims.derived import ClaimTally
 from app.claims.filters import filtered
 from app.claims.model import Appearance, Claim, ClaimSpeaker, ClaimTopic
 from app.claims.shapes import DIMENSIONS, ClaimFilters, Dimension, StatsQuestion
+from app.claims.standing import STATUSES
 from app.entities.documents import briefs
 from app.entities.model import Entity
 from app.entities.store import resolve as resolve_entities
@@ -29,6 +32,7 @@ _SEVERAL = _PEOPLE | {"topic"}
 """What a claim may have several of."""
 
 _NO_FILTER = frozenset({"limit", "cursor", "order", "sort", "facets", "by"})
+_OF_STATUS = frozenset({"status", "withdrawn"})
 _FACET_VALUES = 20
 
 
@@ -54,6 +58,8 @@ def facets(session: ReadSession, ask: ClaimFilters, by: Sequence[Dimension]) -> 
 
 
 def _facet(session: ReadSession, ask: StatsQuestion, dimension: Dimension) -> list[dict[str, Any]]:
+    if dimension == "status" and ask.hides_withdrawn:
+        ask = ask.model_copy(update={"withdrawn": "include"})
     rows = count(session, ask, None).rows
     names = {dimension: "value", f"{dimension}_slug": "slug", f"{dimension}_name": "name"}
     return [{names.get(name, name): value for name, value in row.items()} for row in rows]
@@ -92,6 +98,20 @@ def _shown(values: Mapping[Dimension, str], known: Mapping[str, Mapping[str, Any
 
 def kept(session: ReadSession, ask: StatsQuestion) -> Query | None:
     """a, b and claims from the tallies; None if they do not hold the answer."""
+    query = _tallied(session, ask)
+    if query is not None or not ask.hides_withdrawn:
+        return query
+    every = _tallied(session, ask.model_copy(update={"withdrawn": "include"}))
+    if every is None:
+        return None
+    withdrawn = counted(session, ask.model_copy(update={"status": ["withdrawn"]})).subquery()
+    less = select(withdrawn.c.a, withdrawn.c.b, (-withdrawn.c.claims).label("claims"))
+    both = union_all(every, less).subquery()
+    claims = cast(func.sum(both.c.claims), BigInteger).label("claims")
+    return select(both.c.a, both.c.b, claims).group_by(both.c.a, both.c.b)
+
+
+def _tallied(session: ReadSession, ask: StatsQuestion) -> Query | None:
     wanted = _wanted(session, ask)
     pair = sorted({*ask.by, *(wanted or ())}, key=DIMENSIONS.index)
     if wanted is None or len(pair) > 2:
@@ -116,8 +136,11 @@ def _wanted(session: ReadSession, ask: StatsQuestion) -> dict[Dimension, Sequenc
     claim could count twice: several values, or those of a dimension that is counted by, of what a claim may
     have several of.
     """
-    given = {name for name in ask.model_fields_set - _NO_FILTER if getattr(ask, name) not in (None, [])}
+    filters = ask.model_fields_set - _NO_FILTER - _OF_STATUS
+    given = {name for name in filters if getattr(ask, name) not in (None, [])}
     wanted: dict[Dimension, Sequence[str]] = {}
+    if ask.statuses is not STATUSES:
+        wanted["status"] = ask.statuses
     for dimension in DIMENSIONS:
         if dimension not in given:
             continue
@@ -128,7 +151,7 @@ def _wanted(session: ReadSession, ask: StatsQuestion) -> dict[Dimension, Sequenc
         if dimension in _SEVERAL and (len(values) > 1 or dimension in ask.by):
             return None
         wanted[dimension] = values
-    return wanted if given == set(wanted) else None
+    return wanted if given == wanted.keys() - {"status"} else None
 
 
 # --- counted -----------------------------------------------------------------------------------

@@ -244,10 +244,18 @@ def _unknown(claim_id: str) -> NotFound:
 def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Any]:
     """A page of claims, as JSON or, if they are searched, documents."""
     if ask.by_relevance:
-        clauses = filters.clauses(session, ask, words_too=False)
-        among = select(Claim.id).where(*clauses) if clauses else None
+        # Where nothing else is asked for, withdrawn claims are left out as documents, which takes less.
+        clauses = filters.clauses(session, ask, words_too=False, status_too=not ask.hides_withdrawn)
         return searched(
-            session, str(ask.q), "claim", among, ask, after, read=bodies.of, matched=words.matched
+            session,
+            str(ask.q),
+            "claim",
+            select(Claim.id).where(*clauses) if clauses else None,
+            ask,
+            after,
+            read=bodies.of,
+            matched=words.matched,
+            hidden=words.WITHDRAWN if ask.hides_withdrawn else None,
         )
     listed = listing.find(session, ask, after)
     if listed is not None:
@@ -260,7 +268,7 @@ def find(session: ReadSession, ask: ClaimQuestion, after: Sequence[Any] | None) 
     return Page(bodies.shown(session, found.rows), found.last)
 
 
-_BY_WORDS_ALONE = frozenset({"q", "limit", "cursor", "order"})
+_BY_WORDS_ALONE = frozenset({"q", "withdrawn", "limit", "cursor", "order"})
 
 
 def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None) -> Page[Fragment]:
@@ -269,7 +277,7 @@ def find_at_once(base: Readable, ask: ClaimQuestion, after: Sequence[Any] | None
         return listing.find_at_once(base, ask, after)
     if not ask.by_relevance or not ask.model_fields_set <= _BY_WORDS_ALONE:
         raise NotAtOnce
-    found = words.found_at_once(base, ask.q, ask, after)
+    found = words.found_at_once(base, ask.q, ask, after, withdrawn=not ask.hides_withdrawn)
     shown = [f'{each.body[:-1]},"match":{orjson.dumps(each.match).decode()}}}' for each in found.rows]
     return Page([Fragment(body) for body in shown], found.last)
 

@@ -38,6 +38,11 @@ def _of(claim: Mapping[str, Any], facts: Mapping[str, Any]) -> Words:
 
 NOUN = Noun("claim", batches(col(Claim.id)), _words)
 
+WITHDRAWN = """SELECT number FROM documents WHERE record_id IN (
+    SELECT id FROM claims WHERE status = 'withdrawn' UNION ALL
+    SELECT figures.id FROM figures JOIN claims ON claims.id = claim_id WHERE status = 'withdrawn')"""
+"""The numbers of the documents of withdrawn claims and of their figures, in SQL."""
+
 
 @follows(Claim)  # after `upkeep`, which writes what is read here
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
@@ -73,10 +78,14 @@ class Found:
     match: Mapping[str, Any]
 
 
-def found_at_once(base: Readable, q: str, ask: Question, after: Sequence[Any] | None) -> Page[Found]:
-    """A page of the claims that a query finds, the best first. Raises Invalid, and NotAtOnce."""
+def found_at_once(
+    base: Readable, q: str, ask: Question, after: Sequence[Any] | None, *, withdrawn: bool
+) -> Page[Found]:
+    """A page of the claims that a query finds, the best first, with or without those `withdrawn`. Raises
+    Invalid, and NotAtOnce.
+    """
     finding = prepare(at_once(base), q)
-    hits = ranked_at_once(base, finding.plan, "claim", ask, after)
+    hits = ranked_at_once(base, finding.plan, "claim", ask, after, None if withdrawn else WITHDRAWN)
     claims = bodies.of_at_once(base, [hit.record_id for hit in hits.rows])
     found = [
         Found(hit.record_id, body, match(finding, orjson.loads(body), hit.score))

@@ -138,12 +138,14 @@ def searched(
     *,
     read: Callable[[ReadSession, Sequence[str]], Mapping[str, Mapping[str, Any]]],
     matched: Callable[[Finding, Mapping[str, Any], int], dict[str, Any]],
+    hidden: str | None = None,
 ) -> Page[dict[str, Any]]:
     """A page of the records of one kind that a query finds, the best first, each with why: `among` those of a
-    SELECT of ids; `read` gives records by id, `matched` adds why one was found. Raises Invalid.
+    SELECT of ids, none of whose document is one of `hidden`; `read` gives records by id, `matched` adds why
+    one was found. Raises Invalid.
     """
     finding = prepare(within(session), q)
-    found = ranked(session, finding, kind, among, ask, after)
+    found = ranked(session, finding, kind, among, ask, after, hidden)
     records = read(session, [hit.record_id for hit in found.rows])
     return Page([matched(finding, records[hit.record_id], hit.score) for hit in found.rows], found.last)
 

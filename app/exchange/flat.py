@@ -21,7 +21,7 @@ from app.base.db import ReadSession, within
 from app.base.page import Question
 from app.base.sql import Query
 from app.claims import bodies, references
-from app.claims.filters import filtered
+from app.claims.filters import filtered, not_withdrawn
 from app.claims.model import Claim, Figure
 from app.claims.references import MARK, unnamed
 from app.claims.shapes import ClaimFilters
@@ -36,7 +36,8 @@ from app.figures.model import FigureQuestion
 from app.links import store as links
 from app.links.model import Link, LinkFilters
 from app.reviews import documents as reviews
-from app.reviews.model import Review, ReviewQuestion
+from app.reviews.documents import ReviewFilters
+from app.reviews.model import Review
 from app.words.rank import matching
 
 BATCH = 1000
@@ -288,8 +289,10 @@ def _entity(entity: _Json) -> _Values:
     )
 
 
-def _reviews(session: ReadSession, ask: ReviewQuestion) -> Batches:
+def _reviews(session: ReadSession, ask: ReviewFilters) -> Batches:
     query = reviews.query().where(*reviews.clauses(session, ask))
+    if not ask.withdrawn:
+        query = query.where(not_withdrawn(Review.claim_id))
     for rows in streamed(session, query, col(Review.id), ask):
         yield _rows(columns.REVIEW, map(_review, reviews.of(session, rows)))
 
@@ -320,6 +323,8 @@ def _address(evidence: _Json) -> str | None:
 
 def _links(session: ReadSession, ask: LinkFilters) -> Batches:
     query = links.query().where(*links.clauses(ask))
+    if not ask.withdrawn:
+        query = query.where(not_withdrawn(Link.claim_id), not_withdrawn(Link.other_id))
     for rows in streamed(session, query, col(Link.id), ask):
         yield _rows(columns.LINK, map(_link, links.documents(session, rows)))
 
@@ -340,6 +345,6 @@ FEEDS = (
     Feed("claims", "Filters of the feed of claims.", ClaimFilters, columns.CLAIM, _claims),
     Feed("entities", "Filters of the feed of entities.", EntityQuestion, columns.ENTITY, _entities),
     Feed("figures", "Filters of the feed of figures.", FigureQuestion, columns.FIGURE, _figures),
-    Feed("reviews", "Filters of the feed of reviews.", ReviewQuestion, columns.REVIEW, _reviews),
+    Feed("reviews", "Filters of the feed of reviews.", ReviewFilters, columns.REVIEW, _reviews),
     Feed("links", "Filters of the feed of links.", LinkFilters, columns.LINK, _links),
 )

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic import Field as Describe
 
-from app.base.page import Question, Words
+from app.base.page import Words
 from app.base.types import Edtf, QueryFlag
 from app.base.units import LONGEST_AMOUNT, Dimension
-from app.claims.model import FigureKind, Mode, Status
+from app.claims.model import FigureKind, Mode
 from app.claims.shapes import FigureOut, SpeakerOut
-from app.claims.standing import VerificationOut
+from app.claims.standing import StatusFilters, VerificationOut, Withdrawn
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceRef
 from app.words.explain import MatchOut
@@ -29,7 +29,7 @@ _RANGE = (
 _Amount = Annotated[str, StringConstraints(max_length=LONGEST_AMOUNT)]
 
 
-class FigureQuestion(Question):
+class FigureQuestion(StatusFilters):
     """Filters of the list of figures; a repeated one means any of its values."""
 
     q: Words = None
@@ -49,7 +49,6 @@ class FigureQuestion(Question):
         None
     )
     period_to: Edtf | None = None
-    status: list[Status] = []
 
 
 class SeriesQuestion(BaseModel):
@@ -70,6 +69,7 @@ class SeriesQuestion(BaseModel):
         None
     )
     period_to: Edtf | None = None
+    withdrawn: Withdrawn = None
 
 
 class FigureClaim(BaseModel):

@@ -14,7 +14,7 @@ from app.base.db import ReadSession
 from app.base.errors import Invalid
 from app.base.sql import select
 from app.base.units import UNITS
-from app.claims.filters import overlapping
+from app.claims.filters import Clauses, overlapping
 from app.claims.model import Claim, Figure
 from app.figures import store
 from app.figures.model import SeriesQuestion
@@ -41,7 +41,7 @@ def series(session: ReadSession, ask: SeriesQuestion) -> dict[str, Any]:
     units = wanted(ask.unit)
     rows = _rows(session, ask, units)
     if not rows:
-        _known(session, ask.measure)
+        _known(session, ask)
     points = rows[:MOST_POINTS]
     documents = store.documents(session, [(row.id, row.claim_id) for row in points])
     by_id = {row.id: row for row in points}
@@ -67,6 +67,7 @@ def _rows(session: ReadSession, ask: SeriesQuestion, units: Wanted) -> Sequence[
                 Figure.period, Figure.period_earliest, Figure.period_latest, ask.period_from, ask.period_to
             ),
             *(clause for ref in ask.about for clause in store.about(session, [ref])),
+            *_counting(ask),
         )
         .order_by(*map(col, _ORDER))
         .limit(MOST_POINTS + 1)
@@ -76,10 +77,17 @@ def _rows(session: ReadSession, ask: SeriesQuestion, units: Wanted) -> Sequence[
     return session.execute(query).all()
 
 
-def _known(session: ReadSession, measure: str) -> None:
-    if session.execute(select(Figure.id).where(col(Figure.measure) == measure).limit(1)).first():
+def _counting(ask: SeriesQuestion) -> Clauses:
+    return [] if ask.withdrawn else [col(Claim.status) != "withdrawn"]
+
+
+def _known(session: ReadSession, ask: SeriesQuestion) -> None:
+    measure = ask.measure
+    measures = select(Figure.measure).join(Claim, col(Claim.id) == col(Figure.claim_id))
+    measures = measures.where(*_counting(ask))
+    if session.execute(measures.where(col(Figure.measure) == measure).limit(1)).first():
         return
-    known = session.execute(select(Figure.measure).distinct().limit(_MEASURES)).scalars()
+    known = session.execute(measures.distinct().limit(_MEASURES)).scalars()
     folded = {name.casefold(): name for name in sorted(known)}
     near = difflib.get_close_matches(measure.casefold(), folded, n=3, cutoff=0.6)
     meant = " or ".join(repr(folded[name]) for name in near)

@@ -13,7 +13,7 @@ from app.base.page import Page, page
 from app.base.sql import select
 from app.claims import bodies
 from app.claims.amounts import ends
-from app.claims.filters import listed_under, overlapping
+from app.claims.filters import listed_under, of_status, overlapping
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
 from app.entities.words import searched
@@ -90,9 +90,9 @@ def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:
         (col(Figure.measure), ask.measure),
         (col(Figure.kind), ask.kind),
         (col(Figure.claim_id), ask.claim),
-        (col(Claim.status), ask.status),
     ]
     clauses: list[ColumnElement[bool]] = [column.in_(wanted) for column, wanted in pairs if wanted]
+    clauses += of_status(ask)
     if ask.is_record is not None:
         clauses.append(col(Figure.is_record).is_(ask.is_record))
     return clauses

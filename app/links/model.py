@@ -11,7 +11,7 @@ from sqlmodel import Field
 from app.base.page import Question
 from app.base.types import Id, Prose, Shape, example, one_of
 from app.changes.model import Record
-from app.claims.standing import VerificationOut
+from app.claims.standing import VerificationOut, Withdrawn
 from app.figures.model import FigureClaim
 
 Relation = Literal["contradicts", "supports", "repeats"]
@@ -86,6 +86,7 @@ class LinkFilters(LinkQuestion):
     """Filters of links across claims."""
 
     claim: Annotated[list[str], Describe(description="The claims on either side: ids.")] = []
+    withdrawn: Withdrawn = None
 
 
 class SuggestionQuestion(Question):

@@ -19,7 +19,7 @@ from app.claims import bodies
 from app.claims.model import Claim, Figure
 from app.claims.repeats import firsts
 from app.claims.store import document
-from app.claims.words import match
+from app.claims.words import WITHDRAWN, match
 from app.figures.series import disagree, line_of, question_of
 from app.links.model import Judgement, SuggestionQuestion
 from app.links.store import brief, judged
@@ -136,7 +136,7 @@ def _by_words(session: ReadSession, claim: Json) -> tuple[Finding, dict[str, int
     finding = Finding(plan(ask, known, {wanted[each]: [each] for each in chosen}))
     if not any(known[each].documents <= COMMON for each in chosen):
         return finding, {}  # there is nothing that tells it from thousands of others
-    hits = best(ask, finding.plan, ["claim"], _LOOKED_AT + 1)
+    hits = best(ask, finding.plan, ["claim"], _LOOKED_AT + 1, hidden=WITHDRAWN)
     scores = {hit.record_id: hit.score for hit in hits}
     whole = max(scores.pop(claim["id"], hits[0].score if hits else 0), 1)
     shares = {other: min(100 * score // whole, 100) for other, score in scores.items()}

@@ -13,6 +13,7 @@ from app.base.errors import NotFound
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
+from app.claims.standing import Withdrawn
 from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
 from app.entities.store import everyone_merged
@@ -25,6 +26,12 @@ from app.reviews.model import (
     ReviewEvidence,
     ReviewQuestion,
 )
+
+
+class ReviewFilters(ReviewQuestion):
+    """Filters of the flat feed of reviews."""
+
+    withdrawn: Withdrawn = None
 
 
 def find(

@@ -7,6 +7,7 @@ from pydantic import Field as Describe
 
 from app.base.page import WORDS, Question
 from app.claims.shapes import ClaimOut
+from app.claims.standing import Withdrawn
 from app.entities.model import EntityOut
 from app.figures.model import FigureInClaim
 from app.sources.model import SourceOut
@@ -19,6 +20,7 @@ class SearchQuestion(Question):
 
     q: Annotated[str, Describe(min_length=1, max_length=500, description=WORDS)]
     kind: Annotated[list[Kind], Describe(description="Only these.")] = []
+    withdrawn: Withdrawn = None
 
 
 class HitOut(BaseModel):

@@ -58,7 +58,15 @@ _MATCHED: Mapping[Kind, Callable[[Finding, Mapping[str, Any], int], dict[str, An
 def find(session: ReadSession, ask: SearchQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
     """A page of what was found, the best first."""
     finding = entity_words.prepare(within(session), ask.q)
-    hits = rank(session, finding.plan, ask.kind or KINDS, ask.limit + 1, after, down=ask.order == "desc")
+    hits = rank(
+        session,
+        finding.plan,
+        ask.kind or KINDS,
+        ask.limit + 1,
+        after,
+        hidden=None if ask.withdrawn else claim_words.WITHDRAWN,
+        down=ask.order == "desc",
+    )
     found = paged(ask, hits)
     return Page(_shown(session, finding, found.rows), found.last)
 
@@ -67,7 +75,7 @@ def find_at_once(base: Readable, ask: SearchQuestion, after: Sequence[Any] | Non
     """The same of claims alone. Raises NotAtOnce."""
     if ask.kind != ["claim"]:
         raise NotAtOnce
-    found = claim_words.found_at_once(base, ask.q, ask, after)
+    found = claim_words.found_at_once(base, ask.q, ask, after, withdrawn=bool(ask.withdrawn))
     shown = [
         {"id": each.id, "kind": "claim", "record": Fragment(each.body), "match": each.match}
         for each in found.rows

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, and_, exists, literal, or_, text, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    and_,
+    exists,
+    literal,
+    literal_column,
+    or_,
+    text,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -99,19 +110,22 @@ def rank(
     after: Sequence[int] | None = None,
     *,
     among: Any = None,
+    hidden: str | None = None,
     down: bool = True,
 ) -> list[Hit]:
     """The best documents of some kinds, at most `limit` after a score and number; `among` those whose record
-    is one of a SELECT of ids. Not `down`, they come the other way round.
+    is one of a SELECT of ids, and none whose number is one of `hidden`, a SELECT in SQL. Not `down`, they
+    come the other way round.
     """
     if among is None and not plan.conditional:
-        return best(within(session), plan, kinds, limit, after, down=down)
+        return best(within(session), plan, kinds, limit, after, hidden=hidden, down=down)
     if not plan.found:
         return []
     number = col(Document.number)
     conditions = [has(group, number) for group in plan.required]
     conditions += [~has(group, number) for group in plan.excluded]
     conditions += [] if among is None else [col(Document.record_id).in_(among)]
+    conditions += [] if hidden is None else [literal_column(f"documents.number NOT IN ({hidden})", Boolean)]
     sums = text(_scores(plan, kinds, bounded=not conditions)).columns(document=BigInteger, score=BigInteger)
     scored = sums.subquery("scored")
     keys = scored.c.score, number
@@ -133,12 +147,15 @@ def best(
     limit: int,
     after: Sequence[int] | None = None,
     *,
+    hidden: str | None = None,
     down: bool = True,
 ) -> list[Hit]:
     """The same of a plan that is not `conditional`, among all documents."""
     if not plan.found:
         return []
     scores = _scores(plan, kinds, bounded=True)
+    if hidden is not None:
+        scores = f"SELECT document, score FROM ({scores}) AS all_found WHERE document NOT IN ({hidden})"
     direction = "DESC" if down else "ASC"
     where = ""
     if after is not None or not down:
@@ -256,22 +273,43 @@ def _rarity(documents: int, total: int) -> int:
 
 
 def ranked(
-    session: ReadSession, finding: Any, kind: Kind, among: Any, ask: Question, after: Sequence[int] | None
+    session: ReadSession,
+    finding: Any,
+    kind: Kind,
+    among: Any,
+    ask: Question,
+    after: Sequence[int] | None,
+    hidden: str | None = None,
 ) -> Page[Hit]:
     """A page of one kind, the best first. Scores are of the moment: a page that follows another while much is
     written may miss what has risen meanwhile.
     """
-    down = ask.order == "desc"
-    return paged(ask, rank(session, finding.plan, [kind], ask.limit + 1, after, among=among, down=down))
+    hits = rank(
+        session,
+        finding.plan,
+        [kind],
+        ask.limit + 1,
+        after,
+        among=among,
+        hidden=hidden,
+        down=ask.order == "desc",
+    )
+    return paged(ask, hits)
 
 
 def ranked_at_once(
-    base: Readable, plan: Plan, kind: Kind, ask: Question, after: Sequence[int] | None
+    base: Readable,
+    plan: Plan,
+    kind: Kind,
+    ask: Question,
+    after: Sequence[int] | None,
+    hidden: str | None,
 ) -> Page[Hit]:
     """The same, among all documents of that kind. Raises NotAtOnce if it takes long."""
     if plan.conditional or plan.effort > _AT_ONCE:
         raise NotAtOnce
-    return paged(ask, best(at_once(base), plan, [kind], ask.limit + 1, after, down=ask.order == "desc"))
+    down = ask.order == "desc"
+    return paged(ask, best(at_once(base), plan, [kind], ask.limit + 1, after, hidden=hidden, down=down))
 
 
 def paged(ask: Question, hits: Sequence[Hit]) -> Page[Hit]:
