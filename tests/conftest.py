@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from sqlalchemy.orm import configure_mappers
 
 from app.base import schema
 from app.base.jobs import Job
@@ -41,6 +42,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_finish() -> None:
     """What was imported stays: to look through it again and again takes a part of every test."""
+    configure_mappers()  # as an application does, which not every test makes
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)

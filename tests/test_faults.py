@@ -93,12 +93,10 @@ def names(client: httpx.Client) -> list[str]:
 
 
 @contextmanager
-def serving(
-    url: str, log: Path, *options: str, forked: bool = True, **settings: str
-) -> Iterator[tuple[Served, httpx.Client]]:
+def serving(url: str, log: Path, *options: str, **settings: str) -> Iterator[tuple[Served, httpx.Client]]:
     """A server on a base, and a client with an editor's key."""
     env = environment(url, RECORD_SECRET=SECRET, **settings)
-    with served(env, log, *options, forked=forked) as server, server.client(token_on(url)) as client:
+    with served(env, log, *options) as server, server.client(token_on(url)) as client:
         yield server, client
 
 
@@ -376,16 +374,17 @@ def test_a_full_disk_under_postgresql_refuses_writes_only(database: Node, tmp_pa
 # --- the clock ---------------------------------------------------------------------------------
 
 CLOCK = """
-    import sys, time
-    from datetime import timedelta
+    import time
     from pathlib import Path
-    sys.path.insert(0, {root!r})
     import uuid_utils
     from app.base import times
 
-    off = Path({offset!r})
-    now, uuid7 = times.now, uuid_utils.uuid7
-    times.now = lambda: now() + timedelta(seconds=int(off.read_text()))
+    def now():
+        return datetime.now(UTC) + timedelta(seconds=int(OFF.read_text()))
+
+    times.OFF = off = Path({offset!r})
+    times.now.__code__ = now.__code__  # wherever it was imported to
+    uuid7 = uuid_utils.uuid7
     def shifted():
         return uuid7(nanoseconds=time.time_ns() + int(off.read_text()) * 10**9)
     uuid_utils.uuid7 = shifted
@@ -397,12 +396,10 @@ def test_a_clock_that_jumps_breaks_no_lease_id_or_order(bases: Bases, tmp_path: 
     offset = tmp_path / "offset"
     offset.write_text("0")
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(
-        textwrap.dedent(CLOCK).format(root=str(schema.ROOT), offset=str(offset))
-    )
+    (tmp_path / "site" / "sitecustomize.py").write_text(textwrap.dedent(CLOCK).format(offset=str(offset)))
     with bases.fresh() as url:
         site = str(tmp_path / "site")
-        with serving(url, tmp_path / "log", forked=False, PYTHONPATH=site) as (server, client):
+        with serving(url, tmp_path / "log", PYTHONPATH=site) as (server, client):
             other = server.client(token_on(url))
             ok(client.post("/v1/entities", json={"name": "A", "kind": "person", "slug": "a"}))
             claims = [state(client, 0)]

@@ -60,8 +60,11 @@ def way(request: pytest.FixtureRequest, command: Command, tmp_path: Path) -> Ite
             yield made
         return
     bases: SqliteBases | PostgresBases = request.getfixturevalue(f"{request.param.removesuffix('ql')}_bases")
-    with bases.fresh() as url:
-        fill(url, command, tmp_path)
+    if not bases.has("earlier"):
+        with bases.fresh() as url:
+            fill(url, command, tmp_path)
+            bases.keep(url, "earlier")
+    with bases.fresh(like="earlier") as url:
         yield by_command(url, command)
 
 
