@@ -1,5 +1,7 @@
 """Quotes are the words of a source: every quoted piece is anchored, and interrupted ones are split."""
 
+from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 import httpx
@@ -266,3 +268,31 @@ def test_what_cannot_be_split_says_how_to_give_anchors(room: Newsroom, page: Jso
     with room.unchanged():
         answer = problem(stated(room, page, "No, not now.", mode="direct_quote"), 422, "invalid")
     assert '"anchors": [{"exact"' in answer["errors"][0]["detail"]
+
+
+COSTLY: dict[str, Callable[[], object]] = {
+    "apostrophes that nothing closes": lambda: quoted("'a " * 6_600),
+    "marks that nothing closes": lambda: quoted("“a " * 6_600),
+    "a gap after each word": lambda: interrupted(_gaps(400), f"{_words(400)} and no more"),
+    "many beginnings": lambda: interrupted(
+        'one two three " said he , "' * 20_000, "one two three " * 500 + "four"
+    ),
+    "anchors of one word over and over": lambda: covered(["x " * 10_000], ["x " * 5_000] * 100),
+    "anchors of many pieces": lambda: covered(["x " * 5 + "y"] * 1_500, ["x"] * 100),
+}
+"""What takes seconds, or for ever, where every way is tried."""
+
+
+def _words(count: int) -> str:
+    return " ".join(f"word{n}" for n in range(count))
+
+
+def _gaps(count: int) -> str:
+    return " ".join(f'"word{n}" ,' for n in range(count))
+
+
+@pytest.mark.parametrize("what", COSTLY)
+def test_no_text_takes_long(what: str) -> None:
+    began = process_time()
+    COSTLY[what]()
+    assert process_time() - began < 1

@@ -4,7 +4,7 @@ source interrupts with an attribution.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Span = tuple[int, int]
@@ -58,9 +58,13 @@ def quoted(text: str) -> list[str]:
     to the end of the text.
     """
     found, at = [], 0
+    open_to_the_end = set[str]()
     while at < len(text):
-        closed = _closed(text, at)
+        mark = text[at]
+        closed = _closed(text, at) if mark not in open_to_the_end else None
         if closed is None:
+            if mark in _APOSTROPHES and _may_open(text, at):  # nor will a later one be closed
+                open_to_the_end.add(mark)
             at += 1
             continue
         piece = text[at + 1 : closed].strip().rstrip(_STOPS)
@@ -68,6 +72,11 @@ def quoted(text: str) -> list[str]:
             found.append(piece)
         at = closed + 1
     return found
+
+
+def _may_open(text: str, at: int) -> bool:
+    """Return whether an apostrophe can be a quotation mark that opens: before a word and not in one."""
+    return not text[max(at - 1, 0) : at].isalnum() and bool(text[at + 1 : at + 2].strip())
 
 
 def _closed(text: str, at: int) -> int | None:
@@ -78,7 +87,7 @@ def _closed(text: str, at: int) -> int | None:
     if closing is None or (mark == '"' and before.isdigit()):  # inches
         return None
     if mark in _APOSTROPHES:
-        if before.isalnum() or not text[at + 1 : at + 2].strip():
+        if not _may_open(text, at):
             return None
         ends = (
             n for n in range(at + 2, len(text)) if text[n] in closing and not text[n + 1 : n + 2].isalnum()
@@ -118,23 +127,45 @@ def covered(parts: Sequence[str], anchors: Sequence[str]) -> list[list[int]] | N
     """Return for each piece the numbers of the anchors that make it up, in its order. None if an anchor is
     not of its words, or words of it are in no anchor.
     """
-    owned = [_own(piece) or words(piece) for piece in parts]
-    left = [[True] * len(own) for own in owned]
+    owned = [_Words(_own(piece) or words(piece)) for piece in parts]
     used: list[list[tuple[int, int]]] = [[] for _ in parts]
     for n, anchor in enumerate(anchors):
         run = words(anchor)
-        places = [
-            (p, at)
-            for p, own in enumerate(owned)
-            for at in range(len(own) - len(run) + 1)
-            if run and own[at : at + len(run)] == run
-        ]
+        places = [(p, at) for p, own in enumerate(owned) if (at := own.find(run)) is not None]
         if not places:
             return None
-        p, at = max(places, key=lambda place: (left[place[0]][place[1]], -place[0], -place[1]))
-        left[p][at : at + len(run)] = [False] * len(run)
+        p, at = next((place for place in places if owned[place[0]].left[place[1]]), places[0])
+        owned[p].left[at : at + len(run)] = [False] * len(run)
         used[p].append((at, n))
-    return None if any(map(any, left)) else [[n for _, n in sorted(each)] for each in used]
+    return None if any(any(own.left) for own in owned) else [[n for _, n in sorted(each)] for each in used]
+
+
+class _Words:
+    """The words of a piece, and which of them are `left`: in no anchor yet."""
+
+    def __init__(self, own: Sequence[str]) -> None:
+        self.left = [True] * len(own)
+        self._whole = _joined(own)
+        self._starts = [*itertools.accumulate((len(each) + 1 for each in own), initial=0)]
+        self._numbers = {start: n for n, start in enumerate(self._starts)}
+
+    def find(self, run: Sequence[str]) -> int | None:
+        """Return the first place of words that are left, or else their first place."""
+        wanted = _joined(run)
+        start = self._whole.find(wanted) if run else -1
+        first = None if start < 0 else self._numbers[start]
+        while start >= 0:
+            at = self._numbers[start]
+            if self.left[at]:
+                return at
+            if True not in self.left[at:]:
+                break
+            start = self._whole.find(wanted, self._starts[self.left.index(True, at)])
+        return first
+
+
+def _joined(run: Sequence[str]) -> str:
+    return f"\0{chr(0).join(run)}\0"
 
 
 def is_quotation(claim: Mapping[str, Any]) -> bool:
@@ -178,7 +209,9 @@ def _follows(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 INTERRUPTION = 200
 """Characters that an attribution between two segments of a quote has at most."""
-_MOST_STARTS, _MOST_SEGMENTS = 50, 20
+_MOST_STARTS, _MOST_SEGMENTS, _MOST_STEPS = 50, 20, 5_000
+_MOST_SIGNS = 8
+"""Signs between two words of one segment."""
 
 _SPACED = "”»«’›‹“‘」』｣〞〟﹂﹄"
 _GAP = re.compile(
@@ -203,40 +236,70 @@ def _is_pair(found: re.Match[str]) -> bool:
 
 def interrupted(text: str, quote: str) -> list[str]:
     """Return the segments of a quote that its source interrupts by an attribution, each of three words or
-    more, in order and close to each other; none if there are no such.
+    more, in order and close to each other; none if there are no such, or none are found in so many steps.
     """
     parts = [match.span() for match in re.finditer(r"\w+", quote)]
     if len(parts) < 2 * SHORTEST:
         return []
-    first = r"\W{1,8}".join(re.escape(quote[slice(*span)]) for span in parts[:SHORTEST])
-    starts = (match.start() for match in re.finditer(rf"(?<!\w){first}(?!\w)", text))
-    for _, start in zip(range(_MOST_STARTS), starts, strict=False):
-        if found := _segments(text, quote, parts, 0, start, _MOST_SEGMENTS):
-            return [quote[parts[a][0] : parts[b - 1][1]] for a, b in found]
-    return []
+    found = _Splitting(text, [quote[slice(*span)] for span in parts]).segments()
+    return [quote[parts[a][0] : parts[b - 1][1]] for a, b in found]
 
 
-def _segments(
-    text: str, quote: str, parts: Sequence[Span], at: int, place: int, left: int
-) -> list[Span] | None:
-    """Numbers of the words of each segment from word `at` on, which is to stand at a place of the text."""
-    ends = [*_run(text, quote, parts[at:], place)]
-    if at + len(ends) == len(parts) and at and len(ends) >= SHORTEST:
-        return [(at, len(parts))]
-    for count in range(min(len(ends), len(parts) - at - SHORTEST), SHORTEST - 1, -1):
-        gap = _GAP.match(text, ends[count - 1])
-        if left and gap and _is_pair(gap) and gap.end() - ends[count - 1] <= INTERRUPTION:
-            rest = _segments(text, quote, parts, at + count, gap.end(), left - 1)
-            if rest:
-                return [(at, at + count), *rest]
-    return None
+class _Splitting:
+    """The search for the segments of a quote. A text can be made in which each word may end a segment, and to
+    try every way takes for ever: what led nowhere is not tried again, and steps are counted.
+    """
 
+    def __init__(self, text: str, words: Sequence[str]) -> None:
+        self.text, self.words = text, words
+        self._places = [match.span() for match in re.finditer(r"\w+", text)]
+        self._numbers = {start: n for n, (start, _) in enumerate(self._places)}
+        self._left = _MOST_STEPS
+        self._dead: set[tuple[int, int]] = set()
 
-def _run(text: str, quote: str, parts: Sequence[Span], place: int) -> Iterator[int]:
-    """Where each word ends, as long as they stand one after the other."""
-    for start, end in parts:
-        found = re.compile(rf"\W{{0,8}}{re.escape(quote[start:end])}(?!\w)").match(text, place)
-        if found is None:
-            return
-        place = found.end()
-        yield place
+    def segments(self) -> list[Span]:
+        """The numbers of the first word of each segment, and of the one after its last."""
+        starts = (n for n in range(len(self._places)) if self._run(0, n, SHORTEST) == SHORTEST)
+        found = (self._from(0, start, _MOST_SEGMENTS) for start in itertools.islice(starts, _MOST_STARTS))
+        return next(filter(None, found), [])
+
+    def _from(self, at: int, place: int, left: int) -> list[Span]:
+        """The segments from the word `at` of the quote on, if it is the word `place` of the text."""
+        if (at, place) in self._dead:
+            return []
+        self._dead.add((at, place))
+        rest = len(self.words) - at
+        count = self._run(at, place, rest)
+        if count == rest and at and count >= SHORTEST:
+            return [(at, len(self.words))]
+        for size in range(min(count, rest - SHORTEST), SHORTEST - 1, -1):
+            self._left -= 1
+            if self._left < 0 or not left:
+                return []
+            after = self._after(self._places[place + size - 1][1])
+            if after is not None and (more := self._from(at + size, after, left - 1)):
+                return [(at, at + size), *more]
+        return []
+
+    def _run(self, at: int, place: int, most: int) -> int:
+        """How many words are the same from there on, with nothing but a few signs between them."""
+        count = 0
+        for n in range(min(most, len(self._places) - place)):
+            start, end = self._places[place + n]
+            if self.text[start:end] != self.words[at + n]:
+                break
+            if n and start - self._places[place + n - 1][1] > _MOST_SIGNS:
+                break
+            count += 1
+        self._left -= count // 10
+        return count
+
+    def _after(self, end: int) -> int | None:
+        """The number of the word at which a quotation goes on that is interrupted at a place."""
+        gap = _GAP.match(self.text, end)
+        if gap is None or not _is_pair(gap) or gap.end() - end > INTERRUPTION:
+            return None
+        return next(
+            (found for n in range(_MOST_SIGNS) if (found := self._numbers.get(gap.end() + n)) is not None),
+            None,
+        )
