@@ -84,14 +84,14 @@ def test_evidence_gathered_before_counts_as_well(room: Newsroom) -> None:
 NO_ATTRIBUTIONS: list[tuple[Json, str, str]] = [
     ({"attribution": "confirmed", "evidence": []}, "/evidence", "piece of evidence"),
     ({"attribution": "misattributed", "evidence": []}, "/evidence", "piece of evidence"),
-    ({"attribution": "altered", "evidence": [], "actual_words": "x"}, "/evidence", "piece of evidence"),
-    ({"attribution": "altered"}, "/actual_words", "what was said"),
-    ({"attribution": "altered", "actual_words": " "}, "/actual_words", ""),
-    ({"attribution": "misattributed", "actual_words": "x"}, "/actual_words", "altered"),
-    ({"attribution": "unconfirmed", "actual_words": "x"}, "/actual_words", "altered"),
-    ({"verdict": "false", "actual_words": "x"}, "/actual_words", "altered"),
+    ({"attribution": "misquoted", "evidence": [], "actual_words": "x"}, "/evidence", "piece of evidence"),
+    ({"attribution": "misquoted"}, "/actual_words", "what was really said"),
+    ({"attribution": "misquoted", "actual_words": " "}, "/actual_words", ""),
+    ({"attribution": "misattributed", "actual_words": "x"}, "/actual_words", "misquoted"),
+    ({"attribution": "unconfirmed", "actual_words": "x"}, "/actual_words", "misquoted"),
+    ({"verdict": "false", "actual_words": "x"}, "/actual_words", "misquoted"),
     (
-        {"attribution": "altered", "actual_words": "x", "actual_speaker": "rodina"},
+        {"attribution": "misquoted", "actual_words": "x", "actual_speaker": "rodina"},
         "/actual_speaker",
         "mis",
     ),
@@ -122,9 +122,9 @@ def test_that_it_is_open_needs_no_evidence(room: Newsroom) -> None:
 # --- what was said, and by whom ----------------------------------------------------------------
 
 
-def test_what_was_altered_says_what_was_said(room: Newsroom) -> None:
+def test_what_was_misquoted_says_what_was_said(room: Newsroom) -> None:
     claim = room.claim()
-    review = attributed(room, claim, attribution="altered", actual_words="It is all but agreed.")
+    review = attributed(room, claim, attribution="misquoted", actual_words="It is all but agreed.")
     assert (review["actual_words"], review["actual_speaker"]) == ("It is all but agreed.", None)
     [row] = room.anyone.get("/v1/reviews.json").json()
     assert (row["actual_words"], row["actual_speaker"]) == ("It is all but agreed.", None)

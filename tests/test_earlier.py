@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.base import schema
 from app.base.db import Database
 from app.changes.ledger import head
 from app.changes.replay import Replay, supply
@@ -107,10 +106,12 @@ def test_its_bundles_verify(command: Command, earlier: Path, tmp_path: Path) -> 
         assert command(NOWHERE, "verify", str(file), "--key", key).code == 1
 
 
-def test_its_database_is_upgraded_verified_and_served(bases: Bases, server: Server, earlier: Path) -> None:
+def test_its_database_is_upgraded_verified_and_served(
+    bases: Bases, server: Server, earlier: Path, command: Command
+) -> None:
     with bases.fresh(migrated=False) as url:
         lay(url, earlier.name)
-        schema.upgrade(url)
+        assert command(url, "migrate").code == 0
         with Newsroom(server, url) as room:
             assert room.faults() == []
             for operation, address in reading(room):

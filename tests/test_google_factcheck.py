@@ -221,7 +221,7 @@ def test_only_claims_with_a_verdict_that_stands_are_found(checked: Newsroom) -> 
     unchecked = checked.claim("Gas pipeline number 6 is agreed.")
     confirmed = checked.claim("Gas pipeline number 7 is agreed.")
     checked.take(confirmed)
-    checked.review(confirmed, verdict=None, attribution="altered", actual_words="Nearly.")
+    checked.review(confirmed, verdict=None, attribution="misquoted", actual_words="Nearly.")
     first = checked.get("/v1/claims", q='"number 1"')["data"][0]
     checked.claim("As he said, gas pipeline number 1 is agreed.", repeats=first["id"])
     withdrawn = checked.get("/v1/claims", q='"number 2"')["data"][0]

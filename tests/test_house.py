@@ -102,7 +102,10 @@ LAYOUT = (
         " sql types moments postgres prepared outages db properties jobs scratch shelf recent schema body"
         " http page problems limits boundary middleware protocol openapi",
     ),
-    ("changes", "entry model guard grants tree ledger store reads walk replay past log replicas streams"),
+    (
+        "changes",
+        "entry earlier model guard grants tree ledger store reads walk replay past log replicas streams",
+    ),
     ("access", "model secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
@@ -124,8 +127,8 @@ LAYOUT = (
     ("search", _FEATURE),
     (
         "exchange",
-        "shapes lines names rows rulings importer nodes pages markup records dump bundle routes formats"
-        " parquet columns flat render feeds claimreview linked",
+        "shapes lines names rows rulings importer nodes pages markup records dump earlier_bundles bundle"
+        " routes formats parquet columns flat render feeds claimreview linked",
     ),
     (
         "compat",

@@ -248,9 +248,9 @@ def test_goes_down_step_by_step_and_up_again(bases: Bases) -> None:
         assert portrait(url) == before
         with opened(url) as db, db.write() as session:
             restore(session, content(HERE / LAST_OF_FORM_1 / "export.ndjson").splitlines(keepends=True))
-        assert {name: kept[name] for name in rows(url) if name not in OF_ONE_SERVER}.items() <= rows(
-            url
-        ).items()
+        again = rows(url)
+        apart = {*OF_ONE_SERVER, DERIVED, "claim_tallies"}
+        assert {name: kept[name] for name in again if name not in apart}.items() <= again.items()
         assert faults(url) == []
 
 

@@ -176,13 +176,13 @@ def test_opinions_are_recorded_not_rated(room: Newsroom, kind: str) -> None:
 def test_whether_they_said_it_and_whether_it_is_true_are_two_questions(room: Newsroom) -> None:
     claim = room.claim()
     room.take(claim)
-    room.review(claim, verdict="true", attribution="altered", actual_words="It is all but agreed.")
+    room.review(claim, verdict="true", attribution="misquoted", actual_words="It is all but agreed.")
     both = standing(room, claim)
-    assert (both["verdict"], both["attribution"]) == ("true", "altered")
+    assert (both["verdict"], both["attribution"]) == ("true", "misquoted")
     room.take(claim)
     room.review(claim, verdict="false")
-    assert (standing(room, claim)["verdict"], standing(room, claim)["attribution"]) == ("false", "altered")
-    assert len(room.get("/v1/claims", verdict="false", attribution="altered")["data"]) == 1
+    assert (standing(room, claim)["verdict"], standing(room, claim)["attribution"]) == ("false", "misquoted")
+    assert len(room.get("/v1/claims", verdict="false", attribution="misquoted")["data"]) == 1
 
 
 def test_several_desks_agree_or_are_split(room: Newsroom) -> None:

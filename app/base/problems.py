@@ -155,7 +155,7 @@ def invalid(
             if where not in ("query", "path", "header")
             else short("".join(map(str, steps[:1])))
         )
-        detail = _say(fault)
+        detail = _renamed(fault) or _say(fault)
         if (place, detail) in seen:
             continue
         seen.add((place, detail))
@@ -178,6 +178,23 @@ def _say(fault: Any) -> str:
             return "is empty"
         case kind:
             return _words(kind, fault.get("ctx", {}))
+
+
+_RENAMED = {
+    ("altered", "misquoted"): "is now called misquoted",
+    ("misattributed", "disputed"): "is now an attribution, and no verdict: send it as attribution",
+}
+"""What is said of a word of before where another is among those that can be now."""
+
+
+def _renamed(fault: Any) -> str | None:
+    """Return what a word that could be here before is called now."""
+    if fault["type"] != "literal_error":
+        return None
+    sent, expected = fault.get("input"), fault["ctx"]["expected"]
+    return next(
+        (told for (was, now), told in _RENAMED.items() if was == sent and f"'{now}'" in expected), None
+    )
 
 
 _WORDS = {
@@ -236,8 +253,5 @@ def checked(model: type[M], value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as fault:
-        errors = [
-            {**error, "loc": ("body", *error["loc"])}
-            for error in fault.errors(include_url=False, include_input=False)
-        ]
+        errors = [{**error, "loc": ("body", *error["loc"])} for error in fault.errors(include_url=False)]
         raise invalid(errors, lambda path: _fields_at(model, _names(path))) from None

@@ -1,12 +1,13 @@
 """A ledger that another base wrote, replayed: its entries checked and kept, and its rows made of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import groupby
 from typing import Any
 
+import orjson
 from sqlalchemy import delete, update
 from sqlalchemy.exc import CompileError, DataError, IntegrityError, InterfaceError, ProgrammingError
 from sqlmodel import SQLModel, col
@@ -15,8 +16,9 @@ from app.base.db import WriteSession
 from app.base.errors import Conflict, Invalid
 from app.base.sql import select
 from app.base.sql import table as table_of
+from app.changes import earlier
 from app.changes.entry import Entry, entry_hash
-from app.changes.ledger import GENESIS, head, keep
+from app.changes.ledger import GENESIS, entries, head, keep
 from app.changes.model import Change, Record, fresh
 from app.changes.store import New, Saved, insert_rows, tell
 from app.changes.tree import grow
@@ -52,18 +54,32 @@ class Replay:
         self.seq, self.hash = (self.here, last) if going_on else (0, GENESIS)
         self.added = 0
 
-    def take(self, entries: Sequence[Entry]) -> None:
+    def take(self, told: Sequence[Entry]) -> None:
         """Raises Invalid for entries that do not follow, Conflict where this base's own ledger differs."""
-        for entry in entries:
+        for entry in told:
             self._check(entry)
-        self._compare([entry for entry in entries if entry["seq"] <= self.here])
-        new = [entry for entry in entries if entry["seq"] > self.here]
+        self._compare([entry for entry in told if entry["seq"] <= self.here])
+        new = [entry for entry in told if entry["seq"] > self.here]
         self.added += len(new)
-        for run in _runs(new):
+        for run in _runs(earlier.read(new, self._states(new))):
             _write(self.session, run)
         if new:
             keep(self.session, new)
             grow(self.session, new[0]["seq"] - 1, new[-1]["seq"])
+
+    def _states(self, new: Sequence[Entry]) -> dict[str, earlier.State]:
+        """The states of records that entries may change the words of, as the entries before leave them."""
+        changed = {
+            entry["resource_id"]
+            for entry in new
+            if entry["version"] > 1 and earlier.concerns(entry["resource"], entry["difference"])
+        }
+        states: dict[str, earlier.State] = {}
+        query = entries().where(col(Change.resource_id).in_(changed)).order_by(col(Change.seq))
+        for row in self.session.execute(query) if changed else ():
+            before, difference = states.get(row.resource_id, {}), orjson.loads(row.difference or "{}") or {}
+            states[row.resource_id] = earlier.after(row.resource, before, difference)
+        return states
 
     def _check(self, entry: Entry) -> None:
         try:
@@ -93,11 +109,11 @@ class Replay:
                 )
 
 
-def _runs(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+def _runs(told: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Entries that may be written at once: records that are new, or changes of different records."""
     run: list[Entry] = []
     seen: set[str] = set()
-    for entry in entries:
+    for entry in told:
         if run and (entry["resource_id"] in seen or (entry["version"] == 1) != (run[-1]["version"] == 1)):
             yield run
             run, seen = [], set()
@@ -110,15 +126,15 @@ def _runs(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
 def _write(session: WriteSession, run: Sequence[Entry]) -> None:
     by_noun = sorted(run, key=lambda entry: ORDER.index(entry["resource"]))
     for noun, group in groupby(by_noun, key=lambda entry: str(entry["resource"])):
-        kind, entries = kinds()[noun], list(group)
-        if entries[0]["version"] == 1:
-            news = [_new(kind, entry) for entry in entries]
+        kind, some = kinds()[noun], list(group)
+        if some[0]["version"] == 1:
+            news = [_new(kind, entry) for entry in some]
             _create(session, kind, news)
-            saved = [Saved(n.record.id, e["difference"] or {}, n) for n, e in zip(news, entries, strict=True)]
+            saved = [Saved(n.record.id, e["difference"] or {}, n) for n, e in zip(news, some, strict=True)]
         else:
-            for entry in entries:
+            for entry in some:
                 _change(session, kind, entry)
-            saved = [Saved(entry["resource_id"], entry["difference"] or {}) for entry in entries]
+            saved = [Saved(entry["resource_id"], entry["difference"] or {}) for entry in some]
         tell(session, kind, saved)
 
 
@@ -169,9 +185,11 @@ def _change(session: WriteSession, kind: type[Record], entry: Entry) -> None:
         insert_rows(session, kind.parts[name], _parts(kind, name, record_id, told[name] or ()))
 
 
-def replay_some(session: WriteSession, entries: Sequence[Entry]) -> None:
-    """Makes the rows of some records alone, whose entries the caller has checked; they are not kept."""
-    for run in _runs(entries):
+def replay_some(session: WriteSession, told: Sequence[Entry]) -> None:
+    """Makes the rows of some records alone, of all whose entries, which the caller has checked; they are not
+    kept.
+    """
+    for run in _runs(earlier.read(told, {})):
         _write(session, run)
 
 

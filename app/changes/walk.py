@@ -1,6 +1,7 @@
 """The walk through the whole ledger, which checks it and the rows against each other."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import groupby, islice
 from typing import Any
@@ -15,6 +16,7 @@ from app.base.sql import Query, select
 from app.base.sql import table as table_of
 from app.base.times import instant
 from app.base.types import wire
+from app.changes import earlier
 from app.changes.entry import entry_hash
 from app.changes.guard import verify as verify_guard
 from app.changes.ledger import GENESIS, document, entries
@@ -124,7 +126,7 @@ def _verify_records(session: ReadSession, kind: type[Record]) -> Generator[str, 
     seen = 0
     changes = session.execute(_histories(), {"noun": kind.noun})
     replayed = (
-        (record_id, _replay(list(changes)))
+        (record_id, _replay(kind.noun, list(changes)))
         for record_id, changes in groupby(changes, lambda row: row.resource_id)
     )
     while some := list(islice(replayed, _BATCH)):
@@ -160,16 +162,20 @@ def _compare_all(
         yield from _compare(kind.noun, record_id, expected, kept.get(record_id))
 
 
-def _replay(changes: Sequence[Row[Any]]) -> dict[str, Any]:
-    state: dict[str, Any] = {}
+_NO_ENTRY = (ValueError, TypeError, KeyError, AttributeError)
+"""What following an entry raises that is none: the walk of the chain has named it."""
+
+
+def _replay(noun: str, changes: Sequence[Row[Any]]) -> dict[str, Any]:
+    state: earlier.State = {}
     for change in changes:
-        try:
-            for field, difference in orjson.loads(change.difference or "{}").items():
-                state[field] = difference["new"]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # the walk of the chain has named this entry
+        with suppress(*_NO_ENTRY):
+            state = earlier.after(noun, state, orjson.loads(change.difference or "{}"))
+    with suppress(*_NO_ENTRY):
+        state = earlier.today(noun, state)
     first, last = changes[0], changes[-1]
-    return state | {
+    return {
+        **state,
         "version": last.version,
         "created_at": instant(first.at),
         "updated_at": instant(last.at),

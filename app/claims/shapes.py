@@ -27,7 +27,15 @@ from app.base.types import (
     example,
 )
 from app.claims.anchors import AnchorState
-from app.claims.model import Attribution, ClaimKind, Comparator, FigureKind, Mode, Status, Verdict
+from app.claims.model import (
+    ClaimKind,
+    Comparator,
+    DescribedAttribution,
+    DescribedVerdict,
+    FigureKind,
+    Mode,
+    Status,
+)
 from app.claims.standing import RankOut, StatusFilters, VerificationOut
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
@@ -196,8 +204,8 @@ class ClaimFilters(StatusFilters):
     source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
     publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
     topic: list[Slug] = []
-    verdict: list[Verdict] = []
-    attribution: list[Attribution] = []
+    verdict: list[DescribedVerdict] = []
+    attribution: list[DescribedAttribution] = []
     mode: list[Mode] = []
     kind: list[ClaimKind] = []
     said_from: Annotated[Edtf | None, Describe(description="EDTF; dates that reach into it count.")] = None
@@ -323,8 +331,8 @@ class CountOut(BaseModel):
     """
 
     status: Status | None = None
-    verdict: Verdict | None = None
-    attribution: Attribution | None = None
+    verdict: DescribedVerdict | None = None
+    attribution: DescribedAttribution | None = None
     speaker: str | None = None
     speaker_slug: str | None = None
     speaker_name: str | None = None

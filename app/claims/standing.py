@@ -11,7 +11,7 @@ from pydantic import Field as Describe
 
 from app.base.page import Question
 from app.base.times import instant, now
-from app.claims.model import Agreement, Attribution, Claim, CorrectionKind, Status, Verdict
+from app.claims.model import Agreement, Claim, CorrectionKind, DescribedAttribution, DescribedVerdict, Status
 
 STATUSES: Sequence[Status] = get_args(Status)
 PRESENT: Sequence[Status] = [status for status in STATUSES if status != "withdrawn"]
@@ -55,8 +55,8 @@ class StoodOut(BaseModel):
     """How a claim stood."""
 
     status: Status
-    verdict: Verdict | None
-    attribution: Attribution
+    verdict: DescribedVerdict | None
+    attribution: DescribedAttribution
 
 
 class CorrectionOut(BaseModel):
@@ -78,8 +78,8 @@ class VerificationOut(BaseModel):
     """
 
     status: Status
-    verdict: Verdict | None
-    attribution: Attribution
+    verdict: DescribedVerdict | None
+    attribution: DescribedAttribution
     agreement: Agreement | None
     attribution_agreement: Agreement | None
     assignee: AssigneeOut | None

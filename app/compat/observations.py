@@ -59,7 +59,7 @@ UNSURE = "DateUncertain"
 
 _BORNE_OUT, _NOT_BORNE_OUT = (
     ("true", "mostly_true"),
-    ("mostly_false", "false", "misleading", "outdated", "misattributed", "unsupported", "satire"),
+    ("mostly_false", "false", "misleading", "outdated", "unsupported", "satire"),
 )
 
 

@@ -25,6 +25,7 @@ from app.changes.model import Change
 from app.changes.replay import UNKNOWN, replay_some
 from app.changes.tree import Tree, leaf_of
 from app.claims import store as claims
+from app.exchange.earlier_bundles import retold
 from app.reviews import documents, evidence
 from app.reviews.model import Decision, Evidence, Review
 from app.sources import store as sources
@@ -41,8 +42,10 @@ CONTEXT: Mapping[str, Any] = {
 }
 """The words are schema.org's, but for the parts that are JSON of their own."""
 
-VERSION = 2
-"""The form of a bundle: 2 since entries may be of form 2. Those of before have no `version`."""
+VERSION = 3
+"""The form of a bundle: 2 since entries may be of form 2, 3 since `record` has words of now. The first have
+no `version`.
+"""
 
 _KEYS = frozenset({"assignee_id", "proposer_id"})
 """The columns of a claim that name keys."""
@@ -175,7 +178,9 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         replay_some(empty, [_without_keys(change) for change in changes])
         said = record(empty, found["record"]["claim"]["id"])
         log_of = {"key": str(key), "checkpoint": logged["checkpoint"], "inclusion": logged["inclusion"]}
-        again = {**_version(found), **_described(said), "record": said, "changes": changes, "log": log_of}
+        version = _version(found)
+        told = said if version.get("version") == VERSION else retold(said, changes)
+        again = {**version, **_described(said), "record": told, "changes": changes, "log": log_of}
         for name in sorted(again.keys() | found.keys() - {"proof"}):
             yield from _differing(name, again.get(name), found.get(name))
     except UNKNOWN as fault:
@@ -185,9 +190,9 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
 def _version(found: Mapping[str, Any]) -> Mapping[str, int]:
     if "version" not in found:
         return {}
-    if found["version"] != VERSION:
+    if found["version"] not in (2, VERSION):
         raise ValueError
-    return {"version": VERSION}
+    return {"version": found["version"]}
 
 
 def _differing(name: str, again: Any, found: Any) -> Iterator[str]:

@@ -22,8 +22,10 @@ CONTEXT = "https://schema.org"
 _ATTRIBUTIONS: Mapping[Attribution, str] = {
     "unconfirmed": "Unconfirmed quote",
     "confirmed": "Said as quoted",
-    "altered": "Altered quote",
+    "misquoted": "Misquoted",
     "misattributed": "Misattributed",
+    "fabricated": "Fabricated quote",
+    "out_of_context": "Quoted out of context",
 }
 _ASPECTS = ("verdict", "attribution")
 _THINGS = ("person", "organization", "country", "place", "event")

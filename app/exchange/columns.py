@@ -122,7 +122,7 @@ REVIEW = (
     *_maybe("text", publisher="The desk's id, if not this one.", publisher_name="Its name."),
     *_plain("text", reviewer="Who ruled: a key.", reviewer_name="Its name."),
     *_maybe("text", verdict="Whether the claim is true.", attribution="Whether they said it."),
-    *_maybe("text", actual_words="What was said, if it was altered."),
+    *_maybe("text", actual_words="What was said, if it was misquoted."),
     *_maybe(
         "text", actual_speaker="Who said it, if misattributed: the id.", actual_speaker_name="Their name."
     ),

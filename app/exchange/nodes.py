@@ -10,6 +10,7 @@ from typing import Any, get_args
 from slugify import slugify
 
 from app.base.errors import Invalid
+from app.changes.earlier import stood_today
 from app.claims.model import Attribution, Verdict
 from app.entities.model import EntityKind
 from app.reviews.labels import attribution_of
@@ -228,14 +229,13 @@ def _rating(told: Json, nodes: Nodes) -> Json:
 
 
 def _identified(rating: Json, nodes: Nodes) -> Json:
-    """The verdict and attribution that a rating has for whoever knows the words of this server."""
+    """The verdict and attribution that a rating has for whoever knows the words of this server, or those of
+    an earlier version.
+    """
     known = {"verdict": get_args(Verdict), "attribution": get_args(Attribution)}
-    found = {}
-    for each in _nodes(rating.get("identifier"), nodes):
-        name, value = _line(each.get("propertyID")) or "", _line(each.get("value"))
-        if value in known.get(name, ()):
-            found[name] = value
-    return found
+    named = _nodes(rating.get("identifier"), nodes)
+    found = stood_today({_line(each.get("propertyID")) or "": _line(each.get("value")) for each in named})
+    return {name: value for name, value in found.items() if value in known.get(name, ())}
 
 
 def _reason(told: Json, nodes: Nodes) -> Json:

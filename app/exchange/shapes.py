@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from app.base.types import Edtf, Flag, Language, Line, Prose, QueryFlag, Shape
 from app.claims.shapes import AppearanceIn, ClaimIn, FigureIn, SpeakerIn
 from app.entities.model import EntityIn, EntityKind
-from app.reviews.labels import attribution_of, verdict_of
+from app.reviews.labels import attribution_of, is_in_progress, verdict_of
 from app.reviews.model import EvidenceIn, PublishedIn
 from app.sources.model import SnapshotIn, SourceIn, SourceKind, SourceRef
 
@@ -117,6 +117,8 @@ class ReviewRecord(PublishedIn):
         if self.label and not (self.verdict or self.attribution):
             told["verdict"] = verdict_of(self.label)
             told["attribution"] = None if told["verdict"] else attribution_of(self.label)
+        if self.label and is_in_progress(self.label):
+            told["verdict"] = None
         word = self.label or str(self.verdict or self.attribution).replace("_", " ").capitalize()
         return PublishedIn.model_construct(**told | {"summary": self.summary or word})
 

@@ -18,6 +18,7 @@ from app.base.db import ReadSession
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select
 from app.base.types import Moment, wire
+from app.changes.earlier import stood_today
 from app.changes.ledger import entries, told
 from app.changes.model import CORRECTIONS, Change
 from app.claims import bodies
@@ -123,12 +124,13 @@ def _document(
         name: difference[name]["new"] if name in difference else value
         for name, value in correction["was"].items()
     }
+    repeats = claim["repeats"] is not None
     return {
         "seq": row.seq,
         "kind": correction["kind"],
         "claim": {name: claim[name] for name in ("id", "text", "speakers")},
-        "was": correction["was"],
-        "became": became,
+        "was": stood_today(correction["was"], repeats=repeats),
+        "became": stood_today(became, repeats=repeats),
         "note": row.reason,
         "at": wire(row.at),
         "by": {"id": row.actor, "name": row.actor_name},

@@ -1,5 +1,6 @@
-"""What the words of fact-checkers' ratings mean here: one table, which
-invents no verdict: a wording that it does not have means none."""
+"""What the words of fact-checkers' ratings mean here: one table, which invents no verdict. A wording that it
+does not have means none, and neither does one that says the claim is still being checked.
+"""
 
 import re
 import unicodedata
@@ -62,7 +63,7 @@ _VERDICTS: Mapping[Verdict, str] = {
         """,
     "unsupported": """
         unsupported; unproven; no evidence; unsubstantiated; unfounded; baseless; not proven; lacks evidence;
-        unverified; inconclusive; research in progress; unconfirmed; insufficient evidence;
+        unverified; inconclusive; unconfirmed; insufficient evidence;
         sans preuve; non prouve; infonde; sin pruebas; sin evidencia; no hay pruebas; sem provas;
         insustentavel; sem evidencias; non provato; senza prove; unbelegt; nicht belegt; unbewiesen;
         onbewezen; ongegrond; brak dowodow; не доказано; нет доказательств; без доказательств; غير مؤكد
@@ -71,11 +72,9 @@ _VERDICTS: Mapping[Verdict, str] = {
         outdated; old; out of date; old news; old photo; old video; obsolete; no longer true;
         perime; desactualizado; antiguo; datato; veraltet; verouderd; устарело
         """,
-    "misattributed": """
-        misattributed; misattribution; wrongly attributed; false attribution; incorrect attribution;
-        incorrectly attributed; fake quote; did not say it; never said it;
-        fausse citation; mal attribue; mal atribuido; atribucion falsa; attribuzione errata;
-        falsch zugeschrieben; falsches zitat; falschzitat
+    "disputed": """
+        disputed; in dispute; contested; conflicting evidence; the evidence conflicts;
+        conteste; contestado; disputado; umstritten; omstreden; sporne
         """,
     "satire": """
         satire; labeled satire; originated as satire; parody; humor; humour; satirical; joke;
@@ -91,9 +90,21 @@ _VERDICTS: Mapping[Verdict, str] = {
 _ATTRIBUTIONS: Mapping[Attribution, str] = {
     "unconfirmed": "unconfirmed quote",
     "confirmed": "said as quoted; correct attribution; genuine quote",
-    "altered": "altered quote; misquoted",
-    "misattributed": "misattributed; misattribution; wrongly attributed; fake quote",
+    "misquoted": "misquoted; misquote; altered quote",
+    "misattributed": """
+        misattributed; misattribution; wrongly attributed; false attribution; incorrect attribution;
+        incorrectly attributed; did not say it; never said it;
+        fausse citation; mal attribue; mal atribuido; atribucion falsa; attribuzione errata;
+        falsch zugeschrieben; falsches zitat; falschzitat
+        """,
+    "fabricated": "fabricated quote; fake quote; invented quote; made up quote",
+    "out_of_context": "quoted out of context; quote out of context; quote taken out of context",
 }
+_IN_PROGRESS = """
+    research in progress; in progress; being checked; still being checked; under review; under investigation;
+    developing; developing story; pending; verificacion en curso; verification en cours; in pruefung;
+    in ueberpruefung; in verifica; em verificacao
+    """
 
 
 def spelled(label: str) -> str:
@@ -108,6 +119,15 @@ VERDICTS: Mapping[str, Verdict] = {
 ATTRIBUTIONS: Mapping[str, Attribution] = {
     spelled(label): said for said, labels in _ATTRIBUTIONS.items() for label in labels.split(";")
 }
+
+
+IN_PROGRESS = frozenset(map(spelled, _IN_PROGRESS.split(";")))
+"""Wordings that say a claim is still being checked."""
+
+
+def is_in_progress(label: str) -> bool:
+    """Return whether a desk's wording says that it is still checking the claim, which has no verdict then."""
+    return spelled(label) in IN_PROGRESS
 
 
 def verdict_of(label: str) -> Verdict | None:

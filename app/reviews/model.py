@@ -27,7 +27,7 @@ from app.base.types import (
 )
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
-from app.claims.model import Attribution, Verdict
+from app.claims.model import Attribution, DescribedAttribution, DescribedVerdict, Verdict
 from app.claims.shapes import AnchorIn, AnchorOut
 from app.claims.typography import Kind
 from app.entities.model import EntityBrief, Ref
@@ -179,16 +179,16 @@ class ReviewIn(Shape):
     model_config = example(
         {
             "verdict": "mostly_false",
-            "attribution": "altered",
+            "attribution": "misquoted",
             "actual_words": "The parameters are all but finalized.",
             "summary": "He said that it was close, and no contract has been signed.",
             "evidence": [{"url": "https://example.org/gas-exports", "stance": "refutes"}],
         }
     )
 
-    verdict: Verdict | None = None
-    attribution: Attribution | None = None
-    actual_words: Annotated[Prose | None, Describe(description="What was said, if it was altered.")] = None
+    verdict: DescribedVerdict | None = None
+    attribution: DescribedAttribution | None = None
+    actual_words: Annotated[Prose | None, Describe(description="What was said, if it was misquoted.")] = None
     actual_speaker: Annotated[Ref | None, Describe(description="Who said it, if misattributed.")] = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
     explanation: Prose | None = None
@@ -231,8 +231,8 @@ class PublishedIn(Shape):
 
     publisher: Annotated[Line, Describe(description="The desk: an id, a slug or a name.")]
     url: Annotated[Url | None, Describe(description="Where it is published.")] = None
-    verdict: Verdict | None = None
-    attribution: Attribution | None = None
+    verdict: DescribedVerdict | None = None
+    attribution: DescribedAttribution | None = None
     label: Annotated[Line | None, Describe(description="The desk's own wording.")] = None
     rating: RatingIn | None = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
@@ -275,8 +275,8 @@ class ReviewQuestion(Question):
 
     claim: Annotated[list[str], Describe(description="The claims that they rule on: ids.")] = []
     publisher: Annotated[list[Ref], Describe(description="The desk: ids or slugs.")] = []
-    verdict: list[Verdict] = []
-    attribution: list[Attribution] = []
+    verdict: list[DescribedVerdict] = []
+    attribution: list[DescribedAttribution] = []
 
 
 class AnchorQuestion(Question):
@@ -381,8 +381,8 @@ class ReviewOut(BaseModel):
     state: ReviewState
     publisher: EntityBrief | None
     reviewer: ReviewerOut
-    verdict: Verdict | None
-    attribution: Attribution | None
+    verdict: DescribedVerdict | None
+    attribution: DescribedAttribution | None
     actual_words: str | None
     actual_speaker: EntityBrief | None
     label: str | None

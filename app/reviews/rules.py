@@ -136,16 +136,16 @@ class Piece:
 def check_attribution(ruling: ReviewIn, evidence: Sequence[Piece]) -> None:
     """Holds what a ruling says of the attribution to the evidence that it rests on. Raises Invalid."""
     said = ruling.attribution
-    if said != "altered" and ruling.actual_words is not None:
-        raise Invalid.at("/actual_words", "goes with the attribution altered alone")
+    if said != "misquoted" and ruling.actual_words is not None:
+        raise Invalid.at("/actual_words", "goes with the attribution misquoted alone")
     if said != "misattributed" and ruling.actual_speaker is not None:
         raise Invalid.at("/actual_speaker", "goes with the attribution misattributed alone")
     if said in (None, "unconfirmed"):
         return
     if not evidence:
         raise Invalid.at("/evidence", f"is missing: {said} needs a piece of evidence, here or in cites")
-    if said == "altered" and ruling.actual_words is None:
-        raise Invalid.at("/actual_words", "is missing: what was said, where it was altered")
+    if said == "misquoted" and ruling.actual_words is None:
+        raise Invalid.at("/actual_words", "is missing: what was really said")
     if said == "confirmed" and not any(piece.is_primary for piece in evidence):
         kinds = ", ".join(PRIMARY).replace("_", " ")
         detail = (

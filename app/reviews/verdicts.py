@@ -18,6 +18,7 @@ from sqlmodel import col
 from app.base.db import ReadSession
 from app.base.page import MAX_PAGE
 from app.base.sql import Query
+from app.changes.earlier import stood_today
 from app.changes.ledger import entries
 from app.changes.model import RULINGS, Change
 from app.claims import bodies
@@ -99,8 +100,12 @@ def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[s
 
 
 def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] | None) -> Verdict:
-    correction = orjson.loads(row.difference).get("correction") or {"new": None}
+    correction = (orjson.loads(row.difference).get("correction") or {}).get("new")
     kind = KINDS[row.action]
+    if correction is None or kind in ("verdict", "attribution"):
+        was = None
+    else:
+        was = stood_today(correction["was"], repeats=claim["repeats"] is not None)
     return Verdict(
         kind=kind,
         hash=row.hash,
@@ -109,6 +114,6 @@ def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] 
         claim=claim,
         name=documents.author(ruling) if ruling else row.actor_name,
         ruling=ruling,
-        was=(correction["new"] or {}).get("was") if kind not in ("verdict", "attribution") else None,
+        was=was,
         note=row.reason if kind in ("correction", "withdrawal") else None,
     )
