@@ -18,7 +18,7 @@ from app.changes.model import fresh
 from app.changes.store import By, save
 from app.claims.documents import anchor
 from app.claims.model import Claim
-from app.claims.quotes import Texts, look_up, must_be_inside
+from app.claims.quotes import Texts, look_up
 from app.entities.model import Entity
 from app.reviews.model import Evidence, EvidenceIn
 from app.sources.model import Source
@@ -55,9 +55,8 @@ def compose(
             for name, value in evidence.anchor.model_dump().items():
                 setattr(record, name, value)
             record.state = "unchecked"
-            if kept is not None and kept.text is not None:
-                must_be_inside(evidence.anchor, kept.text, f"{at}/anchor")
-                look_up(record, kept.text)
+            if kept is not None:
+                look_up(record, kept, evidence.anchor, f"{at}/anchor")
             if record.state == "orphaned":
                 raise Invalid.at(f"{at}/anchor", "is not in the source's text")
     return record
