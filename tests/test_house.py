@@ -120,8 +120,8 @@ LAYOUT = (
     ("figures", "model words ranges store series routes"),
     (
         "reviews",
-        "model labels rules evidence quoted documents settled store corrections queues verdicts"
-        " syndication routes",
+        "model archived labels rules confirmation evidence quoted documents settled store corrections queues"
+        " verdicts syndication routes",
     ),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),

@@ -37,6 +37,7 @@ def test_a_repeat_is_not_ruled_on_but_its_own_attribution_is(room: Newsroom) -> 
     assert refused["repeats"] == first["id"]
     assert [move["move"] for move in refused["legal_moves"]] == ["attribute"]
     heard = {"source": room.source(kind="speech")["id"], "stance": "supports"}
+    heard |= {"anchor": {"exact": "as I said"}, "locator": "00:12:30"}
     room.review(repeat, verdict=None, attribution="confirmed", evidence=[heard])
     assert room.fresh(repeat)["verification"]["attribution"] == "confirmed"
     assert room.fresh(first)["verification"]["attribution"] == "unconfirmed"

@@ -38,7 +38,8 @@ def let_lease_expire(room: Newsroom, claim: Json) -> None:
 def heard(room: Newsroom, kind: str = "transcript") -> Json:
     """A piece of evidence that has the words themselves."""
     source = room.source(f"https://example.org/{kind}", f"The {kind}", kind=kind)
-    return {"source": source["id"], "stance": "context"}
+    passage = {"exact": "The pipeline is agreed."}
+    return {"source": source["id"], "stance": "context", "anchor": passage, "locator": "00:12:30"}
 
 
 def legal(refused: Json) -> list[str]:

@@ -25,6 +25,8 @@ from app.hooks import store as webhooks
 from app.hooks.model import Webhook
 from app.operations import servers, temporary
 from app.operations.checks import faults
+from app.reviews import documents as reviews
+from app.reviews.model import Review
 from app.settings import Settings
 
 State = Literal["ok", "warning", "fault"]
@@ -85,6 +87,7 @@ def _base(settings: Settings, db: Database) -> Findings:
     yield from _fingerprint(settings, db)
     with db.read() as session:
         yield from _records(session)
+        yield from _attributions(session)
         yield from _clock(session)
         yield from _keys(session)
         yield from _webhooks(session)
@@ -197,6 +200,16 @@ def _records(session: ReadSession) -> Findings:
     if not found:
         seq, digest = head(session)
         yield Finding("records", "ok", f"{seq} changes, unbroken up to {digest}")
+
+
+def _attributions(session: ReadSession) -> Findings:
+    """Rulings of this server from before a confirmation had to show the words under the speaker's name."""
+    query = reviews.query().where(*reviews.standing(), col(Review.attribution) == "confirmed")
+    own = query.where(col(Review.confirmed_by).is_(None), col(Review.publisher_id).is_(None))
+    count = len(session.execute(own.with_only_columns(col(Review.id))).all())
+    if count:
+        detail = f"{count} confirmed as said, on evidence that would not be enough today: docs/checking.md"
+        yield Finding("attributions", "warning", detail)
 
 
 def _clock(session: ReadSession) -> Findings:

@@ -122,6 +122,7 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
             "reviewer": {"id": review.reviewer_id, "name": review.reviewer_name},
             "verdict": review.verdict,
             "attribution": review.attribution,
+            **({"confirmed_by": review.confirmed_by} if review.confirmed_by else {}),
             "actual_words": review.actual_words,
             "actual_speaker": brief(review, "actual"),
             "label": review.label,

@@ -16,9 +16,12 @@ from app.base.sql import Query, select, table
 from app.base.types import wire
 from app.changes.model import fresh
 from app.changes.store import By, save
+from app.claims.anchors import locate
 from app.claims.documents import anchor
 from app.claims.model import Claim
-from app.claims.quotes import Texts, look_up
+from app.claims.passages import Selector
+from app.claims.quotes import Texts, look_up, must_be_inside
+from app.claims.shapes import AnchorIn
 from app.entities.model import Entity
 from app.reviews.model import Evidence, EvidenceIn
 from app.sources.model import Source
@@ -46,20 +49,35 @@ def compose(
         url=evidence.url,
         stance=evidence.stance,
         note=evidence.note,
+        locator=evidence.locator,
     )
     if evidence.source is not None:
         record.source_id = sources[evidence.source]
         kept = texts(record.source_id, evidence.snapshot)
         record.snapshot_id = kept.id if kept else None
+        if evidence.named is not None:
+            _name(record, evidence.named, kept.text if kept else None, f"{at}/named")
         if evidence.anchor is not None:
             for name, value in evidence.anchor.model_dump().items():
                 setattr(record, name, value)
             record.state = "unchecked"
-            if kept is not None:
-                look_up(record, kept, evidence.anchor, f"{at}/anchor")
+            if kept is not None and kept.text is not None:
+                must_be_inside(evidence.anchor, kept.text, f"{at}/anchor")
+                look_up(record, kept.text)
             if record.state == "orphaned":
                 raise Invalid.at(f"{at}/anchor", "is not in the source's text")
     return record
+
+
+def _name(record: Evidence, named: AnchorIn, text: str | None, pointer: str) -> None:
+    """Notes where the source says who speaks. Raises Invalid if it does not."""
+    record.named_exact = named.exact
+    if text is not None:
+        must_be_inside(named, text, pointer)
+        place = locate(text, Selector(named.exact, named.prefix, named.suffix, named.start))
+        if place.state not in ("exact", "normalised"):
+            raise Invalid.at(pointer, "is not in the source's text")
+        record.named_start, record.named_end = place.start, place.end
 
 
 @cache
@@ -96,9 +114,15 @@ def document(row: Row[Any]) -> dict[str, Any]:
         "source": brief_source(row) if row.source_id else None,
         "snapshot": row.snapshot_id,
         "anchor": anchor(row) if row.exact is not None else None,
+        **({"named": _named(row)} if row.named_exact is not None else {}),
+        **({"locator": row.locator} if row.locator is not None else {}),
         "url": row.url,
         "stance": row.stance,
         "note": row.note,
         "version": row.version,
         "created_at": wire(row.created_at),
     }
+
+
+def _named(row: Row[Any]) -> dict[str, Any]:
+    return {"exact": row.named_exact, "start": row.named_start, "end": row.named_end}

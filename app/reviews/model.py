@@ -29,12 +29,12 @@ from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
 from app.claims.model import Attribution, DescribedAttribution, DescribedVerdict, Verdict
 from app.claims.shapes import AnchorIn, AnchorOut
-from app.claims.typography import Kind
 from app.entities.model import EntityBrief, Ref
-from app.sources.model import SnapshotOut, SourceBrief, SourceRef
+from app.sources.model import SourceBrief, SourceRef
 
 Stance = Literal["supports", "refutes", "context"]
 Outcome = Literal["approved", "returned"]
+ConfirmedBy = Literal["read", "unread"]
 ReviewState = Literal["proposed", "returned", "standing", "corrected"]
 
 ORDINAL: dict[str, int] = {
@@ -74,6 +74,10 @@ class Evidence(Record, table=True):
     stance: str = Field(sa_type=Text)
     note: str | None = Field(default=None, sa_type=Text)
     last_found_in: str | None = Field(default=None, sa_type=Id, foreign_key="snapshots.id")
+    named_exact: str | None = Field(default=None, sa_type=Text)
+    named_start: int | None = Field(default=None, sa_type=BigInteger)
+    named_end: int | None = Field(default=None, sa_type=BigInteger)
+    locator: str | None = Field(default=None, sa_type=Text)
 
 
 class ReviewEvidence(Part, table=True):
@@ -117,6 +121,7 @@ class Review(Record, table=True):
     needs_approval: bool
     actual_words: str | None = Field(default=None, sa_type=Text)
     actual_speaker_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
+    confirmed_by: str | None = Field(default=None, sa_type=Text)
 
 
 class Decision(Record, table=True):
@@ -150,6 +155,16 @@ class EvidenceIn(Shape):
     source: SourceRef | None = None
     snapshot: str | None = None
     anchor: AnchorIn | None = None
+    named: Annotated[
+        AnchorIn | None,
+        Describe(
+            description="Where the source says who speaks: the label of the turn, or the name at the"
+            " beginning or end of a statement."
+        ),
+    ] = None
+    locator: Annotated[
+        Line | None, Describe(description="The place or time of the words, such as a page or a minute.")
+    ] = None
     url: Url | None = None
     stance: Stance
     note: Prose | None = None
@@ -158,8 +173,8 @@ class EvidenceIn(Shape):
     def _is_somewhere(self) -> Self:
         if self.source is None and self.url is None:
             raise ValueError("a source or a url is needed")
-        if self.source is None and (self.anchor or self.snapshot):
-            raise ValueError("an anchor or snapshot needs its source")
+        if self.source is None and (self.anchor or self.snapshot or self.named or self.locator):
+            raise ValueError("an anchor, name, locator or snapshot needs its source")
         return self
 
 
@@ -279,13 +294,15 @@ class ReviewQuestion(Question):
     attribution: list[DescribedAttribution] = []
 
 
-class AnchorQuestion(Question):
-    """Filters of a source's quotes."""
-
-    state: list[AnchorState] = []
-
-
 # --- out ---------------------------------------------------------------------------------------
+
+
+class NamedOut(BaseModel):
+    """Where the source says who speaks; `start` and `end` are null if no text at hand has it."""
+
+    exact: str
+    start: int | None
+    end: int | None
 
 
 class EvidenceOut(BaseModel):
@@ -296,55 +313,13 @@ class EvidenceOut(BaseModel):
     source: SourceBrief | None
     snapshot: str | None
     anchor: AnchorOut | None
+    named: NamedOut | None = None
+    locator: str | None = None
     url: str | None
     stance: Stance
     note: str | None
     version: int
     created_at: datetime
-
-
-class WordsOut(BaseModel):
-    """Words of a quote, and those that the text has instead of them; either may be empty."""
-
-    quote: str
-    text: str
-
-
-class DifferenceOut(BaseModel):
-    """What differs between a quote and the text: kinds of typography, or else words."""
-
-    typography: list[Kind]
-    words: list[WordsOut]
-
-
-class QuotedOut(AnchorOut):
-    """One segment that a claim, or a piece of evidence on it, quotes from a source, and the snapshot that it
-    was looked for in. `found` is the passage as it is printed there; it and `differs` are null if there is
-    none, or no text at hand.
-    """
-
-    claim: str
-    evidence: str | None
-    snapshot: str | None
-    found: str | None
-    differs: DifferenceOut | None
-
-
-class OrphanOut(BaseModel):
-    """A quote that the text does not have, of the claim itself or of a piece of evidence on it."""
-
-    claim: str
-    evidence: str | None
-    exact: str
-
-
-class ArchivedOut(SnapshotOut):
-    """A snapshot that was just archived. If its text came to hand by that, `quotes` counts by state the
-    quotes that were looked up in it, and `orphans` has the first 200 that are not there.
-    """
-
-    quotes: dict[AnchorState, int]
-    orphans: list[OrphanOut]
 
 
 class RatingOut(BaseModel):
@@ -383,6 +358,13 @@ class ReviewOut(BaseModel):
     reviewer: ReviewerOut
     verdict: DescribedVerdict | None
     attribution: DescribedAttribution | None
+    confirmed_by: Annotated[
+        ConfirmedBy | None,
+        Describe(
+            description="How the attribution was confirmed: `read` in the source's text, or `unread` by words"
+            " and place that the checker gave. Rulings from before this was asked for have none."
+        ),
+    ] = None
     actual_words: str | None
     actual_speaker: EntityBrief | None
     label: str | None

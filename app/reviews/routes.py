@@ -16,15 +16,13 @@ from app.claims import store as claims
 from app.claims.model import Claim
 from app.claims.shapes import ClaimOut
 from app.reviews import corrections, documents, evidence, queues, quoted, store, verdicts
+from app.reviews.archived import AnchorQuestion, ArchivedOut, QuotedOut
 from app.reviews.corrections import CorrectionFound, CorrectionQuestion
 from app.reviews.model import (
-    AnchorQuestion,
-    ArchivedOut,
     AssignmentIn,
     DecisionIn,
     EvidenceIn,
     EvidenceOut,
-    QuotedOut,
     ReviewIn,
     ReviewOut,
     WithdrawalIn,
@@ -259,9 +257,7 @@ def archive_snapshot(source_id: str, body: SnapshotIn, write: Reporting) -> Resp
     """
     with write as session:
         source = sources.row(session, source_id)
-        snapshot, checked = quoted.archive_text(
-            session, source, body, by=write.by, role=write.role or Role.reader
-        )
+        snapshot, checked = quoted.archive_text(session, source, body, by=write.by)
         location = f"/v1/sources/{source.id}/snapshots/{snapshot.id}"
         return write.answer(quoted.archived(snapshot, checked), 201, location=location)
 
@@ -273,11 +269,9 @@ def list_source_anchors(
     source_id: str, ask: Annotated[AnchorQuestion, Query()], read: ReadingNow
 ) -> Response:
     """Every quote of a source, of claims and of evidence, and how it sits in the text: exact, normalised,
-    fuzzy, orphaned, unchecked; the passage that it was found as, and what differs, which of a withheld text
-    checkers and roles above are shown.
+    fuzzy, orphaned, unchecked; the passage that it was found as, and what differs.
     """
-    may_read = read.role is not None and read.role >= Role.checker
     with read as session:
         source = sources.identity(session, source_id)
-        found = quoted.find(session, source.id, ask, read.after(ask), withheld_too=may_read)
+        found = quoted.find(session, source.id, ask, read.after(ask))
         return read.page(ask, found.rows, found.last)

@@ -19,6 +19,7 @@ from app.claims.standing import correct, stood
 from app.entities.store import everyone_merged
 from app.entities.store import resolve as resolve_entities
 from app.reviews import evidence as gathered
+from app.reviews.confirmation import confirm
 from app.reviews.model import (
     AssignmentIn,
     Decision,
@@ -30,9 +31,8 @@ from app.reviews.model import (
     ReviewEvidence,
     ReviewIn,
 )
-from app.reviews.rules import Move, Piece, Standing, check, check_attribution
+from app.reviews.rules import Move, Standing, check, check_attribution
 from app.reviews.settled import proposal, settle, standing_reviews
-from app.sources.model import Source
 
 CHANGED = "The desk has changed its review."
 """The public note of a change for which the desk gives no reason."""
@@ -187,7 +187,9 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
     record.actual_speaker_id = entities[ruling.actual_speaker] if ruling.actual_speaker else None
     _check_actual_speaker(session, claim, ruling)
     cited = _cited(session, claim, ruling, by)
-    check_attribution(ruling, _pieces(session, cited))
+    check_attribution(ruling, cited)
+    if ruling.attribution == "confirmed":
+        record.confirmed_by = confirm(session, claim, cited)
     _keep(session, record, cited, by)
     return record
 
@@ -250,12 +252,6 @@ def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By) -> lis
         for n, item in enumerate(ruling.evidence)
     ]
     return [*ruling.cites, *fresh]
-
-
-def _pieces(session: ReadSession, cited: Sequence[str]) -> list[Piece]:
-    query = select(Source.kind, Evidence.state).select_from(Evidence)
-    query = query.outerjoin(Source, col(Source.id) == col(Evidence.source_id))
-    return [Piece(*row) for row in session.execute(query.where(col(Evidence.id).in_(cited)))]
 
 
 def _check_actual_speaker(session: ReadSession, claim: Claim, ruling: ReviewIn) -> None:

@@ -9,9 +9,8 @@ from sqlalchemy import Row, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.access.model import Role
 from app.base.db import ReadSession, WriteSession
-from app.base.errors import MOST_ERRORS, Conflict, Fault, Forbidden, Invalid, NotFound
+from app.base.errors import MOST_ERRORS, Conflict, Fault, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
 from app.base.sql import Query, select
@@ -89,12 +88,9 @@ def _columns(
     return columns
 
 
-def archive(
-    session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By, role: Role
-) -> tuple[Snapshot, bool]:
+def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By) -> tuple[Snapshot, bool]:
     """Keeps a snapshot, or supplies the text of one that is here by its hash. The flag says whether a text
-    came to hand that was not there before. Raises Invalid if hash or length are not the text's, and
-    Forbidden where a text that is withheld would be shown by who may not read it.
+    came to hand that was not there before. Raises Invalid if hash or length are not the text's.
     """
     sha256, length = fingerprint(snapshot)
     query = select(Snapshot).where(col(Snapshot.source_id) == source.id, col(Snapshot.sha256) == sha256)
@@ -111,8 +107,6 @@ def archive(
         )
     elif kept.length != length:
         raise Invalid.at("/length", f"is {length}, but the snapshot with that hash has {kept.length}")
-    if kept.text_withheld and snapshot.text_withheld is False and role < Role.checker:
-        raise Forbidden("This text is withheld: only a checker, or a role above, may have it shown.")
     supplied = snapshot.text is not None and not kept.text_at_hand
     if supplied:
         kept.text, kept.text_at_hand = snapshot.text, True
@@ -227,11 +221,10 @@ def resolve(session: ReadSession, refs: Mapping[str, str]) -> dict[str, str]:
 
 
 def text_of(session: ReadSession, source_id: str, snapshot_id: str | None) -> Row[Any] | None:
-    """id, sha256, text and `text_withheld` of the snapshot to check quotes in: the one named, or the newest
-    whose text is at hand. None if there is none; `text` is null if it is not at hand. Raises Invalid for
-    another's snapshot.
+    """id, sha256 and text of the snapshot to check quotes in: the one named, or the newest whose text is at
+    hand. None if there is none; `text` is null if it is not at hand. Raises Invalid for another's snapshot.
     """
-    columns = (Snapshot.id, Snapshot.sha256, Snapshot.text, Snapshot.text_withheld)
+    columns = (Snapshot.id, Snapshot.sha256, Snapshot.text)
     query = select(*columns).where(col(Snapshot.source_id) == source_id)
     if snapshot_id is None:
         newest = col(Snapshot.retrieved_at).desc(), col(Snapshot.id).desc()
@@ -330,16 +323,13 @@ def snapshots(source_id: str) -> Query:
     return select(*columns).where(col(Snapshot.source_id) == source_id)
 
 
-def snapshot(
-    session: ReadSession, source_id: str, snapshot_id: str, *, withheld_too: bool = False
-) -> dict[str, Any]:
-    """One snapshot with its text; a withheld one only `withheld_too`. Raises NotFound."""
+def snapshot(session: ReadSession, source_id: str, snapshot_id: str) -> dict[str, Any]:
+    """One snapshot with its text, unless that is withheld. Raises NotFound."""
     query = snapshots(source_id).add_columns(col(Snapshot.text))
     found = session.execute(query.where(col(Snapshot.id) == snapshot_id)).first()
     if found is None:
         raise NotFound(f"There is no snapshot {snapshot_id} of that source.")
-    shown = withheld_too or not found.text_withheld
-    return snapshot_document(found) | {"text": found.text if shown else None}
+    return snapshot_document(found) | {"text": None if found.text_withheld else found.text}
 
 
 def snapshot_document(snapshot: Snapshot | Row[Any]) -> dict[str, Any]:
