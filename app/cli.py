@@ -21,22 +21,19 @@ from rich.progress import open as open_with_progress
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import col
 
+from app import projections
 from app.access import store as keys
 from app.access.model import Key, KeyIn, RoleName
 from app.access.secret import hold_to, make_secret, secret_of
 from app.base import schema
 from app.base.body import MAX_LINE
-from app.base.db import SQLITE, Database, WriteSession
+from app.base.db import SQLITE, Database
 from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
 from app.base.problems import checked
 from app.base.protocol import MAX_UNSENT, MOST_CONNECTIONS, Connections, protocol_of, raise_file_limit
-from app.base.sql import gathered
-from app.changes import tree
-from app.changes.ledger import head
 from app.changes.store import By
-from app.claims import upkeep
 from app.entities.model import EntityKind
 from app.exchange.dump import FIRST, MAX_EXPORTED, export, restore
 from app.exchange.lines import of_file
@@ -44,16 +41,13 @@ from app.exchange.records import SEED as SEED_FILES
 from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
-from app.operations.checks import is_underived
-from app.operations.commands import WHOLE_SECONDS, base, operations, say
+from app.operations.commands import base, operations, say
 from app.operations.secrets import secret
 from app.operations.startup import announce
 from app.reviews.quoted import archive_text
-from app.search.store import NOUNS
 from app.settings import Settings
 from app.sources import store as sources
 from app.sources.model import SnapshotIn
-from app.words import index
 
 SEED = schema.ROOT / "seed"
 STOP_SECONDS = 8
@@ -198,18 +192,7 @@ def migrate(
 
 
 def _upgrade(url: str, revision: str = "head") -> None:
-    """A migration leaves the tables of what is derived empty, for it knows nothing of the code that fills
-    them.
-    """
-    schema.upgrade(url, revision)
-    db = Database(url, read_seconds=WHOLE_SECONDS)
-    try:
-        if schema.staleness(db) is None:
-            with db.write() as session:
-                if is_underived(session):
-                    _reindex(session)
-    finally:
-        db.dispose()
+    projections.migrate(url, revision, lambda line: say(line, err=True))
 
 
 @cli.command()
@@ -218,19 +201,7 @@ def reindex() -> None:
     index of words, and the order of figures.
     """
     with _base(schema.staleness, whole=True) as (_, db), db.write() as session:
-        _reindex(session)
-
-
-def _reindex(session: WriteSession) -> None:
-    tree.rebuild(session, head(session)[0])
-    index.clear(session)
-    with gathered(session):
-        counts = {"claim": max(upkeep.rebuild(session), default=0)}
-        for noun in NOUNS:
-            counts[noun.kind] = sum(noun.rebuild(session))
-    if session.connection().dialect.name == "postgresql":  # it would plan for empty tables until it looks
-        session.connection().exec_driver_sql("ANALYZE")
-    say(", ".join(f"{count} of kind {kind}" for kind, count in counts.items()) + " indexed", err=True)
+        projections.rebuild_at_once(session)
 
 
 @cli.command()

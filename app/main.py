@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 from starlette_compress import add_compress_type
 
+from app import projections
 from app.access import secret as secrets
 from app.access.house import POSITION, House
 from app.access.requests import Read, Replay
@@ -38,6 +39,7 @@ from app.base.openapi import describe
 from app.base.outages import note
 from app.base.problems import install_problem_handlers, problem_response
 from app.base.scratch import sweep
+from app.changes.replay import check_kinds
 from app.changes.replicas import Replicas
 from app.changes.routes import of_log as log_of_changes
 from app.changes.routes import router as changes
@@ -62,9 +64,9 @@ from app.figures.routes import router as figures
 from app.hooks.deliveries import LAST_SECONDS, Deliveries
 from app.hooks.routes import router as webhooks
 from app.links.routes import router as links
-from app.operations.checks import is_underived
 from app.operations.metrics import measure
 from app.operations.routes import router as measures
+from app.projections import refuse_to_write
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
 from app.reviews.syndication import FEED
@@ -136,7 +138,8 @@ string anywhere may have a NUL or a lone surrogate, and no number more than 60 d
 
 def _house(settings: Settings) -> House:
     configure_mappers()  # which a replay needs, and nothing may have asked for by then
-    db = Database(settings.database_url, settings.pool_size, settings.read_seconds)
+    check_kinds()
+    db = Database(settings.database_url, settings.pool_size, settings.read_seconds, refuse_to_write)
     return House(settings, db, secrets.secret_of(settings, db), Replicas(db, settings))
 
 
@@ -260,8 +263,8 @@ def unfitness(db: Database, secret: bytes | None = None) -> str | None:
     if fault := schema.staleness(db):
         return fault
     with db.read() as session:  # a migration may have been cut off before its end
-        if is_underived(session):
-            return "What is derived from the base's records was not made: python -m app migrate"
+        if fault := projections.staleness(session):
+            return fault
         if secret is not None and secrets.is_other(session, secret):
             return secrets.OTHER
     return None

@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 import app.main  # noqa: F401 (its imports register every table)
 from app.base.db import Database
 from app.changes.grants import check_owner, grant
+from app.projections import note_of_empty
 
 config = context.config
 
@@ -23,6 +24,7 @@ def migrate() -> None:
                 connection=connection, target_metadata=SQLModel.metadata, render_as_batch=db.sqlite
             )
             context.run_migrations()
+            note_of_empty(connection)
             grant(connection)
     finally:
         db.dispose()

@@ -39,6 +39,7 @@ from app.changes.store import By
 from app.exchange.records import bring_in
 from app.main import create_app
 from app.operations.checks import faults as found_faults
+from app.projections import rebuild_at_once, refuse_to_write
 from app.settings import Settings
 from tests.postgres import allow_api_role, as_api_role
 
@@ -222,7 +223,7 @@ class Newsroom:
         self._clients: dict[str, httpx.Client] = {}
 
     def __enter__(self) -> Self:
-        self.db = Database(as_api_role(self.settings.database_url))
+        self.db = Database(as_api_role(self.settings.database_url), guard=refuse_to_write)
         if not self.db.missing:
             for engine in {self.db.reader, self.db.writer, self.db._prompt}:
                 _share(engine)
@@ -262,6 +263,13 @@ class Newsroom:
         """What `verify` finds."""
         with self.db.read() as session:
             return [*found_faults(session)]
+
+    def rebuild(self) -> None:
+        """Rebuild the projections, as the owner of the tables."""
+        db = Database(self.settings.database_url, pool_size=1)
+        with db.write() as session:
+            rebuild_at_once(session)
+        db.dispose()
 
     # clients
 

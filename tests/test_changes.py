@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -164,8 +163,8 @@ def test_what_follows_a_record_is_written_with_it_or_not_at_all(
             if row.name == "Nobody":
                 raise Conflict("Not that one.")
 
-    followers: dict[Any, Any] = dict(store._followers)
-    monkeypatch.setattr(store, "_followers", followers | {Entity: [*followers.get(Entity, ()), follower]})
+    watching = store.Projection("watching", {Entity: follower})
+    monkeypatch.setattr(store, "_projections", [*store._projections, watching])
     room.entity(name="Somebody")
     assert told == [("Somebody", "Somebody")]
     with room.unchanged():

@@ -440,7 +440,7 @@ def test_verify_says_by_its_status_that_a_base_was_tampered_with(sqlite_bases: S
     with sqlite_bases.fresh(seeded=True) as url:
         tamper(url, "UPDATE claims SET text = 'Forged.' WHERE mode = 'direct_quote'")
         found = run([*APP, "verify"], environment(url))
-        assert (found.code, found.last_line[:8]) == (1, "8 faults")
+        assert (found.code, found.last_line[:9]) == (1, "12 faults")
         assert found.out.count("text is not what its history says") == 4
 
 

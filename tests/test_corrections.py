@@ -9,7 +9,6 @@ import pytest
 from sqlmodel import col
 
 from app.changes.model import Change
-from app.claims import upkeep
 from app.reviews import corrections
 from tests.contract import whole
 from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
@@ -299,6 +298,5 @@ def test_a_page_goes_by_the_index_of_corrections(room: Newsroom) -> None:
 
 def test_all_of_it_is_made_anew_as_it_was(room: Newsroom, several: dict[str, Json]) -> None:
     before = {name: room.fresh(claim) for name, claim in several.items()}
-    with room.db.write() as session:
-        list(upkeep.rebuild(session))
+    room.rebuild()
     assert {name: room.fresh(claim) for name, claim in several.items()} == before

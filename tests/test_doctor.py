@@ -181,6 +181,7 @@ def test_a_sound_file_has_neither_fault_nor_warning(
             "file",
             "log",
             "schema",
+            "projections",
             "records",
             "keys",
         }

@@ -125,6 +125,7 @@ LAYOUT = (
     ),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
+    ("projections", ""),
     (
         "exchange",
         "shapes lines names rows rulings importer nodes pages markup records dump earlier_bundles bundle"
@@ -243,6 +244,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/replay.py", "_change"): "rows that those entries tell of",
     ("app/changes/replay.py", "supply"): "what those entries must not hold",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
+    ("app/claims/twins.py", "_keep"): "what tells claims apart, rebuilt",
     ("app/base/properties.py", "put"): "a property of the database, which is no record",
     ("app/access/store.py", "_note_use"): "when a key was last used, off the ledger",
     ("app/hooks/progress.py", "start"): "where deliveries stand, which is no record",
@@ -255,9 +257,9 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/upkeep.py", "_write"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_put_in_order"): "the order of figures, which is off the ledger",
-    ("app/claims/upkeep.py", "rebuild"): "what is derived from claims, made anew",
+    ("app/claims/upkeep.py", "_clear"): "what is derived from claims, rebuilt",
     ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
-    ("app/claims/ranks.py", "put_right"): "how often claims are repeated, made anew",
+    ("app/claims/ranks.py", "_put_right"): "how often claims are repeated, made anew",
     ("app/claims/ranks.py", ""): "how often claims are repeated and read",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",
     ("app/words/index.py", "_write_forms"): "the index, which follows records",

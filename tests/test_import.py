@@ -146,17 +146,15 @@ def test_a_revised_claim_is_known_by_what_it_says_now(room: Newsroom) -> None:
     assert (again.outcome, now.outcome, now.id) == ("created", "unchanged", first.id)
 
 
-def test_what_follows_a_kind_is_told_of_many_at_once(room: Newsroom) -> None:
+def test_what_follows_a_kind_is_told_of_many_at_once(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
 
     def count(_session: WriteSession, saved: Sequence[Saved]) -> None:
         told.append(len(saved))
 
-    store.follows(Claim)(count)
-    try:
-        bring(room, lines(XI, *({"claim": {**CLAIM, "text": f"{n}"}} for n in range(300))))
-    finally:
-        store._followers[Claim].remove(count)
+    counting = store.Projection("counting", {Claim: count})
+    monkeypatch.setattr(store, "_projections", [*store._projections, counting])
+    bring(room, lines(XI, *({"claim": {**CLAIM, "text": f"{n}"}} for n in range(300))))
     assert told == [300]
 
 

@@ -14,7 +14,7 @@ from app.base.db import Database
 from app.base.errors import Unavailable
 from app.base.tally import Tally
 from app.base.times import now
-from app.claims import reads, upkeep
+from app.claims import reads
 from tests.contract import whole
 from tests.newsroom import Json, Newsroom, ok, problem
 
@@ -243,8 +243,7 @@ def test_a_lost_count_is_noticed_and_made_anew_and_reads_stay(room: Newsroom) ->
         with room.db.write() as session:
             session.execute(text(f"UPDATE claim_ranks SET {wrong}"))
         assert room.faults() != []
-        with room.db.write() as session:
-            list(upkeep.rebuild(session))
+        room.rebuild()
         assert room.faults() == []
     assert kept(room) == {claim["id"]: 3}
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.claims.standing import STATUSES
-from app.search.store import NOUNS
-from app.words import index, plan, rank
+from app.words import plan, rank
 from app.words.query import Wanted, parse
 from app.words.text import fold, forms, spelling, stem, tokens
 from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, problem
@@ -405,10 +404,7 @@ def test_what_is_lost_of_the_index_is_noticed_and_made_anew(seeded: Newsroom, lo
     with seeded.db.write() as session:
         session.execute(text(f"DELETE FROM {lost}"))
     assert seeded.faults() != []
-    with seeded.db.write() as session:
-        index.clear(session)
-        for noun in NOUNS:
-            list(noun.rebuild(session))
+    seeded.rebuild()
     assert seeded.faults() == []
     assert found(seeded, "Путин")[0] == "entity Vladimir Putin"
 

@@ -97,10 +97,17 @@ T = TypeVar("T")
 class Database:
     """The base's two doors: `read()` and `write()`, each one transaction."""
 
-    def __init__(self, url: str, pool_size: int = 20, read_seconds: int | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        pool_size: int = 20,
+        read_seconds: int | None = None,
+        guard: Callable[[Connection], None] | None = None,
+    ) -> None:
         """`read_seconds` is how long one reading may keep SQLite busy (None: as long as it likes), and one
-        statement PostgreSQL (None: STATEMENT_SECONDS).
+        statement PostgreSQL (None: STATEMENT_SECONDS). `guard` raises where a transaction may not write.
         """
+        self.guard = guard
         self.url = engine_url(url)
         self.read_seconds = read_seconds
         self.sqlite = self.url.get_backend_name() == "sqlite"
@@ -180,9 +187,7 @@ class Database:
             self.writer.connect() as connection,
             WriteSession(connection, autoflush=False, expire_on_commit=False) as session,
         ):
-            event.listen(
-                session, "after_begin", lambda _session, _transaction, connection: self._take_turn(connection)
-            )
+            event.listen(session, "after_begin", lambda _session, _transaction, begun: self._begin(begun))
             yield session
             try:
                 session.commit()
@@ -212,6 +217,11 @@ class Database:
                         _check_references(connection)
             finally:
                 connection.invalidate()  # its foreign keys are off
+
+    def _begin(self, connection: Connection) -> None:
+        self._take_turn(connection)
+        if self.guard:
+            self.guard(connection)
 
     def _take_turn(self, connection: Connection) -> None:
         if self.sqlite:  # has taken its turn by BEGIN IMMEDIATE

@@ -24,3 +24,4 @@ def get(session: ReadSession, name: str) -> str | None:
 def put(session: WriteSession, name: str, value: str) -> None:
     """Give the database a property, in the place of the one of that name."""
     session.merge(DatabaseProperty(name=name, value=value))
+    session.flush()  # or another one in this transaction would not find it

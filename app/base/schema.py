@@ -1,6 +1,7 @@
 """The schema's version: brought up to date by Alembic, and checked before anything is served."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -39,8 +40,9 @@ def _move(there: Callable[[Config, str], None], url: str, revision: str) -> None
         raise ValueError(f"The schema cannot be brought to {revision}: {fault}") from fault
 
 
+@cache
 def newest() -> str | None:
-    """The revision that this code is written for."""
+    """The revision that this code is written for, whatever is installed in its place later."""
     return _scripts().get_current_head()
 
 

@@ -5,7 +5,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import groupby
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import orjson
 from sqlalchemy import delete, update
@@ -19,7 +20,7 @@ from app.base.sql import table as table_of
 from app.changes import earlier
 from app.changes.entry import Entry, entry_hash
 from app.changes.ledger import GENESIS, entries, head, keep
-from app.changes.model import Change, Record, fresh
+from app.changes.model import Change, Part, Record, fresh
 from app.changes.store import New, Saved, insert_rows, tell
 from app.changes.tree import grow
 
@@ -36,10 +37,58 @@ UNKNOWN = (
 """What a replay raises of entries that tell of what there is not."""
 
 
+R = TypeVar("R", bound=SQLModel)
+
+
 @cache
 def kinds() -> Mapping[str, type[Record]]:
     """The record behind each noun."""
     return {kind.noun: kind for kind in Record.__subclasses__()}
+
+
+def check_kinds() -> None:
+    """Raise RuntimeError for a kind of record that a replay could not bring back: one that ORDER lacks, or
+    has before what it refers to, whose parts no record has, or with a column that JSON does not hold.
+    """
+    records, parts = _below(Record), _below(Part)
+    nouns = [getattr(kind, "noun", kind.__name__) for kind in records]
+    if sorted(nouns) != sorted(ORDER):
+        raise RuntimeError(f"a replay knows {sorted(ORDER)}, and the records are {sorted(nouns)}")
+    owned = {part for kind in records for part in kind.parts.values()}
+    if lost := parts - owned:
+        raise RuntimeError(f"a replay does not know whose rows {sorted(each.__name__ for each in lost)} are")
+    for kind in records:
+        _check(kind)
+
+
+def _below(kind: type[R]) -> set[type[R]]:
+    """Return the classes under one, at any depth."""
+    found = {*kind.__subclasses__()}
+    return found.union(*(_below(each) for each in found))
+
+
+def _check(kind: type[Record]) -> None:
+    if kind.off_ledger and OFF_LEDGER.get(kind.noun) not in kind.off_ledger:
+        raise RuntimeError(f"a replay does not know which column of a {kind.noun} is left open")
+    of = {table_of(each).name: each.noun for each in _below(Record)}
+    for table in (kind, *kind.parts.values()):
+        for key in table_of(table).foreign_keys:
+            other = of.get(key.column.table.name, kind.noun)
+            if ORDER.index(other) > ORDER.index(kind.noun):
+                raise RuntimeError(f"a replay writes a {kind.noun} before the {other} that it refers to")
+        for name, field in table.model_fields.items():
+            if odd := _bare(field.annotation) - _HELD:
+                raise RuntimeError(f"a replay cannot read {table.__name__}.{name}: {odd}")
+
+
+_HELD = {str, int, float, bool, list, dict, datetime, date, Decimal, NoneType}
+
+
+def _bare(annotation: Any) -> set[Any]:
+    """Return the types that a column's values have."""
+    if get_origin(annotation) in (Union, UnionType):
+        return {type_ for each in get_args(annotation) for type_ in _bare(each)}
+    return {get_origin(annotation) or annotation}
 
 
 class Replay:

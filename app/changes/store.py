@@ -1,6 +1,6 @@
 """The one door for writes, and the ledger behind it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -60,25 +60,45 @@ def all_new(saved: Sequence[Saved]) -> list[New[Any]] | None:
 
 
 Follower = Callable[[WriteSession, Sequence[Saved]], None]
-_followers: dict[type[Record], list[Follower]] = {}
 
 
-def follows(kind: type[Record]) -> Callable[[Follower], Follower]:
-    """Registers a function that keeps what is derived from a kind of record true (an index, a count). It is
-    called in the transaction of every write, after the rows are written, with the records of that write.
+def _nothing(_session: ReadSession) -> Iterator[str]:
+    return iter(())
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Data derived from records, such as an index or a count, in the transaction of every write: `on_saved`
+    has the function that follows each kind of record, called with the records of a write after their rows.
+
+    `keep` makes that of some records, by the ids that `ids` walks through, what it must be; `clear` removes
+    all of it. `verify` yields each fault, and `totals` those that one query finds without the records.
     """
 
-    def register(follower: Follower) -> Follower:
-        _followers.setdefault(kind, []).append(follower)
-        return follower
+    name: str
+    on_saved: Mapping[type[Record], Follower]
+    ids: Callable[[ReadSession, str], Iterator[list[str]]] | None = None
+    keep: Callable[[WriteSession, Sequence[str]], None] | None = None
+    clear: Callable[[WriteSession], None] | None = None
+    verify: Callable[[ReadSession], Iterator[str]] = _nothing
+    totals: Callable[[ReadSession], Iterator[str]] = _nothing
 
-    return register
+
+_projections: list[Projection] = []
+
+
+def install(projections: Sequence[Projection]) -> None:
+    """Set what follows every write, in this order."""
+    _projections[:] = projections
 
 
 def tell(session: WriteSession, kind: type[Record], saved: Sequence[Saved]) -> None:
-    """Has everything that follows a kind of record brought up to date."""
-    for follower in _followers.get(kind, ()):
-        follower(session, saved)
+    """Bring every projection of a kind of record up to date. Raises RuntimeError if none are installed."""
+    if not _projections:
+        raise RuntimeError("nothing would follow this write: import app.projections")
+    for projection in _projections:
+        if follower := projection.on_saved.get(kind):
+            follower(session, saved)
 
 
 def save(

@@ -9,9 +9,10 @@ from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.sql import insert_many, many, select
-from app.changes.store import Saved, follows
+from app.changes.store import Projection, Saved
 from app.claims.derived import ClaimRank
 from app.claims.model import Claim
+from app.words.index import batches
 
 Count = Literal["repeats", "reads"]
 
@@ -23,7 +24,6 @@ _MOVE = "UPDATE claim_ranks SET status = ? WHERE claim_id = ?"
 _PUT = "UPDATE claim_ranks SET status = ?, repeats = ? WHERE claim_id = ?"
 
 
-@follows(Claim)
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
     told = [(each.id, each.difference) for each in saved]
     # A claim's mode is never null, so that of a new one was.
@@ -47,7 +47,10 @@ def add(session: WriteSession, count: Count, by: Mapping[str, int]) -> None:
 # --- making anew and checking ------------------------------------------------------------------
 
 
-def put_right(session: WriteSession, ids: Sequence[str]) -> None:
+_ALL = batches(col(Claim.id))
+
+
+def _put_right(session: WriteSession, ids: Sequence[str]) -> None:
     """Makes what follows from some claims what it must be; how often they were read stays."""
     true, kept = _true(session, ids), _kept(session, ids)
     astray = [(*rank, claim_id) for claim_id, rank in true.items() if kept.get(claim_id, rank) != rank]
@@ -56,12 +59,12 @@ def put_right(session: WriteSession, ids: Sequence[str]) -> None:
     insert_many(session, ClaimRank, [(claim_id, *true[claim_id], 0) for claim_id in sorted(missing)])
 
 
-def verify(session: ReadSession, ids: Sequence[str]) -> Iterator[str]:
-    """Yields each of some claims whose rank is not what it would be if it were made anew."""
-    kept = _kept(session, ids)
-    for claim_id, rank in _true(session, ids).items():
-        if kept.get(claim_id) != rank:
-            yield f"claim {claim_id}: how many claims repeat it is out of date"
+def _verify(session: ReadSession) -> Iterator[str]:
+    for ids in _ALL(session, ""):
+        kept = _kept(session, ids)
+        for claim_id, rank in _true(session, ids).items():
+            if kept.get(claim_id) != rank:
+                yield f"claim {claim_id}: how many claims repeat it is out of date"
 
 
 def _kept(session: ReadSession, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
@@ -76,3 +79,6 @@ def _true(session: ReadSession, ids: Sequence[str]) -> dict[str, tuple[str, int]
     count = {row.repeats_id: row.repeats for row in session.execute(repeats)}
     rows = session.execute(select(Claim.id, Claim.status).where(col(Claim.id).in_(ids)))
     return {row.id: (row.status, count.get(row.id, 0)) for row in rows}
+
+
+PROJECTION = Projection("ranks", {Claim: _after_claims}, _ALL, _put_right, verify=_verify)

@@ -26,7 +26,7 @@ from app.base.db import Readable, ReadSession, WriteSession, at_once
 from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import Query, select, table
 from app.changes.model import Record
-from app.changes.store import Saved, follows
+from app.changes.store import Projection, Saved
 from app.claims.derived import ReferenceEpoch
 from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
@@ -251,5 +251,4 @@ _SHOWN: Mapping[type[Record], tuple[frozenset[str], str]] = {
     Source: (frozenset({"title", "url", "publisher_id"}), "title"),
     Key: (frozenset({"name"}), "name"),
 }
-for _kind, (_fields, _always) in _SHOWN.items():
-    follows(_kind)(_begins_another(_fields, _always))
+PROJECTION = Projection("names", {kind: _begins_another(*shown) for kind, shown in _SHOWN.items()})

@@ -21,7 +21,7 @@ from app.base.times import UNDATED
 from app.base.types import dated, exact, wire
 from app.changes.model import Part, columns_as_sent, fresh
 from app.changes.store import By, New, part_documents, save
-from app.claims import bodies, filters, listing, repeats, twins, upkeep, words  # noqa: F401 (they follow claims)
+from app.claims import bodies, filters, listing, repeats, words
 from app.claims.amounts import ends
 from app.claims.model import (
     Anchor,

@@ -1,7 +1,7 @@
 """What tells one claim from another: the same words of the same speakers, date and sources are one claim."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -12,8 +12,9 @@ from app.base.db import ReadSession, WriteSession
 from app.base.sql import among, insert_many, select
 from app.base.types import Id
 from app.changes.model import Part
-from app.changes.store import New, Saved, follows, part_documents
+from app.changes.store import New, Projection, Saved, part_documents
 from app.claims.model import Claim
+from app.words.index import batches
 
 _TOLD_BY = frozenset({"text", "mode", "said", "speakers", "appearances"})
 
@@ -55,7 +56,6 @@ def _ids(parts: Sequence[Part], key: str) -> list[str]:
     return [getattr(part, key) for part in parts]
 
 
-@follows(Claim)
 def _note(session: WriteSession, saved: Sequence[Saved]) -> None:
     made = [
         (one.id, one.difference) for one in saved if one.difference.get("mode", {"old": ""})["old"] is None
@@ -94,3 +94,29 @@ def _of_kept(session: ReadSession, ids: Sequence[str]) -> list[tuple[str, str]]:
         )
         for row in rows
     ]
+
+
+# --- rebuilding and verifying ------------------------------------------------------------------
+
+_ALL = batches(col(Claim.id))
+
+
+def _keep(session: WriteSession, ids: Sequence[str]) -> None:
+    rows = {*_of_kept(session, ids)}
+    there = _there(session, ids)
+    session.execute(delete(ClaimTwin).where(col(ClaimTwin.claim_id).in_([key for key, _ in there - rows])))
+    insert_many(session, ClaimTwin, sorted(rows - there))
+
+
+def _there(session: ReadSession, ids: Sequence[str]) -> set[tuple[str, str]]:
+    query = select(ClaimTwin.claim_id, ClaimTwin.fingerprint).where(col(ClaimTwin.claim_id).in_(ids))
+    return {(row.claim_id, row.fingerprint) for row in session.execute(query)}
+
+
+def _verify(session: ReadSession) -> Iterator[str]:
+    for ids in _ALL(session, ""):
+        for claim_id, _ in sorted({*_of_kept(session, ids)} - _there(session, ids)):
+            yield f"claim {claim_id}: its fingerprint is out of date"
+
+
+PROJECTION = Projection("fingerprints", {Claim: _note}, _ALL, _keep, verify=_verify)

@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, delete, union, update
-from sqlmodel import SQLModel, col
+from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.sql import Counts, among, insert_many, many, select, table
 from app.base.times import UNDATED
-from app.changes.store import Saved, all_new, follows
-from app.claims import documents, ranks, references
+from app.changes.store import Projection, Saved, all_new
+from app.claims import documents, references
 from app.claims.amounts import ends
 from app.claims.derived import ClaimBody, ClaimListing, ClaimTally
 from app.claims.documents import Whole
@@ -64,7 +64,8 @@ def _listings(claim_id: str, facts: Facts) -> set[tuple[str, str, str, str]]:
 
 def _cells(facts: Facts) -> list[Cell]:
     """The tallies that a claim is in, each once."""
-    values = {dimension: facts[dimension] for dimension in DIMENSIONS} | {"status": [facts["status"]]}
+    # What an earlier version kept may lack a dimension.
+    values = {name: facts.get(name, ()) for name in DIMENSIONS} | {"status": [facts["status"]]}
     singles = [(dimension, value) for dimension, some in values.items() for value in some]
     pairs = [(first, second, a, b) for (first, a), (second, b) in combinations(singles, 2) if first != second]
     return [("", "", "", ""), *((first, "", a, "") for first, a in singles), *pairs]
@@ -119,7 +120,6 @@ def _facts(claim: Any, parts: Mapping[Any, Sequence[Any]], others: _Others) -> F
 # --- keeping -----------------------------------------------------------------------------------
 
 
-@follows(Claim)
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
     news = all_new(saved)
     if news is None:
@@ -128,7 +128,6 @@ def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
         _write(session, _derived(session, [documents.at_hand(new) for new in news]), {})
 
 
-@follows(Entity)
 def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
     """A merge moves the counts of speakers and publishers, and a claim of both records shows one."""
     moved = [each.id for each in saved if _moved(each, "canonical_id")]
@@ -142,7 +141,6 @@ def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
         _keep_all(session, union(*named, printed))
 
 
-@follows(Source)
 def _after_sources(session: WriteSession, saved: Sequence[Saved]) -> None:
     """Another publisher moves the counts of the claims that the source prints."""
     moved = [each.id for each in saved if _moved(each, "publisher_id", always="title")]
@@ -231,23 +229,9 @@ def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[
 # --- making anew and checking ------------------------------------------------------------------
 
 
-def is_missing(session: ReadSession) -> bool:
-    """Whether there are claims of which nothing is derived yet."""
-    claim, body = select(Claim.id).limit(1), select(ClaimBody.claim_id).limit(1)
-    return session.execute(claim).first() is not None and session.execute(body).first() is None
-
-
-def rebuild(session: WriteSession) -> Iterator[int]:
-    """Makes all that is derived from claims anew. Yields how many claims are done so far."""
+def _clear(session: WriteSession) -> None:
     for kind in (ClaimBody, ClaimListing, ClaimTally):
         session.execute(delete(table(kind)))
-    done = 0
-    for ids in _ALL(session):
-        _put_in_order(session, ids)
-        ranks.put_right(session, ids)
-        keep(session, ids)
-        done += len(ids)
-        yield done
 
 
 def _put_in_order(session: WriteSession, ids: Sequence[str]) -> None:
@@ -268,24 +252,29 @@ def _astray(session: ReadSession, ids: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
-def verify(session: ReadSession) -> Iterator[str]:
-    """Yields each claim whose derived rows are not what they would be if they were made anew, and each count
-    that is not the number of its claims.
-    """
-    listings = 0
-    cells: Counter[Cell] = Counter()
-    for ids in _ALL(session):
+def _verify(session: ReadSession) -> Iterator[str]:
+    for ids in _ALL(session, ""):
         kept = select(*table(ClaimBody).columns).where(col(ClaimBody.claim_id).in_(ids))
         rows = {row.claim_id: (row.body, row.facts) for row in session.execute(kept)}
         for derived in _derived(session, documents.read(session, ids)):
             if rows.get(derived.claim_id) != derived.row:
                 yield f"claim {derived.claim_id}: what is derived from it is out of date"
-            listings += _checksum(_listings(derived.claim_id, derived.facts))
-            cells.update(_cells(derived.facts))
-        yield from ranks.verify(session, ids)
-    if listings != _checksum(_all(session, ClaimListing)):
+    yield from _totals(session)
+
+
+def _totals(session: ReadSession) -> Iterator[str]:
+    """Yields whether the listing and the counts are not those of the facts that are kept."""
+    listings = 0
+    cells: Counter[Cell] = Counter()
+    for claim_id, kept in _all(session, (ClaimBody.claim_id, ClaimBody.facts)):
+        facts = orjson.loads(kept)
+        listings += _checksum(_listings(claim_id, facts))
+        cells.update(_cells(facts))
+    if listings != _checksum(_all(session, table(ClaimListing).columns)):
         yield "the listing of claims is out of date"
-    wrong = sum(cells.pop(tuple(cell), 0) != number for *cell, number in _all(session, ClaimTally))
+    wrong = sum(
+        cells.pop(tuple(cell), 0) != number for *cell, number in _all(session, table(ClaimTally).columns)
+    )
     if wrong or cells:
         yield "the counts of claims are out of date"
 
@@ -296,5 +285,25 @@ def _checksum(rows: Iterable[Sequence[str]]) -> int:
     return sum(int.from_bytes(digest) for digest in digests)
 
 
-def _all(session: ReadSession, kind: type[SQLModel]) -> Iterable[Any]:
-    return session.execute(select(*table(kind).columns), execution_options={"yield_per": 5_000})
+def _all(session: ReadSession, columns: Iterable[Any]) -> Iterable[Any]:
+    return session.execute(select(*columns), execution_options={"yield_per": 5_000})
+
+
+def _verify_order(session: ReadSession) -> Iterator[str]:
+    for ids in _ALL(session, ""):
+        for figure in _astray(session, ids):
+            yield f"figure {figure['figure']}: does not stand where its value belongs"
+
+
+ORDER = Projection("order of figures", {}, _ALL, _put_in_order, verify=_verify_order)
+"""The ends of figures, which are written with them."""
+
+PROJECTION = Projection(
+    "documents",
+    {Claim: _after_claims, Entity: _after_entities, Source: _after_sources},
+    _ALL,
+    keep,
+    _clear,
+    _verify,
+    _totals,
+)

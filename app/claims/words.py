@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from app.base.db import Readable, ReadSession, WriteSession, at_once
 from app.base.page import Page, Question
-from app.changes.store import Saved, all_new, follows
+from app.changes.store import Saved, all_new
 from app.claims import bodies, upkeep
 from app.claims.model import Claim
 from app.entities.words import prepare
@@ -44,9 +44,11 @@ WITHDRAWN = """SELECT number FROM documents WHERE record_id IN (
 """The numbers of the documents of withdrawn claims and of their figures, in SQL."""
 
 
-@follows(Claim)  # after `upkeep`, which writes what is read here
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
     NOUN.keep(session, [each.id for each in saved], new=all_new(saved) is not None)
+
+
+PROJECTION = NOUN.projection({Claim: _after_claims})
 
 
 def matched(finding: Finding, claim: Mapping[str, Any], score: int) -> dict[str, Any]:

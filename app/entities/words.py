@@ -10,7 +10,7 @@ from app.base.db import Asker, ReadSession, WriteSession, within
 from app.base.page import Page, Question
 from app.base.prepared import Prepared
 from app.base.sql import select
-from app.changes.store import New, Saved, all_new, follows
+from app.changes.store import New, Saved, all_new
 from app.entities import documents
 from app.entities.model import Entity
 from app.words import query
@@ -68,7 +68,6 @@ def _name_terms(names: Iterable[str]) -> list[str]:
 NOUN = Noun("entity", batches(col(Entity.id)), _words)
 
 
-@follows(Entity)
 def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
     news = all_new(saved)
     if news is not None:
@@ -78,6 +77,9 @@ def _after_entities(session: WriteSession, saved: Sequence[Saved]) -> None:
     moved = {value for each in saved for value in each.difference.get("canonical_id", {}).values() if value}
     winners = select(Entity.canonical_id).where(col(Entity.id).in_(ids))
     NOUN.keep(session, sorted({*ids, *moved, *session.execute(winners).scalars()}))
+
+
+PROJECTION = NOUN.projection({Entity: _after_entities})
 
 
 def texts(entity: Mapping[str, Any]) -> list[Text]:

@@ -1,6 +1,6 @@
 """Figures found across claims."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, tuple_
@@ -12,7 +12,6 @@ from app.base.ids import noun_of
 from app.base.page import Page, page
 from app.base.sql import select
 from app.claims import bodies
-from app.claims.amounts import ends
 from app.claims.filters import listed_under, of_status, overlapping
 from app.claims.model import Claim, Figure, FigureAbout
 from app.entities.store import everyone_merged
@@ -74,15 +73,6 @@ def get(session: ReadSession, figure_id: str) -> dict[str, Any]:
         known = noun not in (None, "figure")
         raise NotFound(other if known else f"There is no figure {figure_id}.")
     return documents(session, [(found.id, found.claim_id)])[0]
-
-
-def verify(session: ReadSession) -> Iterator[str]:
-    """Yields each figure whose place in the order is not that of what it states."""
-    names = ("id", "comparator", "unit", "value", "lower", "upper", "lowest", "highest")
-    query = select(*(getattr(Figure, name) for name in names)).execution_options(yield_per=1000)
-    for row in session.execute(query):
-        if (row.lowest, row.highest) != ends(row.comparator, row.unit, row.value, row.lower, row.upper):
-            yield f"figure {row.id}: does not stand where its value belongs"
 
 
 def _own(ask: FigureQuestion) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.sql import select
-from app.changes.store import Saved, all_new, follows
+from app.changes.store import Saved, all_new
 from app.claims import upkeep
 from app.claims.documents import REFERENCE
 from app.claims.model import Claim, Figure
@@ -34,13 +34,15 @@ def _figures(session: ReadSession, claim_ids: Sequence[str]) -> Iterator[tuple[s
 NOUN = Noun("figure", batches(col(Figure.id)), _words)
 
 
-@follows(Claim)
 def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
     now = dict(_figures(session, [each.id for each in saved]))
     before = {
         figure["id"] for each in saved for figure in each.difference.get("figures", {}).get("old") or ()
     }
     put(session, "figure", now, before - now.keys(), new=all_new(saved) is not None)
+
+
+PROJECTION = NOUN.projection({Claim: _after_claims})
 
 
 def matched(finding: Finding, figure: Mapping[str, Any], score: int) -> dict[str, Any]:

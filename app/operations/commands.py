@@ -9,6 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from app import projections
 from app.access.secret import secret_fault, secret_file
 from app.base import schema
 from app.base.db import Database
@@ -64,7 +65,7 @@ def restore(
     with base() as (settings, db):
         seq, digest = backups.restore(db, file, faults, force=force)
         say(f"{seq} changes, up to {digest}, are in the base")
-        if fault := schema.staleness(db) or secret_fault(settings, db):
+        if fault := staleness(db) or secret_fault(settings, db):
             say(fault, err=True)
         _remind(settings)
 
@@ -131,11 +132,19 @@ def _verify_bundle(file: Path, key: str | None) -> None:
 
 @contextmanager
 def current_base() -> Iterator[tuple[Settings, Database]]:
-    """Yield the base of the settings, if its schema is this version's. Raises ValueError."""
+    """Yield the base of the settings, if its schema and projections are this version's. Raises ValueError."""
     with base(whole=True) as (settings, db):
-        if fault := schema.staleness(db):
+        if fault := staleness(db):
             raise ValueError(fault)
         yield settings, db
+
+
+def staleness(db: Database) -> str | None:
+    """Return what `migrate` has to do with the schema or the projections, or None. Raises Unavailable."""
+    if fault := schema.staleness(db):
+        return fault
+    with db.read() as session:
+        return projections.staleness(session)
 
 
 def _remind(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
+from app import projections
 from app.access import store as keys
 from app.access.model import Key
 from app.access.secret import is_noted, known_secret, secret_fault, secret_file
@@ -86,7 +87,11 @@ def _base(settings: Settings, db: Database) -> Findings:
     yield Finding("schema", "ok", f"at {schema.newest()}")
     yield from _fingerprint(settings, db)
     with db.read() as session:
-        yield from _records(session)
+        if fault := projections.staleness(session):
+            yield Finding("projections", "fault", fault)
+        else:
+            yield Finding("projections", "ok", f"of version {projections.VERSION}")
+            yield from _records(session)
         yield from _attributions(session)
         yield from _clock(session)
         yield from _keys(session)

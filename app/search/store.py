@@ -1,6 +1,6 @@
 """Every noun, searched with one query."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orjson import Fragment
@@ -8,38 +8,18 @@ from orjson import Fragment
 from app.base.db import Readable, ReadSession, within
 from app.base.page import Page
 from app.base.prepared import NotAtOnce
-from app.base.sql import select
 from app.claims import bodies as claims
 from app.claims import words as claim_words
 from app.entities import documents as entities
 from app.entities import words as entity_words
-from app.entities.model import Entity
 from app.figures import store as figures
 from app.figures import words as figure_words
 from app.search.model import SearchQuestion
 from app.sources import store as sources
 from app.sources import words as source_words
 from app.words.explain import Finding
-from app.words.index import KINDS, Kind, Noun, miscounts
-from app.words.model import Document
+from app.words.index import KINDS, Kind
 from app.words.rank import Hit, paged, rank
-
-NOUNS: Sequence[Noun] = (entity_words.NOUN, source_words.NOUN, claim_words.NOUN, figure_words.NOUN)
-"""What can be found."""
-
-
-def is_empty(session: ReadSession) -> bool:
-    """Whether there are entities but nothing can be found."""
-    entity, document = select(Entity.id).limit(1), select(Document.number).limit(1)
-    return session.execute(entity).first() is not None and session.execute(document).first() is None
-
-
-def verify(session: ReadSession) -> Iterator[str]:
-    """Yields what is not found by just the words that it has, and counts of the index that are wrong."""
-    for noun in NOUNS:
-        yield from noun.verify(session)
-    yield from miscounts(session)
-
 
 _READ: Mapping[Kind, Callable[[ReadSession, Sequence[str]], Mapping[str, Any]]] = {
     "claim": claims.of,

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.sql import select
-from app.changes.store import Saved, all_new, follows
+from app.changes.store import Saved, all_new
 from app.sources.model import Source
 from app.words.explain import Finding, Person, Text, explain
 from app.words.index import Noun, Words, batches, put
@@ -31,13 +31,15 @@ def _of(source: Any) -> Words:
 NOUN = Noun("source", batches(col(Source.id)), _words)
 
 
-@follows(Source)
 def _after_sources(session: WriteSession, saved: Sequence[Saved]) -> None:
     news = all_new(saved)
     if news is None:
         NOUN.keep(session, [each.id for each in saved])
     else:
         put(session, "source", {new.record.id: _of(new.record) for new in news}, new=True)
+
+
+PROJECTION = NOUN.projection({Source: _after_sources})
 
 
 def matched(finding: Finding, source: Mapping[str, Any], score: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from sqlmodel import SQLModel, col
 
 from app.base.db import ReadSession, WriteSession
 from app.base.sql import Counts, Query, among, insert_many, many, select, table
+from app.changes.model import Record
+from app.changes.store import Follower, Projection
 from app.words.model import Document, Form, Posting, Stem
 from app.words.text import forms, is_run, stem
 
@@ -164,11 +166,15 @@ def _write_forms(session: WriteSession, entries: Iterable[_Entry], ids: Mapping[
     known = _known(session).forms
     unmet = {form: ids[stem] for entry in entries for form, stem in entry.forms.items() if form not in known}
     if unmet:
-        there = {*session.execute(select(Form.form).where(among(session, Form.form, unmet))).scalars()}
+        rows = session.execute(select(Form.form, Form.stem_id).where(among(session, Form.form, unmet)))
+        there = {row.form: row.stem_id for row in rows}
         insert_many(session, Form, [pair for pair in sorted(unmet.items()) if pair[0] not in there])
+        moved = [(ids, form) for form, ids in sorted(unmet.items()) if there.get(form, ids) != ids]
+        many(session, _MOVE_FORM, moved)  # its stem is another than in an earlier version
         known |= unmet.keys()
 
 
+_MOVE_FORM = "UPDATE forms SET stem_id = ? WHERE form = ?"
 _COUNTS = Counts(
     "UPDATE stems SET documents = documents + ?2 WHERE id = ?1",
     "UPDATE stems SET documents = documents + counted"
@@ -236,6 +242,10 @@ def miscounts(session: ReadSession) -> Iterator[str]:
         yield "the count of documents is out of date"
 
 
+COUNTS = Projection("word counts", {}, clear=clear, verify=miscounts, totals=miscounts)
+"""What is counted of all kinds together."""
+
+
 def _size(session: ReadSession, kind: type[SQLModel]) -> int:
     return int(session.execute(select(func.count()).select_from(table(kind))).scalar_one())
 
@@ -250,7 +260,7 @@ class Noun:
     """
 
     kind: Kind
-    ids: Callable[[ReadSession], Iterator[list[str]]]
+    ids: Callable[[ReadSession, str], Iterator[list[str]]]
     words: Callable[[ReadSession, Sequence[str]], Mapping[str, Words]]
 
     def keep(self, session: WriteSession, ids: Sequence[str], *, new: bool = False) -> None:
@@ -258,16 +268,14 @@ class Noun:
         words = self.words(session, ids)
         put(session, self.kind, words, {*ids} - words.keys(), new=new)
 
-    def rebuild(self, session: WriteSession) -> Iterator[int]:
-        """Adds all records to an index that was cleared. Yields how many are done."""
-        for ids in self.ids(session):
-            self.keep(session, ids)
-            yield len(ids)
+    def projection(self, on_saved: Mapping[type[Record], Follower]) -> Projection:
+        """Return what follows the records that these words are of."""
+        return Projection(f"{self.kind} words", on_saved, self.ids, self.keep, verify=self.verify)
 
     def verify(self, session: ReadSession) -> Iterator[str]:
         """Yields each record that is not found by just the words that it has."""
         seen = 0
-        for ids in self.ids(session):
+        for ids in self.ids(session, ""):
             found = kept(session, ids)
             words = self.words(session, ids)
             seen += len(words)
@@ -287,12 +295,12 @@ def _standing() -> Query:
     return select(func.count()).select_from(table(Document)).where(this)
 
 
-def batches(column: Any) -> Callable[[ReadSession], Iterator[list[str]]]:
-    """All ids of a table, some hundreds at a time, in order."""
+def batches(column: Any) -> Callable[[ReadSession, str], Iterator[list[str]]]:
+    """All ids of a table after one, some hundreds at a time, in order."""
     query = select(column).where(column > bindparam("last")).order_by(column).limit(_CHUNK)
 
-    def walk(session: ReadSession) -> Iterator[list[str]]:
-        last, more = "", True
+    def walk(session: ReadSession, last: str) -> Iterator[list[str]]:
+        more = True
         while more and (ids := list(session.execute(query, {"last": last}).scalars())):
             yield ids
             last, more = ids[-1], len(ids) == _CHUNK

@@ -1,0 +1,304 @@
+"""Projections have a version: an older one is not served, and is rebuilt while an old process reads on."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from app import projections
+from app.base import properties, schema
+from app.base.db import Database
+from app.exchange.dump import restore
+from app.main import unfitness
+from app.operations.checks import faults as found_faults
+from app.projections import DIGESTS, PROJECTIONS, VERSION, rebuild
+from tests.commands import Command
+from tests.contract import reading
+from tests.earlier import HERE, LAST_OF_FORM_1, content, lay
+from tests.newsroom import Bases, Newsroom, Server, ok, problem
+from tests.test_patch import RESOURCES, fields, patched
+from tests.test_schema import REVISIONS
+from tests.test_schema import rows as counted
+
+NEXT = max(DIGESTS) + 1
+
+
+def noted(room: Newsroom) -> str | None:
+    with room.db.read() as session:
+        return properties.get(session, "projections")
+
+
+def note(url: str, value: str) -> None:
+    """Note another version in a database."""
+    db = Database(url, pool_size=1)
+    with db.write() as session:
+        properties.put(session, "projections", value)
+    db.dispose()
+
+
+def faults(url: str) -> list[str]:
+    db = Database(url, pool_size=1)
+    with db.read() as session:
+        found = [*found_faults(session)]
+    db.dispose()
+    return found
+
+
+# --- the digest --------------------------------------------------------------------------------
+
+KEPT = {
+    "claim_bodies": "SELECT claim_id, body, facts FROM claim_bodies",
+    "claim_listing": "SELECT facet, status, said, claim_id FROM claim_listing",
+    "claim_tallies": "SELECT first, second, a, b, claims FROM claim_tallies",
+    "claim_ranks": "SELECT claim_id, status, repeats FROM claim_ranks",
+    "figures": "SELECT id, lowest, highest FROM figures",
+    "documents": "SELECT record_id, words FROM documents",
+    "postings": "SELECT record_id, stem, weight FROM postings"
+    " JOIN documents ON number = document JOIN stems ON stems.id = stem_id",
+    "stems": "SELECT stem, documents FROM stems",
+    "forms": "SELECT form, stem FROM forms JOIN stems ON stems.id = stem_id",
+}
+"""What is derived, without numbers that depend on the order of writing."""
+
+OF_FIXED_IDS = KEPT | {"claim_twins": "SELECT claim_id, fingerprint FROM claim_twins"}
+"""And what is made of ids."""
+
+
+def rows(room: Newsroom, queries: Mapping[str, str], plain: Callable[[str], str] = str) -> Iterator[str]:
+    """What is derived, a line a row."""
+    with room.db.read() as session:
+        for name, query in queries.items():
+            yield name
+            found = session.connection().exec_driver_sql(query)
+            yield from sorted("\t".join(plain(str(each)) for each in row) for row in found)
+
+
+_ID, _AT = re.compile(r"\b[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}\b"), re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+
+def without_chance(room: Newsroom) -> Callable[[str], str]:
+    """Puts places in the ledger in the place of ids, and leaves out the time of day."""
+    with room.db.read() as session:
+        asked = session.connection().exec_driver_sql
+        ids = [*asked("SELECT resource_id FROM changes WHERE version = 1 ORDER BY seq").scalars()]
+        ids += asked("SELECT id FROM figures ORDER BY claim_id, position").scalars()
+    places = {record_id: f"{record_id[:3]}-{n}" for n, record_id in enumerate(ids)}
+    return lambda value: _AT.sub("at", _ID.sub(lambda found: places.get(found[0], found[0]), value))
+
+
+def test_the_digest_of_the_projections_is_that_of_their_version(
+    bases: Bases, server: Server, tmp_path: Path
+) -> None:
+    """The seed and every verdict, attribution, move and merge as version 0013 wrote them, and one of each
+    resource with every field that it has today.
+    """
+    lines: list[str] = []
+    with bases.fresh() as url, Newsroom(server, url) as room:
+        with room.db.write() as session:
+            restore(session, content(HERE / LAST_OF_FORM_1 / "export.ndjson").splitlines(keepends=True))
+        lines += rows(room, OF_FIXED_IDS)
+    with bases.fresh() as url, Newsroom(server, url) as room:
+        for path, resource in RESOURCES.items():
+            if "webhooks" not in path:
+                at = resource.make(room)
+                patched(room, at, **{name: first for name, (first, _) in fields(room, path, at).items()})
+        lines += rows(room, KEPT, without_chance(room))
+    (tmp_path / "lines").write_text("\n".join(lines))
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert digest == DIGESTS[VERSION], (
+        f"What is derived from the records of the tests is not what version {VERSION} of the projections "
+        f"makes of them, so databases that have it hold something else than this code expects. "
+        f'Add to DIGESTS in app/projections.py:\n    {NEXT}: "{digest}",\n'
+        "`migrate` then rebuilds them. Only where nothing but the tests' own records has changed may the "
+        f"digest of version {VERSION} be replaced."
+    )
+
+
+# --- another version ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebuilds are committed after every batch."""
+    monkeypatch.setattr(projections, "_COMMIT_SECONDS", 0)
+
+
+OLDER = (
+    """UPDATE claim_bodies SET facts = replace(facts, '"month":', '"week":')""",
+    "DELETE FROM claim_tallies WHERE first = 'month' OR second = 'month'",
+    "UPDATE claim_bodies SET body = replace(body, '\"place\":', '\"where\":')",
+    "UPDATE forms SET stem_id = stem_id + 1",
+    "DELETE FROM claim_twins WHERE claim_id < (SELECT max(claim_id) FROM claim_twins)",
+    "UPDATE claim_twins SET fingerprint = 'another'",
+    "UPDATE documents SET words = 'nothing', stems = '' WHERE number > 80",
+    "DELETE FROM postings WHERE document > 80",
+    "UPDATE stems SET documents = (SELECT count(*) FROM postings WHERE stem_id = stems.id) WHERE stem <> ''",
+)
+"""What makes the projections an older version's: whole by themselves, and not what this code reads."""
+
+
+def make_older(url: str, *more: str) -> None:
+    """Put the projections of an older version into a database."""
+    db = Database(url, pool_size=1)
+    with db.write() as session:
+        for statement in (*OLDER, *more):
+            session.connection().exec_driver_sql(statement)
+        properties.put(session, "projections", "0")
+    db.dispose()
+
+
+class Killed(Exception):
+    """Ends a rebuild."""
+
+
+def go_on(url: str, steps: int) -> list[str]:
+    """Rebuild up to so many commits, and return what was said."""
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == steps:
+            raise Killed
+
+    db = Database(url, pool_size=2)
+    try:
+        rebuild(db, say)
+    except Killed:
+        pass
+    finally:
+        db.dispose()
+    return said
+
+
+@pytest.mark.usefixtures("step_by_step")
+def test_an_older_version_is_rebuilt_in_steps_while_an_old_process_reads_on(seeded: Newsroom) -> None:
+    url, whole = seeded.settings.database_url, seeded.get("/v1/claims", limit=50)
+    found = seeded.get("/v1/search", q="gas", limit=50)
+    seeded.reporter  # noqa: B018 (makes a key)
+    make_older(url)
+    said: list[str] = []
+    for _ in PROJECTIONS:
+        said += go_on(url, 3)
+        if said[-1].startswith("The projections are"):
+            break
+        listed = ok(seeded.anyone.get("/v1/claims?limit=50"))["data"]
+        assert [claim["id"] for claim in listed] == [claim["id"] for claim in whole["data"]]
+        assert ok(seeded.anyone.get("/v1/stats?by=speaker"))["data"] != []
+        body = {"name": "Nobody", "kind": "person"}
+        refused = problem(seeded.reporter.post("/v1/entities", json=body), 503)
+        assert "another version" in refused["detail"]
+        assert "being rebuilt" in problem(seeded.anyone.get("/readyz"), 503)["detail"]
+    else:
+        raise AssertionError("it begins again and again")
+    numbers = [int(line.rpartition(", ")[2].partition(" of ")[0]) for line in said[:-1]]
+    assert numbers == sorted(numbers), "it begins again"
+    assert len(numbers) > len(PROJECTIONS)
+    assert unfitness(seeded.db) is None
+    assert noted(seeded) == str(VERSION)
+    assert seeded.faults() == []
+    assert (seeded.get("/v1/claims", limit=50), seeded.get("/v1/search", q="gas", limit=50)) == (whole, found)
+    seeded.entity("Somebody")
+
+
+@pytest.mark.usefixtures("step_by_step")
+def test_what_does_not_add_up_is_rebuilt_from_nothing(seeded: Newsroom) -> None:
+    make_older(seeded.settings.database_url, "UPDATE claim_tallies SET claims = claims + 1 WHERE first <> ''")
+    said = go_on(seeded.settings.database_url, 0)
+    assert said[-1].startswith("The projections are")
+    assert len([line for line in said if line.startswith("Rebuilding documents")]) > 1
+    assert seeded.faults() == []
+
+
+def test_a_rebuild_of_another_version_is_not_gone_on_with(seeded: Newsroom) -> None:
+    url = seeded.settings.database_url
+    make_older(url)
+    note(url, '{"version":0,"cleared":false,"number":9,"after":""}')
+    go_on(url, 0)
+    assert seeded.faults() == []
+
+
+def test_commands_refuse_another_version_and_name_what_helps(
+    bases: Bases, command: Command, tmp_path: Path
+) -> None:
+    with bases.fresh(seeded=True) as url:
+        make_older(url)
+        for words in (
+            ["verify"],
+            ["export", str(tmp_path / "e.ndjson")],
+            ["key", "create", "A", "--role", "admin"],
+        ):
+            done = command(url, *words)
+            assert done.code == 1
+            assert "of version 0, and version" in done.last_line
+            assert done.last_line.endswith("python -m app migrate")
+        looked = command(url, "doctor", "--json")
+        assert looked.code == 1
+        [finding] = [each for each in json.loads(looked.out) if each["check"] == "projections"]
+        assert finding["state"] == "fault"
+        done = command(url, "migrate")
+        assert done.code == 0
+        assert done.last_line == f"The projections are of version {VERSION}"
+        assert command(url, "verify").code == 0
+        assert command(url, "migrate").err == ""
+        make_older(url)
+        assert command(url, "reindex").code == 0
+        assert faults(url) == []
+
+
+# --- migrations --------------------------------------------------------------------------------
+
+
+EMPTY = {"ledger_nodes", "claim_bodies"}
+"""Tables that may have no rows: of each 256 entries, and what a step back takes away."""
+
+
+def upgraded(url: str, server: Server) -> list[str]:
+    """Upgrade a database whose tables all have rows, and return an address for each of its routes."""
+    lay(url)
+    projections.migrate(url)
+    with Newsroom(server, url) as room:
+        body = {"name": "Written in a later version", "kind": "person"}
+        ok(room.admin.post("/v1/entities", json=body, headers={"Idempotency-Key": "one"}))
+        return [address for _, address in reading(room)]
+
+
+def step_back(url: str, revision: str, *more: str) -> None:
+    schema.downgrade(url, revision)
+    assert {name for name, count in counted(url).items() if not count} <= {*EMPTY, *more}
+
+
+def test_the_newest_step_up_is_verified_and_served_with_rows_in_every_table(
+    bases: Bases, server: Server
+) -> None:
+    with bases.fresh(migrated=False) as url:
+        addresses = upgraded(url, server)
+        step_back(url, REVISIONS[1])
+        projections.migrate(url)
+        with Newsroom(server, url) as room:
+            assert room.faults() == []
+            for address in addresses:
+                answer = room.admin.get(address)
+                assert answer.status_code == 200, (address, answer.text)
+
+
+@pytest.mark.usefixtures("first_form")
+def test_each_earlier_step_up_has_right_projections_with_rows_in_every_table(
+    bases: Bases, server: Server
+) -> None:
+    """What a step back drops is gone, so that the ledger tells of more; after the longest way up, each route
+    answers all the same.
+    """
+    with bases.fresh(migrated=False) as url:
+        addresses = upgraded(url, server)
+        for revision in REVISIONS[2:]:
+            step_back(url, revision, "change_values")  # of the second form, which no step below 0014 has
+            projections.migrate(url)
+            db = Database(url, pool_size=1)
+            with db.read() as session:
+                assert [fault for each in PROJECTIONS for fault in each.verify(session)] == [], revision
+            db.dispose()
+        with Newsroom(server, url) as room:
+            assert {room.admin.get(address).status_code for address in addresses} == {200, 404}
