@@ -32,6 +32,7 @@ MOVES = {
     "review_claim": "review",
     "approve_review": "approve",
     "return_review": "return",
+    "withdraw_claim": "withdraw",
 }
 """The operations for which it matters whose the claim or the ruling is, and their moves."""
 
@@ -78,12 +79,17 @@ class Cells:
         if self.name in NOT_ANSWERED:
             return 501
         move = MOVES.get(self.operation)
-        return 200 if move is None or caller is None or _is_legal(move, Role[caller], self.whose) else 409
+        if move is None or caller is None or _is_legal(move, Role[caller], self.whose):
+            return 200
+        return 403 if move == "withdraw" else 409
 
 
 def _is_legal(move: str, role: Role, whose: Whose) -> bool:
     me = "me" if whose == "own" else "another"
     waits = move in ("approve", "return")
+    if move == "withdraw":
+        standing = Standing(claim_id="clm", status="unverified", author=me)
+        return move in {rule.move for rule in legal_moves(standing, "me", role, NOW)}
     standing = Standing(
         claim_id="clm",
         status="pending_approval" if waits else "in_review",
@@ -117,7 +123,8 @@ With `RECORD_PUBLIC_READING=false` the first column is 401 throughout.
 
 ## Routes
 
-Of a claim, *own* is one that the caller has taken, or whose waiting ruling the caller has proposed.
+Of a claim, *own* is one that the caller has taken, or whose waiting ruling the caller has proposed, or, to
+withdraw it, one that the caller has stated and nobody else has done anything about.
 """
 
 MIDDLE = """
@@ -125,6 +132,9 @@ MIDDLE = """
 
 A claim's standing decides besides. Once it is not `unverified` any more, only an editor may revise it (403),
 and only an editor may give it to another (`assignee`, 403).
+
+*Only one at work on it* is who has stated a claim, as long as nobody else has revised or taken it, gathered
+evidence on it, linked it or stated a claim that repeats it. Who has read it is not kept, and does not count.
 """
 
 

@@ -32,7 +32,9 @@ class Stage:
     @staticmethod
     def is_own(cells: Cells, caller: RoleName | None) -> bool:
         """Return whether the record is the caller's; who may not hold a claim is refused it whoever does."""
-        return cells.whose == "own" and caller in ("checker", "editor", "admin")
+        holders = ("checker", "editor", "admin")
+        callers = ("reporter", *holders) if cells.operation == "withdraw_claim" else holders
+        return cells.whose == "own" and caller in callers
 
     @property
     def another(self) -> httpx.Client:
@@ -84,7 +86,10 @@ class Stage:
         return f"{self.proposed()}/return", None
 
     def withdraw_claim(self) -> Request:
-        return f"/v1/claims/{self.claim()['id']}/withdrawal", {"note": "Twice."}
+        body = {"text": f"Claim {self.number}.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+        return f"/v1/claims/{ok(self.owner.post('/v1/claims', json=body))['id']}/withdrawal", {
+            "note": "Twice."
+        }
 
     def reinstate_claim(self) -> Request:
         claim = self.claim()

@@ -20,6 +20,7 @@ EDITOR_OF_ANYTHING = {"withdraw"}
 # (status, who asks in relation to the claim) -> moves of a checker, and what an editor has besides
 EXPECTED: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("unverified", "anyone"): ({"take", "enter"}, EDITOR_OF_ANYTHING),
+    ("unverified", "author"): ({"take", "enter", "withdraw"}, NOTHING),
     ("in_review", "holder"): ({"take", "enter", "release", "review"}, EDITOR_OF_ANYTHING),
     ("in_review", "late holder"): ({"take", "enter", "release"}, EDITOR_OF_ANYTHING),
     ("in_review", "another"): (NOTHING, {"release", "withdraw"}),
@@ -40,13 +41,14 @@ def standing(status: str, who: str, repeats: str | None = None) -> Standing:
         holder=("me" if "holder" in who else "other") if held else None,
         lease_expires_at=(EARLIER if "late" in who else LATER) if held else None,
         proposer=("me" if who == "proposer" else "other") if status == "pending_approval" else None,
+        author="me" if who == "author" else None,
     )
 
 
 def allowed(status: str, who: str, role: Role) -> set[str]:
     checkers, editors = EXPECTED[status, who]
     if role < Role.checker:
-        return NOTHING
+        return {"withdraw"} if who == "author" and role == Role.reporter else NOTHING
     return checkers | editors if role >= Role.editor else checkers
 
 

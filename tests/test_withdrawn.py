@@ -5,10 +5,11 @@ import io
 from itertools import combinations
 from typing import Any
 
+import httpx
 import pytest
 
 from app.claims.shapes import DIMENSIONS
-from tests.newsroom import Json, Newsroom, match, ok
+from tests.newsroom import Json, Newsroom, match, ok, problem
 
 GAS = {"measure": "gas supply", "value": "38", "unit": "bcm", "period": "2024"}
 ODD = {"measure": "odd measure", "value": "1", "unit": "%"}
@@ -206,3 +207,60 @@ def test_a_reinstated_claim_is_back_everywhere(desk: Newsroom) -> None:
     assert texts(desk) == texts(desk, q="pipeline") == texts(desk, "/v1/figures") == PRESENT | WITHDRAWN
     assert desk.get("/v1/stats", by="speaker,verdict")["data"][0]["claims"] == 3
     assert texts(desk, as_of=moment) == texts(desk, q="pipeline", as_of=moment) == PRESENT
+
+
+# --- taken back by who stated it -----------------------------------------------------------------
+
+
+def take_back(room: Newsroom, claim: Json, by: httpx.Client | None = None) -> httpx.Response:
+    path, note = f"/v1/claims/{claim['id']}/withdrawal", {"note": "Typed into the wrong window."}
+    return (by or room.reporter).post(path, json=note, headers=match(room.fresh(claim)))
+
+
+def test_a_reporter_takes_back_their_own_claim(room: Newsroom) -> None:
+    page = room.source()
+    claim = room.claim(appearances=[{"source": page["id"], "anchors": [{"exact": "The pipeline"}]}])
+    problem(take_back(room, claim, room.another("reporter")), 403)
+    problem(take_back(room, claim, room.checker), 403)
+    path = f"/v1/claims/{claim['id']}"
+    ok(room.reporter.patch(path, json={"place": "Moscow"}, headers=match(claim)))
+    archived = {"text": "The pipeline is there."}  # looks the quote up, which is no work on the claim
+    ok(room.editor.post(f"/v1/sources/{page['id']}/snapshots", json=archived))
+    gone = ok(take_back(room, claim))
+    assert gone["verification"]["status"] == "withdrawn"
+    assert room.get("/v1/corrections")["data"][0]["note"] == "Typed into the wrong window."
+    problem(take_back(room, claim), 403)
+    problem(room.reporter.delete(f"{path}/withdrawal", headers=match(gone)), 403)
+    ok(room.editor.delete(f"{path}/withdrawal", headers=match(gone)))
+    problem(take_back(room, claim), 403)
+
+
+def test_not_once_anyone_else_has_done_anything_about_it(room: Newsroom) -> None:
+    def gathered(path: str) -> None:
+        ok(room.checker.post(f"{path}/evidence", json={"url": "https://example.org/b", "stance": "context"}))
+
+    def taken(path: str) -> None:
+        ok(room.checker.post(f"{path}/assignment", headers={"If-Match": "*"}))
+
+    def taken_and_released(path: str) -> None:
+        taken(path)
+        ok(room.checker.delete(f"{path}/assignment", headers={"If-Match": "*"}))
+
+    def revised(path: str) -> None:
+        ok(room.editor.patch(path, json={"place": "Kyiv"}, headers={"If-Match": "*"}))
+
+    def linked(path: str) -> None:
+        other = room.claim("Another.")["id"]
+        body = {"other": other, "relation": "supports", "judgement": "negative"}
+        ok(room.checker.post(f"{path}/links", json=body))
+
+    def repeated(path: str) -> None:
+        room.claim("As was said.", repeats=path.rpartition("/")[2])
+
+    for done in (gathered, taken, taken_and_released, revised, linked, repeated):
+        claim = room.claim(f"A claim that is {done.__name__}.")
+        done(f"/v1/claims/{claim['id']}")
+        problem(take_back(room, claim), 403)
+        assert room.fresh(claim)["verification"]["status"] != "withdrawn"
+    repeat = room.claim("Once more.", repeats=room.claim("The first.")["id"])
+    problem(take_back(room, repeat), 409)

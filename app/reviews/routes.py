@@ -152,8 +152,10 @@ def return_review(claim_id: str, write: Editing, body: DecisionIn | None = None)
     operation_id="withdraw_claim",
     openapi_extra=IF_MATCH,
 )
-def withdraw_claim(claim_id: str, body: WithdrawalIn, write: Editing) -> Response:
-    """Withdraws a claim, with a note that everyone can read. It stays, marked."""
+def withdraw_claim(claim_id: str, body: WithdrawalIn, write: Reporting) -> Response:
+    """Withdraws a claim, with a note that everyone can read. It stays, marked. Below the role editor, only
+    who has stated it may, while it is unverified and nobody else has done anything about it.
+    """
     with write as session:
         claim = _expected(session, write, claim_id)
         store.withdraw(session, claim, body.note, who=_checker(write))

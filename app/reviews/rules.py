@@ -16,7 +16,14 @@ from app.sources.model import SourceKind
 Move = Literal[
     "take", "release", "review", "enter", "approve", "return", "correct", "withdraw", "reinstate", "attribute"
 ]
-Who = Literal["anyone", "holder", "holder_or_editor", "whoever_finds_it_free", "second_pair_of_eyes"]
+Who = Literal[
+    "anyone",
+    "holder",
+    "holder_or_editor",
+    "whoever_finds_it_free",
+    "second_pair_of_eyes",
+    "only_one_at_work_on_it",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ RULES: tuple[Rule, ...] = (
          "POST /v1/claims/{id}/reviews with corrects and correction_note"),
     Rule("withdraw", _OPEN, Role.editor, "anyone",
          "POST /v1/claims/{id}/withdrawal"),
+    Rule("withdraw", _in("unverified"), Role.reporter, "only_one_at_work_on_it",
+         "POST /v1/claims/{id}/withdrawal"),
     Rule("reinstate", _in("withdrawn"), Role.editor, "anyone",
          "DELETE /v1/claims/{id}/withdrawal"),
 )  # fmt: skip
@@ -70,7 +79,9 @@ checked on itself.
 
 @dataclass(frozen=True)
 class Standing:
-    """What the rules need to know of a claim. `proposer` is who proposed the review that waits."""
+    """What the rules need to know of a claim. `proposer` is who proposed the review that waits, `author` who
+    has stated it, as long as nobody else has done anything about it.
+    """
 
     claim_id: str
     status: Status
@@ -78,6 +89,7 @@ class Standing:
     holder: str | None = None
     lease_expires_at: datetime | None = None
     proposer: str | None = None
+    author: str | None = None
 
 
 def legal_moves(standing: Standing, by: str, role: Role, at: datetime) -> list[Rule]:
@@ -94,7 +106,11 @@ def check(move: Move, standing: Standing, by: str, role: Role, at: datetime) -> 
     """Raises Forbidden if no standing would let this role make the move, and IllegalMove, naming the legal
     ones, if this standing does not.
     """
-    needed = min(rule.role for rule in (*RULES, *REPEAT_RULES) if rule.move == move)
+    needed = min(
+        rule.role
+        for rule in (*RULES, *REPEAT_RULES)
+        if rule.move == move and (rule.who != "only_one_at_work_on_it" or standing.author == by)
+    )
     if role < needed:
         raise Forbidden(f"To {move} needs the role {needed.name}; the key's is {role.name}.")
     legal = legal_moves(standing, by, role, at)
@@ -149,6 +165,8 @@ def _fits(who: Who, standing: Standing, by: str, role: Role, at: datetime) -> bo
             return standing.status != "in_review" or standing.holder == by or not live
         case "second_pair_of_eyes":
             return standing.proposer != by
+        case "only_one_at_work_on_it":
+            return standing.author == by and role < Role.editor  # who may withdraw anything
 
 
 def _why(move: Move, standing: Standing, by: str, at: datetime) -> str:

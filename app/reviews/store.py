@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import and_, column, or_, table
 from sqlmodel import col
 
 from app.access.model import Key, Role
@@ -12,6 +13,7 @@ from app.base.errors import Forbidden, Invalid, NotFound
 from app.base.ids import new_id
 from app.base.sql import select
 from app.base.times import now
+from app.changes.model import Change
 from app.changes.store import By, save
 from app.claims import repeats
 from app.claims.model import Claim, ClaimSpeaker
@@ -329,8 +331,33 @@ def _check(session: ReadSession, move: Move, claim: Claim, who: Checker) -> None
         holder=claim.assignee_id,
         lease_expires_at=claim.lease_expires_at,
         proposer=waiting.reviewer_id if waiting else None,
+        author=_only_author(session, claim) if who.role < Role.editor else None,
     )
     check(move, standing, who.by.id, who.role, now())
+
+
+def _only_author(session: ReadSession, claim: Claim) -> str | None:
+    """Return who has stated an unverified claim, if nobody else has done anything about it: revised or taken
+    it, gathered evidence or judged a link, or stated a claim that repeats it. Who has read it is not kept.
+    """
+    if claim.status != "unverified":
+        return None
+    evidence = select(Evidence.id).where(col(Evidence.claim_id) == claim.id)
+    work = or_(
+        and_(col(Change.resource) == "claim", col(Change.resource_id) == claim.id),
+        and_(col(Change.resource) == "evidence", col(Change.resource_id).in_(evidence)),
+    )
+    at_work = select(Change.actor).where(work, col(Change.action).not_in(_OF_THE_TEXT)).distinct().limit(2)
+    actors = session.execute(at_work).scalars().all()
+    links = table("links", column("claim_id"), column("other_id"))  # which are a module to the right
+    ends = (links.c.claim_id == claim.id) | (links.c.other_id == claim.id)
+    others = [select(Claim.id).where(col(Claim.repeats_id) == claim.id), select(links.c.claim_id).where(ends)]
+    untouched = not any(session.execute(other.limit(1)).first() for other in others)
+    return actors[0] if len(actors) == 1 and untouched else None
+
+
+_OF_THE_TEXT = ("claim.anchor", "evidence.anchor")
+"""What is done to a claim by whoever archives a text of its source."""
 
 
 def _save(session: WriteSession, claim: Claim, who: Checker, action: str, reason: str | None = None) -> None:
