@@ -31,6 +31,10 @@ _FIELDS: Mapping[str, frozenset[str]] = {
 """By resource, the fields that say something in other words than before, or that those depend on."""
 
 
+RESOURCES = tuple(_FIELDS)
+"""The resources whose entries may say something in other words than today's."""
+
+
 def stood_today(stood: State, *, repeats: bool = False) -> State:
     """Return how a claim stood, or what a review ruled, in today's words. The attribution of a claim that
     `repeats` another is its own, whatever was ruled on that one.

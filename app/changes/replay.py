@@ -124,7 +124,10 @@ class Replay:
             if entry["version"] > 1 and earlier.concerns(entry["resource"], entry["difference"])
         }
         states: dict[str, earlier.State] = {}
-        query = entries().where(col(Change.resource_id).in_(changed)).order_by(col(Change.seq))
+        query = entries().where(
+            col(Change.resource).in_(earlier.RESOURCES), col(Change.resource_id).in_(changed)
+        )
+        query = query.order_by(col(Change.seq))
         for row in self.session.execute(query) if changed else ():
             before, difference = states.get(row.resource_id, {}), orjson.loads(row.difference or "{}") or {}
             states[row.resource_id] = earlier.after(row.resource, before, difference)

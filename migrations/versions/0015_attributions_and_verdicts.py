@@ -127,7 +127,10 @@ def _states_in_the_words_of_before() -> Mapping[tuple[str, str], Mapping[str, An
     }
     ids = sorted(record_id for _, record_id in states)
     for n in range(0, len(ids), 500):
-        query = sa.text(_ENTRIES + "WHERE changes.resource_id IN :ids ORDER BY changes.seq")
+        query = sa.text(
+            _ENTRIES
+            + "WHERE changes.resource IN ('claim', 'review') AND changes.resource_id IN :ids ORDER BY changes.seq"
+        )
         query = query.bindparams(sa.bindparam("ids", expanding=True))
         for row in op.get_bind().execute(query, {"ids": ids[n : n + 500]}):
             difference = orjson.loads(row.difference or "null") or {}
