@@ -67,6 +67,11 @@ _COMMIT_SECONDS = 1.0
 # --- the version -------------------------------------------------------------------------------
 
 
+def is_of_this_version(session: ReadSession) -> bool:
+    """Return whether the database's projections are as this code makes them, if all are there."""
+    return properties.get(session, _PROPERTY) == str(VERSION)
+
+
 def staleness(session: ReadSession) -> str | None:
     """Return why the projections of the database cannot be read by this code, or None."""
     kept = properties.get(session, _PROPERTY)

@@ -248,6 +248,22 @@ def test_commands_refuse_another_version_and_name_what_helps(
         assert faults(url) == []
 
 
+@pytest.mark.usefixtures("client_programs")
+def test_a_backup_with_an_older_version_is_restored_and_migrated(
+    bases: Bases, command: Command, tmp_path: Path
+) -> None:
+    """What this code would find wrong with its projections is no damage of the backup."""
+    file = str(tmp_path / "older.backup")
+    with bases.fresh(seeded=True) as url:
+        make_older(url)
+        assert command(url, "backup", file).code == 0
+        done = command(url, "restore", file, "--force")
+        assert done.code == 0, done
+        assert "of version 0, and version" in done.err
+        assert command(url, "migrate").code == 0
+        assert command(url, "verify").code == 0
+
+
 # --- migrations --------------------------------------------------------------------------------
 
 

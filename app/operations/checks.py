@@ -7,14 +7,14 @@ from app.base.notes import Checkpoint
 from app.changes.walk import UNREADABLE
 from app.changes.walk import verify as verify_ledger
 from app.claims.quotes import verify as verify_quotes
-from app.projections import PROJECTIONS
+from app.projections import PROJECTIONS, is_of_this_version
 from app.sources.store import verify as verify_texts
 
-CHECKS: Mapping[str, Callable[[ReadSession], Iterator[str]]] = {
-    "texts": verify_texts,
-    "quotes": verify_quotes,
-    **{projection.name: projection.verify for projection in PROJECTIONS},
-}
+Checks = Mapping[str, Callable[[ReadSession], Iterator[str]]]
+
+_OF_RECORDS: Checks = {"texts": verify_texts, "quotes": verify_quotes}
+
+CHECKS: Checks = {**_OF_RECORDS, **{each.name: each.verify for each in PROJECTIONS}}
 
 
 def faults(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[str]:
@@ -22,7 +22,17 @@ def faults(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[s
     signed for.
     """
     yield from verify_ledger(session, signed)
-    for name, check in CHECKS.items():
+    yield from _found(session, CHECKS)
+
+
+def faults_of_a_backup(session: ReadSession) -> Iterator[str]:
+    """The same of a backup, whose projections may be of another version, to be rebuilt by `migrate`."""
+    yield from verify_ledger(session)
+    yield from _found(session, CHECKS if is_of_this_version(session) else _OF_RECORDS)
+
+
+def _found(session: ReadSession, checks: Checks) -> Iterator[str]:
+    for name, check in checks.items():
         try:
             yield from check(session)
         except UNREADABLE:

@@ -17,7 +17,7 @@ from app.base.logs import printable
 from app.changes.ledger import head
 from app.operations import backup as backups
 from app.operations import offline
-from app.operations.checks import faults
+from app.operations.checks import faults, faults_of_a_backup
 from app.operations.doctor import examine
 from app.settings import Settings
 
@@ -63,7 +63,7 @@ def restore(
 ) -> None:
     """Puts a backup in the place of the base: all of it, or nothing if anything is wrong with it."""
     with base() as (settings, db):
-        seq, digest = backups.restore(db, file, faults, force=force)
+        seq, digest = backups.restore(db, file, faults_of_a_backup, force=force)
         say(f"{seq} changes, up to {digest}, are in the base")
         if fault := staleness(db) or secret_fault(settings, db):
             say(fault, err=True)
