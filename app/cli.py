@@ -230,7 +230,7 @@ _FORMS: Mapping[str, Form] = {".csv": "csv", ".jsonld": "jsonld", ".html": "html
 def import_file(
     file: Annotated[Path, typer.Argument(help="The file, or - for standard input.")],
     csv: Annotated[bool, typer.Option("--csv", help="It is CSV, whatever its name.")] = False,
-    noun: Annotated[Noun | None, typer.Option(help="What a line is that does not say so.")] = None,
+    type_: Annotated[Noun | None, typer.Option("--type", help="What a line is that does not say so.")] = None,
     mode: Annotated[Mode, typer.Option(help="`all` or nothing, or the `good` rows.")] = "all",
     new_entities: Annotated[
         EntityKind | None, typer.Option(help="The kind of entities that are named and not here.")
@@ -241,7 +241,7 @@ def import_file(
     (.html) and files (.jsonld) with ClaimReviews. What is here already stays as it is. Exit status 1 if a row
     was refused.
     """
-    ask = ImportQuestion(mode=mode, dry_run=dry_run, noun=noun, new_entities=new_entities)
+    ask = ImportQuestion(mode=mode, dry_run=dry_run, type=type_, new_entities=new_entities)
     form: Form = "csv" if csv else _FORMS.get(file.suffix.lower(), "ndjson")
     with _base(whole=True) as (settings, db), _opened(file) as opened:
         first = opened.readline(MAX_LINE + 2)

@@ -316,7 +316,7 @@ def test_a_text_that_was_recorded_settles_every_quote(
     assert "Quotes looked up: 3 exact" in done.out
     assert states(room, recorded) == dict.fromkeys(QUOTES, "exact")
     [snapshot] = room.get(f"/v1/sources/{recorded['id']}/snapshots")["data"]
-    assert (snapshot["text_at_hand"], snapshot["text_withheld"]) == (True, True)
+    assert (snapshot["has_text"], snapshot["text_withheld"]) == (True, True)
     again = command(room.settings.database_url, "source", "archive", recorded[by], "--text", str(file))
     assert "none, the text was at hand already" in again.out
 
@@ -343,7 +343,7 @@ def test_another_text_is_kept_as_a_new_one_when_told_so(
     done = command(room.settings.database_url, *archive)
     assert done.code == 0, done
     newest, oldest = room.get(f"/v1/sources/{recorded['id']}/snapshots")["data"]
-    assert (newest["text_at_hand"], oldest["text_at_hand"]) == (True, False)
+    assert (newest["has_text"], oldest["has_text"]) == (True, False)
     shown = room.get(f"/v1/sources/{recorded['id']}/snapshots/{newest['id']}")
     assert shown["text"] == file.read_text()
 

@@ -122,7 +122,7 @@ def test_a_feed_has_the_filters_of_its_list(furnished: Newsroom) -> None:
         assert 0 < len(listed) < len(whole(furnished, f"/v1/{noun}")), (noun, query)
     [ruled] = {row["claim"] for row in rows(furnished, "reviews", verdict="half_true")}
     found = rows(furnished, "reviews", claim=ruled)
-    assert {row["state"] for row in found} == {"corrected", "standing"}
+    assert {row["state"] for row in found} == {"corrected", "published"}
     for feed in FEEDS:
         assert feed.question.model_fields.keys() == feed.filters.model_fields.keys() - {"limit", "cursor"}
 

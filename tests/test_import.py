@@ -71,7 +71,7 @@ def test_names_are_found_and_what_is_named_is_added_once(room: Newsroom) -> None
     content = lines(XI, {"claim": claim}, {"type": "claim", **other}, {"claim": other})
     first, second, third, twin = bring(room, content)
     assert outcomes([first, second, third, twin]) == ["created", "created", "created", "unchanged"]
-    assert [(made.noun, made.name) for made in second.made] == [
+    assert [(made.type, made.name) for made in second.made] == [
         ("entity", "The Desk"),
         ("source", "A report"),
     ]
@@ -428,11 +428,11 @@ def test_a_file_is_sent_and_every_row_answered(room: Newsroom) -> None:
     content = lines(XI, {"claim": {**CLAIM, "appearances": [PRINTED]}})
     done = ok(room.reporter.post("/v1/import", content=content, headers=NDJSON))
     assert (done["created"], done["unchanged"], done["refused"]) == (2, 0, 0)
-    assert [(row["line"], row["noun"], row["outcome"]) for row in done["results"]] == [
+    assert [(row["line"], row["type"], row["outcome"]) for row in done["results"]] == [
         (1, "entity", "created"),
         (2, "claim", "created"),
     ]
-    assert {made["noun"] for made in done["results"][1]["made"]} == {"entity", "source"}
+    assert {made["type"] for made in done["results"][1]["made"]} == {"entity", "source"}
     with room.unchanged():
         assert ok(room.reporter.post("/v1/import", content=content, headers=NDJSON))["unchanged"] == 2
     csv = f"{HEAD}\n{ROW}\n".encode()

@@ -110,7 +110,7 @@ def page(*scripts: Any, head: str = "") -> str:
 def test_a_review_comes_with_its_claim_and_all_that_it_names(room: Newsroom) -> None:
     done = bring(room, REVIEW)
     assert outcomes(done) == ["created"], told(done)
-    assert [(made["noun"], made["name"]) for made in done["results"][0]["made"]] == [
+    assert [(made["type"], made["name"]) for made in done["results"][0]["made"]] == [
         ("entity", "The Desk"),
         ("entity", "Ann Example"),
         ("entity", "The News"),

@@ -196,7 +196,7 @@ def test_api7_server_side_request_forgery(room: Newsroom, monkeypatch: pytest.Mo
         room.review(claim, evidence=[{"url": f"{here}/proof", "stance": "refutes"}], url=f"{here}/review")
         row = json.dumps({"url": f"{here}/imported", "title": "Imported"})
         headers = {"Content-Type": "application/x-ndjson"}
-        ok(room.reporter.post("/v1/import?noun=source", content=row, headers=headers))
+        ok(room.reporter.post("/v1/import?type=source", content=row, headers=headers))
         _try_inward(room, here, monkeypatch)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -281,7 +281,7 @@ def test_api10_unsafe_consumption(room: Newsroom) -> None:
     with room.unchanged():
         for noun, row in rows:
             headers = {"Content-Type": "application/x-ndjson"}
-            answer = room.reporter.post(f"/v1/import?noun={noun}", content=json.dumps(row), headers=headers)
+            answer = room.reporter.post(f"/v1/import?type={noun}", content=json.dumps(row), headers=headers)
             problem(answer, 422, "invalid")
 
 

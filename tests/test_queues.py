@@ -18,7 +18,7 @@ from app.claims import reads
 from tests.contract import whole
 from tests.newsroom import Json, Newsroom, ok, problem
 
-NAMES = ["repeated", "read", "mine", "second_eyes", "expiring", "come_due"]
+NAMES = ["repeated", "read", "mine", "awaiting_approval", "expiring", "come_due"]
 
 
 def queues(by: httpx.Client) -> dict[str, Json]:
@@ -81,13 +81,13 @@ def test_each_queue_has_what_waits_in_it(room: Newsroom) -> None:
         assert found["repeated"][0] == "It will be built."
         assert {name: found[name] for name in NAMES[2:]} == {
             "mine": ["Mine."],
-            "second_eyes": ["Proposed."],
+            "awaiting_approval": ["Proposed."],
             "expiring": ["Soon free."],
             "come_due": ["It will be built."],
         }
-        assert held(careful.checker)["second_eyes"] == ["Proposed by me."]
+        assert held(careful.checker)["awaiting_approval"] == ["Proposed by me."]
         ok(second.post(f"/v1/claims/{proposed['id']}/approval", headers={"If-Match": "*"}))
-        assert held(second)["second_eyes"] == []
+        assert held(second)["awaiting_approval"] == []
 
 
 def test_what_was_proposed_and_sent_back_waits_for_nobody_until_it_is_proposed_again(room: Newsroom) -> None:
@@ -96,8 +96,8 @@ def test_what_was_proposed_and_sent_back_waits_for_nobody_until_it_is_proposed_a
         proposer = careful.another("editor", "The proposer")
 
         def waits() -> None:
-            assert held(careful.editor)["second_eyes"] == [claim["text"]]
-            assert held(proposer)["second_eyes"] == []
+            assert held(careful.editor)["awaiting_approval"] == [claim["text"]]
+            assert held(proposer)["awaiting_approval"] == []
 
         for _ in range(2):
             if careful.fresh(claim)["verification"]["status"] == "unverified":
@@ -105,11 +105,11 @@ def test_what_was_proposed_and_sent_back_waits_for_nobody_until_it_is_proposed_a
             careful.review(claim, proposer)
             waits()
             ok(careful.editor.post(f"/v1/claims/{claim['id']}/return", headers={"If-Match": "*"}))
-            assert held(careful.editor)["second_eyes"] == []
+            assert held(careful.editor)["awaiting_approval"] == []
         careful.review(claim, proposer)
         path = f"/v1/claims/{claim['id']}/withdrawal"
         ok(careful.editor.post(path, headers={"If-Match": "*"}, json={"note": "Stated twice."}))
-        assert held(careful.editor)["second_eyes"] == []
+        assert held(careful.editor)["awaiting_approval"] == []
         ok(careful.editor.delete(path, headers={"If-Match": "*"}))
         waits()
 

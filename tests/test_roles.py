@@ -138,7 +138,7 @@ class Stage:
         return f"{self.source()}/snapshots", {"text": "A text."}
 
     def import_file(self) -> Request:
-        return "/v1/import?noun=entity", LINE
+        return "/v1/import?type=entity", LINE
 
     @property
     def markup(self) -> Json:

@@ -251,7 +251,7 @@ def test_no_word_of_a_record_or_a_file_acts_on_a_terminal(
     with bases.fresh() as url:
         assert command(url, "key", "create", acting, "--role", "reader").code == 0
         listed = command(url, "key", "list")
-        refused = command(url, "import", str(file), "--noun", "claim")
+        refused = command(url, "import", str(file), "--type", "claim")
         unknown = command(url, "key", "revoke", "\x1b[2J")
     assert r"\x9b31m\u202eDesk" in listed.out
     assert (refused.code, unknown.code) == (1, 1)

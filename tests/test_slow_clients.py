@@ -417,7 +417,7 @@ def test_a_stream_that_nobody_takes_is_given_up(server: Served, key: bytes) -> N
             for n in range(350)
         )
         headers = {"Content-Type": "application/x-ndjson"}
-        asked = {"noun": "entity"}
+        asked = {"type": "entity"}
         answer = client.post("/v1/import", params=asked, headers=headers, content="\n".join(lines))
         assert answer.status_code == 200, answer.text
     wait_until_alone(server, SOON)

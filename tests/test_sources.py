@@ -94,7 +94,7 @@ def test_a_hash_that_is_not_the_texts_is_refused(room: Newsroom, wrong: Json) ->
 def test_a_text_may_be_for_checking_only(room: Newsroom) -> None:
     source = room.source()
     kept = ok(archive(room, source, text=TEXT, text_withheld=True))
-    assert kept["text_at_hand"] is True
+    assert kept["has_text"] is True
     assert room.get(f"/v1/sources/{source['id']}/snapshots/{kept['id']}")["text"] is None
     entries = room.get("/v1/changes", resource="snapshot")["data"]
     assert "paused" not in str(entries)

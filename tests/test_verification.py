@@ -114,7 +114,7 @@ def test_a_ruling_says_what_who_when_why_and_on_what_evidence(room: Newsroom) ->
     review = room.review(
         claim, verdict="false", label="Pants on fire", evidence=[passage], explanation="At length."
     )
-    assert (review["verdict"], review["label"], review["state"]) == ("false", "Pants on fire", "standing")
+    assert (review["verdict"], review["label"], review["state"]) == ("false", "Pants on fire", "published")
     assert review["rating"] == {"value": "1", "best": "5", "worst": "1"}
     assert review["reviewer"]["name"] == "The checker"
     assert review["summary"] == "Not what the record shows."
@@ -279,7 +279,7 @@ def test_under_four_eyes_a_ruling_waits_for_another_editor(room: Newsroom) -> No
         approved = ok(move(careful, careful.editor, "POST", claim, "approval", note))
         assert approved["verification"]["verdict"] == "false"
         [shown] = careful.get(f"/v1/claims/{claim['id']}/reviews")["data"]
-        assert (shown["state"], shown["decision"]["outcome"]) == ("standing", "approved")
+        assert (shown["state"], shown["decision"]["outcome"]) == ("published", "approved")
         assert (shown["decision"]["decided_by"]["name"], shown["decision"]["note"]) == (
             "The editor",
             "Well done.",
@@ -299,7 +299,7 @@ def test_a_ruling_sent_back_goes_to_its_proposer(room: Newsroom) -> None:
         states = {
             each["id"]: each["state"] for each in careful.get(f"/v1/claims/{claim['id']}/reviews")["data"]
         }
-        assert states == {first["id"]: "returned", second["id"]: "standing"}
+        assert states == {first["id"]: "returned", second["id"]: "published"}
         assert standing(careful, claim)["verdict"] == "false"
 
 
@@ -329,7 +329,7 @@ def test_a_correction_replaces_a_ruling_and_leaves_a_public_note(room: Newsroom)
     after = standing(room, claim)
     assert (after["verdict"], after["note"]) == ("true", "We had misread the statement.")
     states = [each["state"] for each in room.get(f"/v1/claims/{claim['id']}/reviews")["data"]]
-    assert states == ["standing", "corrected"]
+    assert states == ["published", "corrected"]
     twice = problem(move(room, room.editor, "POST", claim, "reviews", body), 422)
     assert twice["errors"][0]["pointer"] == "/corrects"
 

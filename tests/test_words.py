@@ -301,7 +301,7 @@ def test_a_bundle_of_before_is_held_to_the_words_of_before(
         "verdict": "misattributed", "attribution": "unconfirmed", "agreement": "single",
         "attribution_agreement": None,
     }  # fmt: skip
-    then["record"]["reviews"][0] |= {"verdict": "misattributed", "attribution": None}
+    then["record"]["reviews"][0] |= {"verdict": "misattributed", "attribution": None, "state": "standing"}
     assert check(then) == 0
     assert check({**then, "version": 3}) == 1
 
@@ -326,6 +326,15 @@ def test_words_of_before_are_refused_with_those_of_now(room: Newsroom) -> None:
     line = json.dumps({"review": {"publisher": "A desk", "attribution": "altered", "claim": {}}})
     answer = room.checker.post("/v1/import", content=line, headers={"Content-Type": "application/x-ndjson"})
     assert "is now called misquoted" in answer.text
+
+
+def test_names_of_before_are_refused_with_those_of_now(room: Newsroom) -> None:
+    line = json.dumps({"kind": "person", "name": "A Speaker"})
+    headers = {"Content-Type": "application/x-ndjson"}
+    fault = problem(room.reporter.post("/v1/import?noun=entity", content=line, headers=headers), 422)
+    assert "it is now called 'type'" in fault["detail"]
+    done = ok(room.reporter.post("/v1/import?type=entity", content=line, headers=headers))
+    assert done["results"][0]["type"] == "entity"
 
 
 def test_new_attributions_and_the_new_verdict_are_ruled(room: Newsroom) -> None:
@@ -397,7 +406,10 @@ def test_a_label_means_a_verdict_or_an_attribution() -> None:
 
 def test_each_word_of_a_verdict_and_attribution_is_described(room: Newsroom) -> None:
     document = room.anyone.get("/openapi.json").json()
-    for schema_name, names in (("ReviewIn", ("verdict", "attribution")), ("VerificationOut", ("verdict",))):
+    wanted = {
+        "ReviewIn": ("verdict", "attribution"), "VerificationOut": ("verdict",), "ReviewOut": ("state",)
+    }  # fmt: skip
+    for schema_name, names in wanted.items():
         for name in names:
             field = document["components"]["schemas"][schema_name]["properties"][name]
             [listed] = [each for each in field.get("anyOf", [field]) if "enum" in each]

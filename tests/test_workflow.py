@@ -149,7 +149,7 @@ class OfRequests(Workflow):
         claim = {"text": self.claim["text"], "mode": "paraphrase", "speakers": ["vladimir-putin"]}
         told = {"claim": claim, "publisher": f"Desk {self.room.state()}", "label": "False"}
         answer = self.clients[actor].post(
-            "/v1/import?noun=review", json=told, headers={"Content-Type": "application/x-ndjson"}
+            "/v1/import?type=review", json=told, headers={"Content-Type": "application/x-ndjson"}
         )
         if answer.is_success:
             return None
@@ -175,7 +175,7 @@ class OfRequests(Workflow):
     def standing_review(self) -> str:
         """The id of a ruling that stands, if there is one."""
         reviews = self.room.get(f"/v1/claims/{self.claim['id']}/reviews")["data"]
-        return next((each["id"] for each in reviews if each["state"] == "standing"), "none")
+        return next((each["id"] for each in reviews if each["state"] == "published"), "none")
 
     def becomes(self, move: str, actor: str) -> None:
         super().becomes(move, actor)

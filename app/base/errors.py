@@ -348,9 +348,15 @@ def short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
 
 
+_RENAMED = {"noun": "type"}
+"""Names of before, and what each is called now."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'speaker'?`, or the list of what is known."""
     known = sorted(known)
+    if (now := _RENAMED.get(name)) in known:
+        return f"; it is now called {now!r}"
     if (close := closest(name, known)) is not None:
         return f"; did you mean {close!r}?"
     return f"; known here: {', '.join(known)}" if known else "; none is known here"

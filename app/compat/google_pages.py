@@ -301,7 +301,7 @@ def _on_page(session: ReadSession, url: str) -> list[Json]:
     query = documents.query().where(_address(session).in_(_spellings(url))).order_by(col(Review.id))
     found = documents.of(session, session.execute(query).all())
     rules = ("verdict", "attribution", "label")
-    open_ = [each for each in found if each["state"] in ("standing", "proposed")]
+    open_ = [each for each in found if each["state"] in ("published", "proposed")]
     return [each for each in open_ if any(each[name] for name in rules)]
 
 

@@ -118,7 +118,7 @@ ENTITY = (
 
 REVIEW = (
     *_plain("text", id="The review's id.", claim="The claim that it rules on: the id."),
-    *_plain("text", state="proposed, returned, standing or corrected."),
+    *_plain("text", state="proposed, returned, published or corrected."),
     *_maybe("text", publisher="The desk's id, if not this one.", publisher_name="Its name."),
     *_plain("text", reviewer="Who ruled: a key.", reviewer_name="Its name."),
     *_maybe("text", verdict="Whether the claim is true.", attribution="Whether they said it."),

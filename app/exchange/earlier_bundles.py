@@ -21,8 +21,19 @@ def retold(said: Mapping[str, Any], changes: Sequence[Entry]) -> dict[str, Any]:
     return {
         **said,
         "claim": {**claim, "verification": verification},
-        "reviews": [{**each, **_words(_OF_A_REVIEW, states[each["id"]])} for each in said["reviews"]],
+        "reviews": [_review(each, states[each["id"]]) for each in said["reviews"]],
+        "snapshots": [_snapshot(each) for each in said["snapshots"]],
     }
+
+
+def _review(review: Mapping[str, Any], state: earlier.State) -> dict[str, Any]:
+    called = "standing" if review["state"] == "published" else review["state"]
+    return {**review, **_words(_OF_A_REVIEW, state), "state": called}
+
+
+def _snapshot(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in snapshot.items() if name != "has_text"}
+    return {**rest, "text_at_hand": snapshot["has_text"]}
 
 
 def _words(names: Sequence[str], state: earlier.State) -> dict[str, Any]:

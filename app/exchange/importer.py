@@ -69,7 +69,7 @@ class Importer:
             for noun, group in groupby(good, key=lambda row: row.noun):
                 results += self._group(noun, list(group))
             results.sort(key=lambda result: result.line)
-            self.counts.update((result.noun, result.outcome) for result in results)
+            self.counts.update((result.type, result.outcome) for result in results)
             yield from results
 
     def _group(self, noun: Noun | None, rows: Sequence[Row]) -> list[Result]:
@@ -93,5 +93,5 @@ def _tried(row: Row, bring: Rows) -> Result:
         result = bring(row.record)
     except Problem as fault:
         return Result(row.line, row.noun, "refused", errors=faults_of(fault))
-    result.line, result.noun = row.line, row.noun
+    result.line, result.type = row.line, row.noun
     return result

@@ -48,7 +48,7 @@ def of_file(file: Any, most: int = MAX_LINE) -> Iterator[bytes]:
 
 
 def ndjson(lines: Iterable[bytes], noun: Noun | None) -> Iterator[Row]:
-    """One JSON object a line: `{"claim": {…}}`, `{"type": "claim", …}`, or a bare one if `noun` is given."""
+    """One JSON object a line: `{"claim": {…}}`, `{"type": "claim", …}`, or a bare one of a given noun."""
     for number, line in short_lines(lines):
         if line.strip():
             yield _row(number, line, noun)
@@ -86,7 +86,7 @@ def _noun(name: Any, pointer: str) -> Noun:
     for noun in NOUNS:
         if noun == name:
             return noun
-    raise Invalid.at(pointer, f"{str(name)[:50]!r} is not a noun here{nearest(str(name)[:50], NOUNS)}")
+    raise Invalid.at(pointer, f"{str(name)[:50]!r} is no type of record here{nearest(str(name)[:50], NOUNS)}")
 
 
 # --- CSV ---------------------------------------------------------------------------------------

@@ -63,9 +63,9 @@ class Results:
         is found before others have to wait. More than `most` rows raise TooLarge, here or later.
         """
         if most is None:
-            rows = _rows(lines, form, self.ask.noun)
+            rows = _rows(lines, form, self.ask.type)
         else:
-            rows = _no_more_than(most, _rows(_no_more_lines(most, lines), form, self.ask.noun))
+            rows = _no_more_than(most, _rows(_no_more_lines(most, lines), form, self.ask.type))
         self._rows = chain(list(islice(rows, BATCH)), rows)
 
     def start(self, session: WriteSession) -> None:

@@ -40,7 +40,7 @@ class Result:
     """What became of a row."""
 
     line: int
-    noun: Noun | None
+    type: Noun | None
     outcome: Outcome
     id: str | None = None
     made: list[MadeOut] = field(default_factory=list)
@@ -78,8 +78,8 @@ class Staged:
 
     @property
     def made(self) -> list[MadeOut]:
-        people = [MadeOut(noun="entity", id=e.record.id, name=e.record.name) for e in self.entities.values()]
-        return people + [MadeOut(noun="source", id=s.id, name=s.title) for s in self.sources.values()]
+        people = [MadeOut(type="entity", id=e.record.id, name=e.record.name) for e in self.entities.values()]
+        return people + [MadeOut(type="source", id=s.id, name=s.title) for s in self.sources.values()]
 
 
 class Rows:

@@ -52,7 +52,7 @@ class ReviewRows(ClaimRows):
             return Result(0, None, "unchanged")  # for there is nothing of it to take back
         if claim_id is None:
             claim_id = self._added(record, people, staged)
-            made = [*staged.made, MadeOut(noun="claim", id=claim_id, name=record.claim.text)]
+            made = [*staged.made, MadeOut(type="claim", id=claim_id, name=record.claim.text)]
         else:
             staged = _only(staged, desk)
             self._must_be_open(record, claim_id, staged)
@@ -180,7 +180,7 @@ def _may_be_one(said: str | None, other: str | None) -> bool:
 def _is_at(review: Mapping[str, Any], desk: str, url: str | None) -> bool:
     """Whether a review is what a desk says, or is about to, at an address."""
     rules = review["verdict"] or review["attribution"] or review["label"]
-    if not rules or review["state"] not in ("standing", "proposed"):
+    if not rules or review["state"] not in ("published", "proposed"):
         return False
     place = review["url"] and canonical_url(review["url"]) + _fragment(review["url"])
     same = place == (url and canonical_url(url) + _fragment(url))

@@ -139,7 +139,7 @@ class ImportQuestion(Shape):
         Mode, Field(description="`all`: nothing is kept if a row is refused; `good`: the good rows are.")
     ] = "all"
     dry_run: Annotated[QueryFlag, Field(description="Say what would happen, and keep nothing.")] = False
-    noun: Annotated[
+    type: Annotated[
         Noun | None, Field(description="What a line is that does not say so, and what a CSV file has.")
     ] = None
     new_entities: Annotated[
@@ -151,7 +151,7 @@ class ImportQuestion(Shape):
 class MadeOut(BaseModel):
     """An entity or source that was added because a row names it."""
 
-    noun: Noun
+    type: Noun
     id: str
     name: str
 
@@ -167,7 +167,7 @@ class RowOut(BaseModel):
     """What became of one row. `id` is the record's, new or found."""
 
     line: int
-    noun: Noun | None
+    type: Noun | None
     outcome: Outcome
     id: str | None = None
     made: list[MadeOut] = []

@@ -152,7 +152,7 @@ def _state(review: Row[Any]) -> str:
         return "returned"
     if review.needs_approval and review.outcome is None:
         return "proposed"
-    return "corrected" if review.replaced else "standing"
+    return "corrected" if review.replaced else "published"
 
 
 def _rating(review: Row[Any]) -> dict[str, Any] | None:

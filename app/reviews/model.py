@@ -12,6 +12,7 @@ from sqlmodel import Field
 
 from app.base.moments import PastMoment, PublishedMoment
 from app.base.page import Question
+from app.base.texts import glossary
 from app.base.types import (
     EACH_ONCE,
     Exact,
@@ -35,7 +36,15 @@ from app.sources.model import SourceBrief, SourceRef
 Stance = Literal["supports", "refutes", "context"]
 Outcome = Literal["approved", "returned"]
 ConfirmedBy = Literal["read", "unread"]
-ReviewState = Literal["proposed", "returned", "standing", "corrected"]
+ReviewState = Literal["proposed", "returned", "published", "corrected"]
+
+REVIEW_STATES: Mapping[ReviewState, str] = {
+    "proposed": "it waits for approval",
+    "returned": "it was sent back to who proposed it",
+    "published": "it counts",
+    "corrected": "a later one has taken its place",
+}
+"""What each state says of a review."""
 
 ORDINAL: dict[str, int] = {
     "true": 5,
@@ -347,13 +356,11 @@ class DecisionOut(BaseModel):
 
 
 class ReviewOut(BaseModel):
-    """One ruling. `state`: it waits for approval (`proposed`), was sent back (`returned`), stands, or was
-    corrected by a later one. What has no verdict, attribution or label takes back what it `corrects`.
-    """
+    """One ruling. What has no verdict, attribution or label takes back what it `corrects`."""
 
     id: str
     claim: str
-    state: ReviewState
+    state: Annotated[ReviewState, Describe(description=glossary(REVIEW_STATES))]
     publisher: EntityBrief | None
     reviewer: ReviewerOut
     verdict: DescribedVerdict | None

@@ -62,7 +62,7 @@ def _queues(key_id: str, at: datetime) -> Iterator[tuple[str, str, Asked, Asked]
     mine = {"status": "in_review", "assignee": key_id, **own}
     yield "mine", "Taken by you.", mine, {}
     second = {"status": "pending_approval", "not_proposed_by": key_id, **own}
-    yield "second_eyes", "Ruled on by another, and waiting for a second pair of eyes.", second, {}
+    yield "awaiting_approval", "Ruled on by another, and waiting for a second pair of eyes.", second, {}
     # Whole hours, so that an answer stays the same for as long as nothing happens.
     end = at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
     soon = {"status": "in_review", "lease_expires_before": instant(end), **own}

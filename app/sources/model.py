@@ -172,7 +172,7 @@ class SourceFound(SourceOut):
 
 
 class SnapshotOut(BaseModel):
-    """A snapshot. `text_at_hand` says whether quotes can be checked in it."""
+    """A snapshot of a source."""
 
     id: str
     source: str
@@ -180,7 +180,7 @@ class SnapshotOut(BaseModel):
     length: int
     retrieved_at: datetime
     text_withheld: bool
-    text_at_hand: bool
+    has_text: Annotated[bool, Describe(description="Its text is kept, so that quotes can be checked in it.")]
     version: int
     created_at: datetime
     updated_at: datetime

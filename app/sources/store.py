@@ -315,6 +315,8 @@ def as_input(record: Source) -> dict[str, Any]:
 
 _SNAPSHOT = ("id", "sha256", "length", "retrieved_at", "text_withheld", "text_at_hand", "version",
              "created_at", "updated_at")  # fmt: skip
+_CALLED = {"text_at_hand": "has_text"}
+"""Columns that answers have by another name."""
 
 
 def snapshots(source_id: str) -> Query:
@@ -334,7 +336,7 @@ def snapshot(session: ReadSession, source_id: str, snapshot_id: str) -> dict[str
 
 def snapshot_document(snapshot: Snapshot | Row[Any]) -> dict[str, Any]:
     """A snapshot as lists show it."""
-    shown = {name: wire(getattr(snapshot, name)) for name in _SNAPSHOT}
+    shown = {_CALLED.get(name, name): wire(getattr(snapshot, name)) for name in _SNAPSHOT}
     return {"id": shown.pop("id"), "source": snapshot.source_id, **shown}
 
 
