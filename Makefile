@@ -29,8 +29,12 @@ serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, H
 	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate --seed
 
 # Each worker begins with a part of its own, so that what a module's tests share is made once, and then helps others.
-test: $(VENV)/.dev ## Run the tests (ARGS="-k anchors" is handed to pytest)
+test: $(VENV)/.dev tests/npm/node_modules ## Run the tests (ARGS="-k anchors" is handed to pytest)
 	@$(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
+
+# Other people's verifiers, which tests run on bundles where there is npm.
+tests/npm/node_modules: tests/npm/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/npm; fi || true
 
 torture: $(VENV)/.dev ## Kill server and databases while clients write, and be greedy; what was lost (ARGS="--kills 5")
 	@$(RUN) -m tests.torture $(ARGS)

@@ -53,6 +53,7 @@ _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})T(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]|24:00:00)"
     r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::[0-5][0-9])?)?"
 )
+_CALENDAR = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-[0-9]{2})?)?")
 _NOT_KEPT = re.compile(r"Y-?[0-9]+(E[0-9]+)?(S[0-9]+)?|-[0-9X]{4}(-.*)?|[0-9]{4}S[0-9]+|.*\^.*")
 
 _QUARTERS = {n: (3 * n + 1, 3 * n + 3) for n in range(4)}
@@ -68,6 +69,11 @@ _SEASONS = {
 """The first and the last month of each season, quarter, third and half of a year. Winter is cut at the year's
 end, since a season is of one year.
 """
+
+
+def calendar_date(edtf: str | None) -> str | None:
+    """Return an EDTF date that is a year, month or day of ISO 8601 too: no season, interval or guess."""
+    return edtf if edtf and _CALENDAR.fullmatch(edtf) else None
 
 
 def span(text: str) -> Span:

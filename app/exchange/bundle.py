@@ -18,6 +18,7 @@ from app.base.ids import noun_of
 from app.base.integrity import is_proven, proven
 from app.base.notes import Checkpoint, Signer, Verifier
 from app.base.sql import select
+from app.base.times import calendar_date
 from app.changes import log
 from app.changes.entry import entry_hash, withheld
 from app.changes.ledger import document, entries, head
@@ -34,17 +35,22 @@ from app.sources.model import Snapshot
 MOST_BYTES = 64 * 1024 * 1024
 """Of a bundle that is read."""
 
+CONTEXT = ("https://schema.org/", "https://w3id.org/security/data-integrity/v2")
+"""Addresses alone, since verifiers of Data Integrity proofs compare contexts as strings. `record`, `changes`
+and `log` are JSON of this program's own.
+"""
+
 _OWN = "urn:on-the-record:"
-CONTEXT: Mapping[str, Any] = {
+_EMBEDDED: Mapping[str, Any] = {
     "@vocab": "https://schema.org/",
     **{name: {"@id": _OWN + name, "@type": "@json"} for name in ("record", "changes", "log")},
     "proof": {"@id": "https://w3id.org/security#proof", "@type": "@json"},
 }
-"""The words are schema.org's, but for the parts that are JSON of their own."""
+"""The context of bundles before version 3."""
 
 VERSION = 3
-"""The form of a bundle: 2 since entries may be of form 2, 3 since `record` has words of now. The first have
-no `version`.
+"""The form of a bundle: 2 since entries may be of form 2, 3 since `record` has words of now and
+`@context` is of addresses alone. The first have no `version`.
 """
 
 _KEYS = frozenset({"assignee_id", "proposer_id"})
@@ -65,7 +71,7 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
     tree = Tree(session)
     proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]
     whole = {
-        **_described(said),
+        **_described(said, VERSION),
         "version": VERSION,
         "record": said,
         "changes": changes,
@@ -141,17 +147,17 @@ def _ids(value: Any) -> Iterator[str]:
                 yield from _ids(each)
 
 
-def _described(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The claim in the words of schema.org."""
-    claim = said["claim"]
+def _described(said: Mapping[str, Any], version: int | None) -> dict[str, Any]:
+    """The claim in the words of schema.org, as that version of bundles has them."""
+    claim, is_of_now = said["claim"], version == VERSION
     return {
-        "@context": dict(CONTEXT),
+        "@context": [*CONTEXT] if is_of_now else dict(_EMBEDDED),
         "@type": "Claim",
         "identifier": claim["id"],
         "text": claim["text"],
         "inLanguage": claim["language"],
         "author": [{"@type": "Thing", "name": speaker["name"]} for speaker in claim["speakers"]],
-        "dateCreated": claim["said"],
+        "dateCreated": calendar_date(claim["said"]) if is_of_now else claim["said"],
         "appearance": [
             {"@type": "CreativeWork", "name": place["source"]["title"], "url": place["source"]["url"]}
             for place in claim["appearances"]
@@ -180,7 +186,8 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         log_of = {"key": str(key), "checkpoint": logged["checkpoint"], "inclusion": logged["inclusion"]}
         version = _version(found)
         told = said if version.get("version") == VERSION else retold(said, changes)
-        again = {**version, **_described(said), "record": told, "changes": changes, "log": log_of}
+        described = _described(said, version.get("version"))
+        again = {**version, **described, "record": told, "changes": changes, "log": log_of}
         for name in sorted(again.keys() | found.keys() - {"proof"}):
             yield from _differing(name, again.get(name), found.get(name))
     except UNKNOWN as fault:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from app.base.times import calendar_date
 from app.base.types import dated
 from app.claims.model import Attribution
 from app.claims.pieces import is_quotation
@@ -30,8 +31,6 @@ _ATTRIBUTIONS: Mapping[Attribution, str] = {
 _ASPECTS = ("verdict", "attribution")
 _THINGS = ("person", "organization", "country", "place", "event")
 """The kinds of entities that schema.org has as types."""
-_ISO_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
-"""The dates of EDTF that are of ISO 8601 too: no seasons, intervals or guesses."""
 
 Json = Mapping[str, Any]
 
@@ -182,7 +181,7 @@ def described(claim: Json, beside: Beside) -> dict[str, Any]:
             "text": claim["text"],
             "inLanguage": claim["language"],
             "author": [speaker(each, beside) for each in claim["speakers"]],
-            "datePublished": _iso(claim["said"]),
+            "datePublished": calendar_date(claim["said"]),
             "locationCreated": claim["place"] and {"@type": "Place", "name": claim["place"]},
             "about": [_subject(each, beside) for each in claim["about"]],
             "keywords": claim["topics"],
@@ -232,7 +231,7 @@ def _appearance(brief: Json, beside: Beside) -> dict[str, Any]:
             "url": source["url"],
             "name": None if source["title"] == source["url"] else source["title"],
             "publisher": source["publisher"] and _named("Organization", source["publisher"], beside),
-            "datePublished": _iso(source["published"]),
+            "datePublished": calendar_date(source["published"]),
             "inLanguage": source["language"],
         }
     )
@@ -276,7 +275,3 @@ def _withdrawn_at(claim: Json) -> str:
 
 def _correction(note: str | None, at: str) -> list[dict[str, Any]]:
     return [{"@type": "CorrectionComment", "text": note, "datePublished": at}] if note else []
-
-
-def _iso(edtf: str | None) -> str | None:
-    return edtf if edtf and _ISO_DATE.fullmatch(edtf) else None
