@@ -47,8 +47,8 @@ def test_have_bounds_and_a_comparator(room: Newsroom) -> None:
     }
     one, other = room.claim(figures=[spread, about])["figures"]
     assert (one["value"], one["value_number"], one["lower"], one["upper"]) == (None, None, "10", "20")
-    assert (other["value"], other["comparator"], other["display"]) == ("15", "approx", "≈ 15 person")
-    assert one["display"] == "10 to 20 person"
+    assert (other["value"], other["comparator"], other["display"]) == ("15", "approx", "about 15 people")
+    assert one["display"] == "10 to 20 people"
 
 
 NO_FIGURES: list[Json] = [

@@ -114,8 +114,8 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "typography passages pieces anchors amounts model standing twins derived shapes documents references"
-        " ranks upkeep bodies words repeats filters listing stats quotes store reads routes",
+        "typography passages pieces anchors amounts amount_text model standing twins derived shapes documents"
+        " references ranks upkeep bodies words repeats filters listing stats quotes store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
     (

@@ -3,7 +3,6 @@ so that a claim's document changes with the claim alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +12,9 @@ from sqlmodel import SQLModel
 
 from app.base.db import ReadSession
 from app.base.sql import Query, select, table
-from app.base.types import plain, wire
+from app.base.types import wire
 from app.changes.store import New
+from app.claims.amount_text import amount_text
 from app.claims.model import (
     Anchor,
     Appearance,
@@ -32,7 +32,6 @@ REFERENCE = "\x1f"
 _FIGURE = ("id", "measure", "value", "lower", "upper", "value_number", "comparator", "unit", "display",
            "kind", "is_record", "period", "condition")  # fmt: skip
 ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score", "last_found_in")
-_SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "approx": "≈ "}
 
 Rows = dict[str, list[Row[Any]]]
 Whole = tuple[Any, Mapping[type[SQLModel], Sequence[Any]]]
@@ -167,21 +166,9 @@ def figure(row: Row[Any], about: list[Any]) -> dict[str, Any]:
         "value_number": row.value_number,
         "comparator": row.comparator,
         "unit": row.unit,
-        "display": row.display or _display(row),
+        "display": row.display or amount_text(row.comparator, row.unit, row.value, row.lower, row.upper),
         "kind": row.kind,
         "is_record": row.is_record,
         "period": row.period,
         "condition": row.condition,
     }
-
-
-def _display(row: Row[Any]) -> str:
-    unit = "" if row.unit == "1" else " " + row.unit.strip("{}").replace("_", " ")
-    if row.comparator == "range":
-        return f"{_spaced(row.lower)} to {_spaced(row.upper)}{unit}"
-    return f"{_SYMBOLS[row.comparator]}{_spaced(row.value)}{unit}"
-
-
-def _spaced(number: Decimal) -> str:
-    whole, point, fraction = plain(number).partition(".")
-    return f"{int(whole):,}".replace(",", "\u202f") + point + fraction

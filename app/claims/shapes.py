@@ -93,7 +93,9 @@ class FigureIn(Shape):
     comparator: Comparator = "eq"
     unit: Annotated[Line, Describe(description="UCUM, ISO 4217, or a word such as bcm.")]
     scale: Line | None = None
-    display: Line | None = None
+    display: Annotated[
+        Line | None, Describe(description="The number in words of your own, such as `a record $190 billion`.")
+    ] = None
     kind: FigureKind = "reported"
     is_record: Flag = False
     period: Edtf | None = None
@@ -317,7 +319,9 @@ class FigureOut(BaseModel):
     value_number: float | None
     comparator: Comparator
     unit: str
-    display: str
+    display: Annotated[
+        str, Describe(description="The number as a person writes it: as it was sent, or `€340 million`.")
+    ]
     kind: FigureKind
     is_record: bool
     period: str | None

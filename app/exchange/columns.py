@@ -84,7 +84,7 @@ FIGURE = (
     *_maybe("exact", value="The number, exactly; null for a range.", lower="The least.", upper="The most."),
     *_maybe("number", value_number="The number as the nearest double."),
     *_plain("text", comparator="eq, ge, gt, le, lt, approx or range.", unit="UCUM or ISO 4217 code."),
-    *_plain("text", display="The number for people to read."),
+    *_plain("text", display="The number as a person writes it: as it was sent, or `€340 million`."),
     *_plain("text", kind="reported, estimated, promised, forecast, target or capacity."),
     *_plain("flag", is_record="Whether it is called a record."),
     *_maybe("text", period="The time that it is of (EDTF)."),

@@ -20,10 +20,35 @@ def retold(said: Mapping[str, Any], changes: Sequence[Entry]) -> dict[str, Any]:
     verification = {**claim["verification"], **_words(_OF_A_CLAIM, states[claim["id"]])}
     return {
         **said,
-        "claim": {**claim, "verification": verification},
+        "claim": {
+            **claim,
+            "figures": _figures(claim["figures"], states[claim["id"]]),
+            "verification": verification,
+        },
         "reviews": [_review(each, states[each["id"]]) for each in said["reviews"]],
         "snapshots": [_snapshot(each) for each in said["snapshots"]],
     }
+
+
+def _figures(figures: Sequence[Mapping[str, Any]], state: earlier.State) -> list[dict[str, Any]]:
+    told = {each["id"]: each["display"] for each in state.get("figures") or ()}
+    return [{**each, "display": told[each["id"]] or _display(each)} for each in figures]
+
+
+_SYMBOLS = {"eq": "", "ge": "≥ ", "gt": "> ", "le": "≤ ", "lt": "< ", "approx": "≈ "}
+
+
+def _display(figure: Mapping[str, Any]) -> str:
+    """How a figure was written of which nothing was said."""
+    unit = "" if figure["unit"] == "1" else " " + figure["unit"].strip("{}").replace("_", " ")
+    if figure["comparator"] == "range":
+        return f"{_spaced(figure['lower'])} to {_spaced(figure['upper'])}{unit}"
+    return f"{_SYMBOLS[figure['comparator']]}{_spaced(figure['value'])}{unit}"
+
+
+def _spaced(number: str) -> str:
+    whole, point, fraction = number.partition(".")
+    return f"{int(whole):,}".replace(",", "\u202f") + point + fraction
 
 
 def _review(review: Mapping[str, Any], state: earlier.State) -> dict[str, Any]:
