@@ -23,7 +23,7 @@ from sqlmodel import col
 
 from app import projections
 from app.access import store as keys
-from app.access.model import Key, KeyIn, RoleName
+from app.access.model import Key, KeyIn, Role, RoleName
 from app.access.secret import hold_to, make_secret, secret_of
 from app.base import schema
 from app.base.body import MAX_LINE
@@ -343,7 +343,7 @@ def archive_source(
     text: Annotated[Path, typer.Option(help="The file with its text, UTF-8.", exists=True, dir_okay=False)],
     new: Annotated[bool, typer.Option("--new", help="Keep a text that is not a recorded one.")] = False,
     withhold: Annotated[
-        bool | None, typer.Option("--withhold/--publish", help="Whether the text is shown to no one.")
+        bool | None, typer.Option("--withhold/--publish", help="Whether the text is shown to checkers alone.")
     ] = None,
 ) -> None:
     """Supplies the text of a source, checks it against the hash on record, and looks up every quote in it."""
@@ -353,7 +353,7 @@ def archive_source(
         snapshot = checked(SnapshotIn, {"text": content, "text_withheld": withhold})
         if not new:
             snapshot = sources.as_recorded(session, record.id, snapshot)
-        kept, checks = archive_text(session, record, snapshot, by=By("cli", "command line"))
+        kept, checks = archive_text(session, record, snapshot, by=By("cli", "command line"), role=Role.admin)
     say(f"{kept.id} of {record.title}: {kept.length} characters, sha256 {kept.sha256}")
     counts = Counter(each.state for each in checks)
     found = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))

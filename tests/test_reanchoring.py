@@ -88,7 +88,7 @@ def test_a_changed_page_takes_its_quotes_along_and_lists_the_orphans(room: Newsr
 
 def test_what_differs_is_told_of_each_quote(room: Newsroom, page: Json) -> None:
     quoting(room, page)
-    archive(room, page, SECOND, text_withheld=True)
+    archive(room, page, SECOND)
     found = anchors(room, page)
     same, typeset, slip, gone = (found[quote] for quote in QUOTES)
     assert (same["found"], same["differs"]) == (same["exact"], {"typography": [], "words": []})

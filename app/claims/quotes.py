@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row, or_
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
@@ -161,10 +161,11 @@ def _anchor(
         end=segment.end,
         state="unchecked",
     )
-    if kept is None or kept.text is None:
+    if kept is None:
         return anchor
-    must_be_inside(segment, kept.text, pointer)
-    look_up(anchor, kept.text)
+    look_up(anchor, kept, segment, pointer)
+    if kept.text is None:
+        return anchor
     if claim.mode in _QUOTING and anchor.state not in ("exact", "normalised"):
         raise _not_there(kept, segment.exact, pointer)
     return anchor
@@ -182,7 +183,7 @@ _INTERRUPTED = 'if it is interrupted there, give each segment: {"anchors": [{"ex
 
 
 def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
-    passage = nearest_passage(kept.text, quote)
+    passage = None if kept.text_withheld else nearest_passage(kept.text, quote)
     nearest = f"; the nearest passage is: {passage}" if passage else ""
     detail = f"is not in the source's text (snapshot {kept.id}){nearest}"
     if pointer == "/text":
@@ -190,11 +191,21 @@ def _not_there(kept: Row[Any], quote: str, pointer: str) -> Invalid:
     return Invalid.at(pointer, detail, nearest_passage=passage)
 
 
-def look_up(quoted: Any, text: str) -> None:
-    """Looks a quote up in a text and notes its place on the row (an anchor's columns: `exact`, `prefix`,
-    `suffix`, `start`, `end`, `state`, `score`, `last_found_in`).
+def look_up(quoted: Any, kept: Any, segment: AnchorIn, pointer: str) -> None:
+    """Looks a quote up in the text of a snapshot, if that is at hand, and notes its place on the row (an
+    anchor's columns: `exact`, `prefix`, `suffix`, `start`, `end`, `state`, `score`, `last_found_in`). Raises
+    Invalid for an anchor outside that text.
     """
-    _settle(quoted, locate(text, _selector(quoted)), text)
+    if kept.text is not None:
+        must_be_inside(segment, kept.text, pointer)
+        _settle(quoted, locate(kept.text, _selector(quoted)), kept.text)
+    if kept.text_withheld:
+        without_context(quoted)
+
+
+def without_context(quoted: Any) -> None:
+    """Takes the words around a quote off its row: those of a withheld text are kept nowhere but in it."""
+    quoted.prefix = quoted.suffix = None
 
 
 def _selector(quoted: Any) -> Selector:
@@ -251,6 +262,8 @@ class Supplied:
                 if quoted.state in FOUND:
                     self._move(quoted, place, seen_in)
                 _settle(quoted, place, text)
+                if self.snapshot.text_withheld:
+                    without_context(quoted)
             elif place.start is not None:
                 quoted.start, quoted.end, quoted.last_found_in = place.start, place.end, self.snapshot.id
             yield quoted
@@ -291,6 +304,29 @@ def _by_claim(session: ReadSession, part: Any, claim_ids: Query) -> dict[str, li
     for row in session.execute(query):
         found.setdefault(row.claim_id, []).append(fresh(part, **row._mapping))
     return found
+
+
+def has_context_of(kept: Snapshot, quoted: Any, seen_in: Any) -> list[ColumnElement[bool]]:
+    """That a quote has words around it of a snapshot: the one that it is looked for in, or was found in."""
+    return [
+        or_(col(seen_in) == kept.id, col(quoted.last_found_in) == kept.id),
+        or_(col(quoted.prefix).is_not(None), col(quoted.suffix).is_not(None)),
+    ]
+
+
+def take_off_contexts(session: WriteSession, kept: Snapshot, *, by: By) -> None:
+    """Takes the words around what claims quote from a snapshot off."""
+    quoting = _printed(Anchor.claim_id).where(*has_context_of(kept, Anchor, Appearance.snapshot_id))
+    appearances, anchors = (_by_claim(session, kind, quoting) for kind in (Appearance, Anchor))
+    found = select(Claim).where(among(session, Claim.id, anchors)).order_by(col(Claim.id))
+    claims = session.execute(found).scalars().all()
+    for claim in claims:
+        here = {item.position for item in appearances[claim.id] if item.source_id == kept.source_id}
+        for anchor in anchors[claim.id]:
+            if anchor.appearance in here:
+                without_context(anchor)
+    changed = [New(claim, Printed(appearances[claim.id], anchors[claim.id]).parts) for claim in claims]
+    save_parts(session, changed, by=by, action="claim.anchor")
 
 
 def keep_last_found(session: ReadSession, printed: Printed) -> None:

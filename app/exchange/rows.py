@@ -208,7 +208,7 @@ class SourceRows(Rows):
     def finish(self) -> None:
         """Keeps the texts of sources that are written by now."""
         for source, snapshot in self.texts:
-            quoted.archive_text(self.session, source, snapshot, by=self.by)
+            quoted.archive_text(self.session, source, snapshot, by=self.by, role=self.shared.who.role)
 
 
 class SnapshotRows(Rows):
@@ -228,7 +228,7 @@ class SnapshotRows(Rows):
         )
         before = self.session.execute(query).first()
         source = sources.row(self.session, source_id)
-        kept, _ = quoted.archive_text(self.session, source, record, by=self.by)
+        kept, _ = quoted.archive_text(self.session, source, record, by=self.by, role=self.shared.who.role)
         unchanged = before is not None and before.version == kept.version
         return Result(0, None, "unchanged" if unchanged else "created", kept.id)
 

@@ -61,9 +61,8 @@ def compose(
             for name, value in evidence.anchor.model_dump().items():
                 setattr(record, name, value)
             record.state = "unchecked"
-            if kept is not None and kept.text is not None:
-                must_be_inside(evidence.anchor, kept.text, f"{at}/anchor")
-                look_up(record, kept.text)
+            if kept is not None:
+                look_up(record, kept, evidence.anchor, f"{at}/anchor")
             if record.state == "orphaned":
                 raise Invalid.at(f"{at}/anchor", "is not in the source's text")
     return record

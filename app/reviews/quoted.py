@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, literal, union_all
 from sqlmodel import col
 
+from app.access.model import Role
 from app.base.db import ReadSession, WriteSession
 from app.base.page import Page, page
 from app.base.sql import Query, among, select
@@ -27,11 +28,16 @@ from app.sources.store import archive, is_newest, snapshot_document
 
 
 def archive_text(
-    session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By
+    session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By, role: Role
 ) -> tuple[Snapshot, list[Checked]]:
-    """Archives a snapshot and, if its text has come to hand, looks up every quote of the source in it."""
-    kept, has_come = archive(session, source, snapshot, by=by)
+    """Archives a snapshot and, if its text has come to hand, looks up every quote of the source in it. If it
+    is withheld from now on, the words around quotes that were found in it are taken off.
+    """
+    kept, has_come = archive(session, source, snapshot, by=by, role=role)
     if not has_come:
+        if kept.text_withheld:
+            quotes.take_off_contexts(session, kept, by=by)
+            _take_off_contexts(session, kept, by=by)
         return kept, []
     supplied = Supplied(kept, newest=is_newest(session, kept))
     checked = quotes.check_again(session, supplied, by=by)
@@ -62,6 +68,13 @@ def _name_again(record: Evidence, text: str) -> None:
         record.named_start, record.named_end = (place.start, place.end) if is_there else (None, None)
 
 
+def _take_off_contexts(session: WriteSession, kept: Snapshot, *, by: By) -> None:
+    found = select(Evidence).where(*quotes.has_context_of(kept, Evidence, Evidence.snapshot_id))
+    for record in session.execute(found.order_by(col(Evidence.id))).scalars().all():
+        quotes.without_context(record)
+        save(session, record, by=by, action="evidence.anchor")
+
+
 SHOWN = 200
 """So many orphans are named in the answer that archives a text; the list of anchors has all."""
 
@@ -82,15 +95,22 @@ def archived(snapshot: Snapshot, checked: Sequence[Checked]) -> dict[str, Any]:
 
 
 def find(
-    session: ReadSession, source_id: str, ask: AnchorQuestion, after: Sequence[Any] | None
+    session: ReadSession,
+    source_id: str,
+    ask: AnchorQuestion,
+    after: Sequence[Any] | None,
+    *,
+    withheld_too: bool,
 ) -> Page[dict[str, Any]]:
-    """A page of the quotes of a source, by claim: its segments, then those of evidence on it."""
+    """A page of the quotes of a source, by claim: its segments, then those of evidence on it. What a withheld
+    text has is shown only `withheld_too`.
+    """
     both = union_all(quotes.of_source(source_id), _of_evidence(source_id)).subquery()
     query = select(*both.columns)
     if ask.state:
         query = query.where(both.c.state.in_(ask.state))
     found = page(session, query, [both.c.claim_id, both.c.record_id, both.c.position], ask, after)
-    texts = _texts(session, found.rows)
+    texts = _texts(session, found.rows, withheld_too=withheld_too)
     return Page([_document(row, texts) for row in found.rows], found.last)
 
 
@@ -103,11 +123,13 @@ def _of_evidence(source_id: str) -> Query:
     )
 
 
-def _texts(session: ReadSession, rows: Sequence[Row[Any]]) -> Mapping[str, str]:
+def _texts(session: ReadSession, rows: Sequence[Row[Any]], *, withheld_too: bool) -> Mapping[str, str]:
     """The texts of the snapshots that quotes were found in, each read once."""
     ids = {row.snapshot_id for row in rows if row.state in FOUND}
     query = select(Snapshot.id, Snapshot.text).where(among(session, Snapshot.id, ids))
     kept = query.where(col(Snapshot.text_at_hand).is_(True))
+    if not withheld_too:
+        kept = kept.where(col(Snapshot.text_withheld).is_(False))
     return {row.id: row.text for row in session.execute(kept)} if ids else {}
 
 

@@ -259,7 +259,9 @@ def archive_snapshot(source_id: str, body: SnapshotIn, write: Reporting) -> Resp
     """
     with write as session:
         source = sources.row(session, source_id)
-        snapshot, checked = quoted.archive_text(session, source, body, by=write.by)
+        snapshot, checked = quoted.archive_text(
+            session, source, body, by=write.by, role=write.role or Role.reader
+        )
         location = f"/v1/sources/{source.id}/snapshots/{snapshot.id}"
         return write.answer(quoted.archived(snapshot, checked), 201, location=location)
 
@@ -271,9 +273,11 @@ def list_source_anchors(
     source_id: str, ask: Annotated[AnchorQuestion, Query()], read: ReadingNow
 ) -> Response:
     """Every quote of a source, of claims and of evidence, and how it sits in the text: exact, normalised,
-    fuzzy, orphaned, unchecked; the passage that it was found as, and what differs.
+    fuzzy, orphaned, unchecked; the passage that it was found as, and what differs, which of a withheld text
+    checkers and roles above are shown.
     """
+    may_read = read.role is not None and read.role >= Role.checker
     with read as session:
         source = sources.identity(session, source_id)
-        found = quoted.find(session, source.id, ask, read.after(ask))
+        found = quoted.find(session, source.id, ask, read.after(ask), withheld_too=may_read)
         return read.page(ask, found.rows, found.last)

@@ -72,7 +72,7 @@ class Source(Record, table=True):
 
 class Snapshot(Record, table=True):
     """The text of a source at one moment: NFC, LF. Its hash never changes; the text may be missing, or at
-    hand to check quotes with but shown to no one.
+    hand to check quotes with but shown to checkers alone.
     """
 
     __tablename__ = "snapshots"
@@ -104,7 +104,7 @@ class SnapshotIn(Shape):
     retrieved_at: Annotated[PastMoment | None, Describe(description="Not in the future.")] = None
     text_withheld: Annotated[
         Flag | None,
-        Describe(description="Whether the text is for checking quotes only and shown to no one."),
+        Describe(description="Whether the text is for checking quotes only and shown to checkers alone."),
     ] = None
 
 
@@ -187,6 +187,6 @@ class SnapshotOut(BaseModel):
 
 
 class SnapshotText(SnapshotOut):
-    """A snapshot with its text, which is null if it is withheld or not at hand."""
+    """A snapshot with its text, which is null if it is not at hand, or withheld from the caller."""
 
     text: str | None

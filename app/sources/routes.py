@@ -1,10 +1,12 @@
 """Sources and snapshots over HTTP. Archiving a text is in reviews, left of which are all quotes."""
 
+import logging
 from typing import Annotated
 
 from fastapi import Query, Response
 from sqlmodel import col
 
+from app.access.model import Role
 from app.access.requests import Reading, ReadingNow, Reporting
 from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed, partial
@@ -23,6 +25,7 @@ from app.sources.model import (
     SourceQuestion,
 )
 
+log = logging.getLogger("on-the-record")
 router = v1("sources")
 SourcePatch = partial(SourceIn, title="What was agreed, and what was not", published="2023-03-22?")
 
@@ -80,10 +83,16 @@ def list_snapshots(source_id: str, ask: Annotated[Question, Query()], read: Read
     operation_id="get_snapshot",
 )
 def get_snapshot(source_id: str, snapshot_id: str, read: ReadingNow) -> Response:
-    """One snapshot with its text, unless that is withheld: as it is now, for a text may be withdrawn."""
+    """One snapshot with its text, as it is now, for a text may be withdrawn. A text that is withheld is shown
+    to checkers and roles above; the server's log notes each such reading.
+    """
+    may_read = read.role is not None and read.role >= Role.checker
     with read as session:
         source = store.identity(session, source_id)
-        return read.answer(store.snapshot(session, source.id, snapshot_id))
+        found = store.snapshot(session, source.id, snapshot_id, withheld_too=may_read)
+    if found["text_withheld"] and found["text"] is not None and not read.request.scope.get("head"):
+        log.info("%s reads the withheld text of snapshot %s", read.by.id, snapshot_id)
+    return read.answer(found)
 
 
 @router.get("/sources/{source_id}/history", responses=listed(ChangeOut), operation_id="get_source_history")

@@ -9,8 +9,9 @@ from sqlalchemy import Row, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from app.access.model import Role
 from app.base.db import ReadSession, WriteSession
-from app.base.errors import MOST_ERRORS, Conflict, Fault, Invalid, NotFound
+from app.base.errors import MOST_ERRORS, Conflict, Fault, Forbidden, Invalid, NotFound
 from app.base.ids import new_id, noun_of
 from app.base.page import Page, page
 from app.base.sql import Query, select
@@ -88,9 +89,12 @@ def _columns(
     return columns
 
 
-def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By) -> tuple[Snapshot, bool]:
+def archive(
+    session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: By, role: Role
+) -> tuple[Snapshot, bool]:
     """Keeps a snapshot, or supplies the text of one that is here by its hash. The flag says whether a text
-    came to hand that was not there before. Raises Invalid if hash or length are not the text's.
+    came to hand that was not there before. Raises Invalid if hash or length are not the text's, and
+    Forbidden where a text that is withheld would be shown by who may not read it.
     """
     sha256, length = fingerprint(snapshot)
     query = select(Snapshot).where(col(Snapshot.source_id) == source.id, col(Snapshot.sha256) == sha256)
@@ -107,6 +111,8 @@ def archive(session: WriteSession, source: Source, snapshot: SnapshotIn, *, by: 
         )
     elif kept.length != length:
         raise Invalid.at("/length", f"is {length}, but the snapshot with that hash has {kept.length}")
+    if kept.text_withheld and snapshot.text_withheld is False and role < Role.checker:
+        raise Forbidden("This text is withheld: only a checker, or a role above, may have it shown.")
     supplied = snapshot.text is not None and not kept.text_at_hand
     if supplied:
         kept.text, kept.text_at_hand = snapshot.text, True
@@ -221,10 +227,11 @@ def resolve(session: ReadSession, refs: Mapping[str, str]) -> dict[str, str]:
 
 
 def text_of(session: ReadSession, source_id: str, snapshot_id: str | None) -> Row[Any] | None:
-    """id, sha256 and text of the snapshot to check quotes in: the one named, or the newest whose text is at
-    hand. None if there is none; `text` is null if it is not at hand. Raises Invalid for another's snapshot.
+    """id, sha256, text and `text_withheld` of the snapshot to check quotes in: the one named, or the newest
+    whose text is at hand. None if there is none; `text` is null if it is not at hand. Raises Invalid for
+    another's snapshot.
     """
-    columns = (Snapshot.id, Snapshot.sha256, Snapshot.text)
+    columns = (Snapshot.id, Snapshot.sha256, Snapshot.text, Snapshot.text_withheld)
     query = select(*columns).where(col(Snapshot.source_id) == source_id)
     if snapshot_id is None:
         newest = col(Snapshot.retrieved_at).desc(), col(Snapshot.id).desc()
@@ -325,13 +332,16 @@ def snapshots(source_id: str) -> Query:
     return select(*columns).where(col(Snapshot.source_id) == source_id)
 
 
-def snapshot(session: ReadSession, source_id: str, snapshot_id: str) -> dict[str, Any]:
-    """One snapshot with its text, unless that is withheld. Raises NotFound."""
+def snapshot(
+    session: ReadSession, source_id: str, snapshot_id: str, *, withheld_too: bool = False
+) -> dict[str, Any]:
+    """One snapshot with its text; a withheld one only `withheld_too`. Raises NotFound."""
     query = snapshots(source_id).add_columns(col(Snapshot.text))
     found = session.execute(query.where(col(Snapshot.id) == snapshot_id)).first()
     if found is None:
         raise NotFound(f"There is no snapshot {snapshot_id} of that source.")
-    return snapshot_document(found) | {"text": None if found.text_withheld else found.text}
+    shown = withheld_too or not found.text_withheld
+    return snapshot_document(found) | {"text": found.text if shown else None}
 
 
 def snapshot_document(snapshot: Snapshot | Row[Any]) -> dict[str, Any]:
