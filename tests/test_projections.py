@@ -264,6 +264,22 @@ def test_a_backup_with_an_older_version_is_restored_and_migrated(
         assert command(url, "verify").code == 0
 
 
+def test_a_process_of_another_schema_reads_on_and_writes_nothing(seeded: Newsroom) -> None:
+    url, reporter = seeded.settings.database_url, seeded.reporter
+    db = Database(url, pool_size=1)
+    with db.write() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    body = {"name": "Nobody", "kind": "person"}
+    refused = reporter.post("/v1/entities", json=body)
+    assert "another version" in problem(refused, 503)["detail"]
+    assert refused.headers["retry-after"] == "10"
+    assert len(ok(seeded.anyone.get("/v1/claims?limit=50"))["data"]) == 33
+    with db.write() as session:
+        session.connection().exec_driver_sql(f"UPDATE alembic_version SET version_num = '{REVISIONS[0]}'")
+    db.dispose()
+    ok(reporter.post("/v1/entities", json=body))
+
+
 # --- migrations --------------------------------------------------------------------------------
 
 
