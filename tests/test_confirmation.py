@@ -22,6 +22,10 @@ We will sell the bridge to nobody.
 
 Jana Novak, MP: My colleague is wrong: we sold the bridge last year.
 
+Petr Novak, answering Herbert Kickl: Now the bridge is a ruin.
+
+Eva Malá (to Kickl): Indeed the tunnel is a ruin.
+
 MR. HORVAT:
 We never sold the bridge to anyone.
 """
@@ -102,6 +106,11 @@ FORGED: list[tuple[str, str, str | None]] = [
     (SOLD, "petr-horvat", "HORVAT"),
     (SOLD, "anna-berg", "PRESIDENT ANNA BERG"),  # another has the floor since
     ("We never sold the bridge to anyone.", "ondrej-novak", "Ondrej Novak"),
+    ("we sold the bridge last year", "ondrej-novak", "Novak, MP"),  # another of that name
+    ("we sold the bridge last year", "ondrej-novak", "Jana Novak"),
+    ("the bridge is a ruin", "herbert-kickl", "Herbert Kickl"),  # who is answered to
+    ("the bridge is a ruin", "ondrej-novak", "Petr Novak"),
+    ("the tunnel is a ruin", "herbert-kickl", "Kickl"),
     ("We never sold the bridge to anyone.", "jana-novak", "Jana Novak"),
 ]
 
@@ -155,6 +164,32 @@ def test_what_was_not_read_says_so(room: Newsroom) -> None:
     assert "named" in refusal(room, read, proof(sourced(room), SOLD, locator="page 3"))
 
 
+def test_a_text_that_is_at_hand_is_not_passed_by(room: Newsroom) -> None:
+    people(room)
+    sitting = sourced(room)
+    path = f"/v1/sources/{sitting}/snapshots"
+    bare = ok(room.reporter.post(path, json={"sha256": "0" * 64, "length": 9}))["id"]
+    claim = spoken(room, SOLD, "herbert-kickl")
+    piece = proof(sitting, SOLD, "Herbert Kickl", snapshot=bare, locator="page 3")
+    assert "has a text" in refusal(room, claim, piece)
+
+
+def test_a_last_name_will_do_with_titles_and_initials(room: Newsroom) -> None:
+    people(room)
+    labels = ["Mr Novak", "O. Novak", "NOVAK", "Abg. Dr. Novak (Green)", "The Minister, Ondrej Novak"]
+    text = "\n".join(f"{label}: The bridge number {n} is ours.\n" for n, label in enumerate(labels))
+    sitting = sourced(room, text=text)
+    for n, label in enumerate(labels):
+        words = f"The bridge number {n} is ours."
+        confirmed(room, spoken(room, words, "ondrej-novak"), proof(sitting, words, label))
+        assert "named" in refusal(room, spoken(room, words, "petr-horvat"), proof(sitting, words, label))
+    refusal(
+        room,
+        spoken(room, "The bridge number 1 is ours.", "jana-novak"),
+        proof(sitting, "The bridge number 1 is ours.", "O. Novak"),
+    )
+
+
 def test_one_voice_is_named_at_the_beginning_or_end(room: Newsroom) -> None:
     people(room)
     speech = sourced(room, "speech", SPEECH + " " * 400 + "The end.")
@@ -169,7 +204,8 @@ def test_a_post_is_its_own_primary_source(room: Newsroom) -> None:
     post = sourced(room, "social_post", "The bridge is mine.", authors=["Herbert Kickl"])
     claim = spoken(room, "The bridge is mine.", "herbert-kickl", appearances=[{"source": post}])
     assert confirmed(room, claim, proof(post))["confirmed_by"] == "read"
-    other = spoken(room, "The bridge is mine.", "jana-novak", appearances=[{"source": post}])
+    room.entity("Anna Kickl")
+    other = spoken(room, "The bridge is mine.", "anna-kickl", appearances=[{"source": post}])
     assert "named" in refusal(room, other, proof(post))
 
 

@@ -60,6 +60,7 @@ def anchors(claim: Json) -> list[tuple[str, str]]:
         ("He said “I heard ‘no’ from her”.", ["I heard ‘no’ from her"]),
         ("He said “we never stop", ["we never stop"]),
         ("It's nobody's.", []),
+        ("He is `a fool' and ``a liar´´.", ["a fool", "`a liar"]),
         ("He said “…” and “!”.", []),
     ],
 )

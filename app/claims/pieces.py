@@ -41,11 +41,11 @@ def is_short(text: str) -> bool:
 _CLOSING: Mapping[str, str] = {
     '"': '"', "＂": "＂", "“": "”", "”": "”", "„": "“”", "‟": "”", "⹂": "”⹂",
     "«": "»", "»": "«»", "‹": "›", "›": "‹›",
-    "‘": "’", "‚": "‘’", "‛": "’", "’": "’", "'": "'", "＇": "＇",
+    "‘": "’", "‚": "‘’", "‛": "’", "’": "’", "'": "'", "＇": "＇", "`": "'´’`", "´": "´",
     "「": "」", "『": "』", "｢": "｣", "〝": "〞〟", "﹁": "﹂", "﹃": "﹄",
 }  # fmt: skip
 """Quotation marks of all scripts (Unicode's Quotation_Mark), with those that close what each opens."""
-_APOSTROPHES = "'’＇‘‛"
+_APOSTROPHES = "'’＇‘‛`´"
 """Marks that are apostrophes too: they open before a word and close after one."""
 _STOPS = ",.;:，。；：、 "
 """Signs at the end of a piece that are of the sentence around it."""

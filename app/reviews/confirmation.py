@@ -22,13 +22,23 @@ from app.entities.model import Entity, EntityAlias
 from app.reviews.model import ConfirmedBy, Evidence
 from app.reviews.rules import PRIMARY
 from app.sources.model import Snapshot, Source
+from app.sources.store import text_of
 
 _TURNS = frozenset({"transcript", "interview", "press_conference", "broadcast"})
 _EDGE = 300
 """Characters at the beginning and end of a statement, speech or post where its voice is named."""
 
-Names = Sequence[Sequence[Sequence[str]]]
-"""For each speaker the words of each name; of a person the family name alone is one of them."""
+
+@dataclass(frozen=True)
+class Name:
+    """The words of a name. A person's last word alone will do beside titles."""
+
+    words: Sequence[str]
+    is_person: bool
+
+
+Names = Sequence[Sequence[Name]]
+"""The names of each speaker."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,9 @@ class _Proof:
     """The evidence on one text of a primary source."""
 
     kind: str
-    about: str  # title, authors and publisher
+    voices: Sequence[str]  # authors and publisher
     text: str | None
+    could_be_read: bool  # in another snapshot
     passages: Sequence[Passage]
     named: Sequence[Passage]
     located: bool
@@ -90,6 +101,8 @@ def _unproven(claim: Claim, proof: _Proof, names: Names) -> str | None:
 
 def _unlocated(claim: Claim, proof: _Proof) -> str | None:
     """What is missing for a proof whose text is not at hand."""
+    if proof.could_be_read:
+        return "is of a snapshot without text, and the source has a text: leave `snapshot` out"
     if not proof.located:
         return "is of a source whose text is not at hand: give in `locator` the place or time of the words"
     return _wrong_words(claim, [each.exact for each in proof.passages])
@@ -119,14 +132,44 @@ def _is_named(proof: _Proof, found: Sequence[Passage], names: Names) -> bool:
         ]
         return len(passages) == len(found)
     edges = [name.exact for name in proof.named if _at_an_edge(text, name)]
-    return all(any(_has_name(each, speaker) for each in (*edges, proof.about)) for speaker in names)
+    return all(any(_has_whole_name(each, speaker) for each in (*edges, *proof.voices)) for speaker in names)
 
 
-def _has_name(text: str, names: Sequence[Sequence[str]]) -> bool:
+_TITLES = frozenset(
+    "mr mrs ms miss dr prof professor sir lord lady president minister prime foreign vice chancellor senator"
+    " governor general secretary speaker chair chairman chairwoman deputy mp rep sen gov the of hon"
+    " herr frau abg abgeordneter abgeordnete mag präsident präsidentin minister ministerin kanzler"
+    " bundeskanzler bundeskanzlerin bundesminister bundesministerin bundespräsident m mme monsieur madame"
+    " pan paní pani господин госпожа депутат президент министр".split()
+)
+
+
+def _has_whole_name(text: str, names: Sequence[Name]) -> bool:
     found = words(text)
     return any(
-        name and any(found[at : at + len(name)] == list(name) for at in range(len(found))) for name in names
+        found[at : at + len(name.words)] == list(name.words)
+        for name in names
+        if name.words
+        for at in range(len(found))
     )
+
+
+def _is_called(label: str, names: Sequence[Name]) -> bool:
+    """Return whether a label names somebody: by a whole name, or by the last one with nothing but titles and
+    initials, since others may have it too.
+    """
+    for part in re.sub(r"\([^)]*\)|\[[^\]]*\]", " ", label).split(","):
+        if any(word[0].islower() and word.casefold() not in _PARTICLES for word in re.findall(r"\w+", part)):
+            continue
+        if _has_whole_name(part, names):
+            return True
+        called = [word for word in words(part) if word not in _TITLES]
+        for name in names:
+            initials = {word[0] for word in name.words[:-1]}
+            rest = [word for word in called[:-1] if word not in name.words and word not in initials]
+            if name.is_person and called[-1:] == list(name.words[-1:]) and not rest:
+                return True
+    return False
 
 
 def _at_an_edge(text: str, name: Passage) -> bool:
@@ -141,10 +184,10 @@ def _under(text: str, name: Passage, passage: Passage, names: Names) -> bool:
     label = label_at(text, name.start)
     if label is None or not label.start() <= name.start < name.end <= label.end() <= passage.start:
         return False
-    if not all(_has_name(label[0], speaker) for speaker in names):
+    if not all(_is_called(label[0], speaker) for speaker in names):
         return False
     later = _labels(text, label.end(), passage.end)
-    return all(any(_has_name(each, speaker) for speaker in names) for each in later)
+    return all(any(_is_called(each, speaker) for speaker in names) for each in later)
 
 
 _PARTICLES = frozenset("von van de der den la le du of the and al bin del di da dos zu und y e für".split())
@@ -185,7 +228,7 @@ def _is_apart(text: str, found: re.Match[str]) -> bool:
 
 def _proofs(session: ReadSession, claim: Claim, cited: Sequence[str]) -> Iterator[_Proof]:
     query = (
-        select(Evidence, Source.kind, Source.title, Source.authors, Entity.name, Snapshot.text)
+        select(Evidence, Source.kind, Source.authors, Entity.name, Snapshot.text)
         .join(Source, col(Source.id) == col(Evidence.source_id))
         .outerjoin(Entity, col(Entity.id) == col(Source.publisher_id))
         .outerjoin(Snapshot, col(Snapshot.id) == col(Evidence.snapshot_id))
@@ -202,8 +245,9 @@ def _proof(session: ReadSession, claim: Claim, rows: Sequence[Row[Any]]) -> _Pro
     passages = [Passage(e.exact, e.state, e.start, e.end) for e in pieces_of if e.exact is not None]
     return _Proof(
         kind=first.kind,
-        about="\n".join(filter(None, (first.title, *first.authors, first.name))),
+        voices=[voice for voice in (*first.authors, first.name) if voice],
         text=first.text,
+        could_be_read=first.text is None and text_of(session, pieces_of[0].source_id, None) is not None,
         passages=passages or [*_of_the_claim(session, claim.id, pieces_of[0])],
         named=[
             Passage(e.named_exact, None, e.named_start, e.named_end)
@@ -235,11 +279,9 @@ def _names(session: ReadSession, claim_id: str) -> Names:
     rows = session.execute(merged.where(col(Entity.canonical_id).in_(canonical))).all()
     aliases = select(EntityAlias.entity_id, EntityAlias.name)
     others = session.execute(aliases.where(col(EntityAlias.entity_id).in_([row.id for row in rows]))).all()
-    known: Mapping[str, list[list[str]]] = {each: [] for each in canonical}
+    known: Mapping[str, list[Name]] = {each: [] for each in canonical}
     about = {row.id: row for row in rows}
     for entity_id, name in [*((row.id, row.name) for row in rows), *others]:
-        told = words(name)
-        known[about[entity_id].canonical_id].append(told)
-        if about[entity_id].kind == "person" and told and len(told[-1]) > 2:
-            known[about[entity_id].canonical_id].append(told[-1:])
+        entity = about[entity_id]
+        known[entity.canonical_id].append(Name(words(name), entity.kind == "person"))
     return list(known.values())
