@@ -122,6 +122,8 @@ FORGED: list[tuple[str, list[str], str]] = [
     ("He says “bad joke”.", ["He called the plan a"], "/appearances/0/anchors"),
     ("He says “bad joke”.", ["bad joke", "the bridge"], "/appearances/0/anchors"),
     ("We sell the bridge.", [], "/text"),
+    ("He says “ridge”.", [], "/text"),
+    ("He says “ad joke”.", ["ad joke"], "/appearances/0/anchors/0"),
     ("He says “we pay for the bridge” “then", [], "/text"),
     ("He says “we sign the paper”.", ["we", "sign", "the paper"], "/appearances/0/anchors/0"),
     ("He says “We sign the paper”.", ["We", "sign", "the paper"], "/appearances/0/anchors/1"),

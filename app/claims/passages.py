@@ -70,7 +70,7 @@ def _occurrences(text: str, words: str, since: int) -> Iterator[int]:
 def _fit(text: str, quote: Selector, span: Span) -> tuple[int, bool, bool, int]:
     start, end = span
     distance = start if quote.start is None else abs(start - quote.start)
-    whole = not (_cuts_a_word(text, start) or _cuts_a_word(text, end))
+    whole = is_whole(text, start, end)
     return _context(text, quote, span), start == quote.start, whole, -distance
 
 
@@ -81,6 +81,11 @@ def _context(text: str, quote: Selector, span: Span) -> int:
     return bisect_left(behind, True, key=lambda n: not text.startswith(before[-n:], start - n)) + bisect_left(
         ahead, True, key=lambda n: not text.startswith(after[:n], end)
     )
+
+
+def is_whole(text: str, start: int, end: int) -> bool:
+    """Return whether a passage begins and ends where words do."""
+    return not (_cuts_a_word(text, start) or _cuts_a_word(text, end))
 
 
 def _cuts_a_word(text: str, at: int) -> bool:

@@ -26,7 +26,7 @@ from app.claims.anchors import (
 )
 from app.claims.documents import ANCHOR
 from app.claims.model import Anchor, Appearance, Claim
-from app.claims.passages import Selector
+from app.claims.passages import Selector, is_whole
 from app.claims.pieces import covered, interrupted, is_interruption, is_short, pieces, words
 from app.claims.shapes import AnchorIn, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
@@ -166,9 +166,16 @@ def _anchor(
     look_up(anchor, kept, segment, pointer)
     if kept.text is None:
         return anchor
-    if claim.mode in _QUOTING and anchor.state not in ("exact", "normalised"):
+    if claim.mode in _QUOTING and not _is_there(anchor, kept.text):
         raise _not_there(kept, segment.exact, pointer)
     return anchor
+
+
+def _is_there(anchor: Anchor, text: str) -> bool:
+    """Return whether a text has a quote word for word, and not as a part of other words."""
+    if anchor.state not in ("exact", "normalised") or anchor.start is None or anchor.end is None:
+        return False
+    return is_whole(text, anchor.start, anchor.end)
 
 
 def must_be_inside(segment: AnchorIn, text: str, pointer: str) -> None:
