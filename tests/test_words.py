@@ -296,7 +296,8 @@ def test_a_bundle_of_before_is_held_to_the_words_of_before(
 
     assert check(whole) == 0
     assert check({**whole, "version": 2}) == 1
-    then = json.loads(json.dumps({**whole, "version": 2}))
+    earlier = json.loads(content(HERE / LAST_OF_FORM_1 / "bundles.ndjson").splitlines()[0])
+    then = json.loads(json.dumps({**whole, "version": 2, "@context": earlier["@context"]}))
     then["record"]["claim"]["verification"] |= {
         "verdict": "misattributed", "attribution": "unconfirmed", "agreement": "single",
         "attribution_agreement": None,
