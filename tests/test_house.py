@@ -104,7 +104,8 @@ LAYOUT = (
     ),
     (
         "changes",
-        "entry earlier model guard grants tree ledger store reads walk replay past log replicas streams",
+        "entry earlier model contexts guard grants tree ledger store reads walk replay past log replicas"
+        " streams",
     ),
     ("access", "model secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from app.changes.entry import entry_hash
 from tests.newsroom import Json, Newsroom, match, ok, problem
 
 
@@ -124,7 +125,20 @@ def test_a_text_that_is_withheld_later_takes_its_words_along(room: Newsroom) -> 
     assert (anchor["state"], anchor["prefix"], anchor["suffix"]) == ("exact", None, None)
     [piece] = room.get(f"/v1/claims/{claim['id']}/evidence")["data"]
     assert (piece["anchor"]["prefix"], piece["anchor"]["suffix"]) == (None, None)
+    for by in (room.anyone, room.reporter):
+        entries = [*ok(by.get(f"/v1/claims/{claim['id']}/history"))["data"]]
+        entries += ok(by.get("/v1/changes?limit=200&resource=claim&resource=evidence"))["data"]
+        assert len(entries) == 6
+        assert {word for word in hidden_words(KNOWN, "by noon") if word in str(entries).lower()} == set()
+        for entry in entries:
+            assert entry_hash(entry) == entry["hash"], "what is left out is in the hash by its commitment"
+    last = room.get("/v1/changes", order="desc")["data"][0]["seq"]
+    stream = room.anyone.get(f"/v1/changes/stream?after=0&until={last}")
+    assert "remarked" not in stream.text
+    assert "remarked" in room.admin.get("/v1/changes?limit=200").text
+    problem(room.anyone.get(f"/v1/claims/{claim['id']}/bundle"), 409)
     path = f"/v1/sources/{source['id']}/snapshots"
     problem(room.reporter.post(path, json={**known, "text_withheld": False}), 403)
     assert ok(room.checker.post(path, json={**known, "text_withheld": False}))["text_withheld"] is False
     assert room.faults() == []
+    assert room.anyone.get(f"/v1/claims/{claim['id']}/bundle").status_code == 200

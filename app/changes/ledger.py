@@ -15,6 +15,7 @@ from app.base.prepared import Prepared
 from app.base.sql import Query, in_order, insert_many, select
 from app.base.sql import table as table_of
 from app.base.types import wire
+from app.changes.contexts import without_contexts
 from app.changes.entry import Entry
 from app.changes.model import Change, ChangeValues
 
@@ -85,11 +86,11 @@ def told(name: str) -> ColumnElement[Any]:
 
 def history(
     session: ReadSession, noun: str, record_id: str, ask: Question, after: Sequence[Any] | None
-) -> Page[dict[str, Any]]:
+) -> Page[Entry]:
     """What was done to one record."""
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     found = page(session, query, [col(Change.seq)], ask, after)
-    return Page([document(row) for row in found.rows], found.last)
+    return Page(without_contexts(session, [document(row) for row in found.rows]), found.last)
 
 
 @cache

@@ -12,7 +12,8 @@ from app.base.db import Database, ReadSession
 from app.base.errors import LedgerReset
 from app.base.page import Page, page
 from app.base.sql import select
-from app.changes.entry import withheld
+from app.changes.contexts import without_contexts
+from app.changes.entry import Entry, withheld
 from app.changes.ledger import GENESIS, document, entries, head
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
 
@@ -55,7 +56,7 @@ def must_hold(session: ReadSession, place: Place) -> str:
 
 def since(
     session: ReadSession, ask: ChangeQuestion, after: Sequence[Any] | None, *, secrets: bool
-) -> Page[dict[str, Any]]:
+) -> Page[Entry]:
     """A page of the ledger. Without `secrets`, what was changed of keys and webhooks is left out. Raises
     LedgerReset where the place that is gone on from is none in this ledger.
     """
@@ -66,7 +67,7 @@ def since(
         query = query.where(col(Change.seq) > ask.after)
     found = page(session, query, [col(Change.seq)], ask, after)
     last = found.last and (*found.last, found.rows[-1].hash)
-    return Page([shown(row, secrets=secrets) for row in found.rows], last)
+    return Page(shown(session, found.rows, secrets=secrets), last)
 
 
 def places(ask: ChangeQuestion, after: Sequence[Any] | None) -> list[Place]:
@@ -75,12 +76,10 @@ def places(ask: ChangeQuestion, after: Sequence[Any] | None) -> list[Place]:
     return found if after is None else [*found, Place(*after)]
 
 
-def between(
-    session: ReadSession, ask: ChangeFilters, after: int, upto: int, *, secrets: bool
-) -> list[dict[str, Any]]:
+def between(session: ReadSession, ask: ChangeFilters, after: int, upto: int, *, secrets: bool) -> list[Entry]:
     """The entries after one `seq` up to another, oldest first, that match the other filters."""
     query = entries().where(*_clauses(ask), col(Change.seq) > after, col(Change.seq) <= upto)
-    return [shown(row, secrets=secrets) for row in session.execute(query.order_by(col(Change.seq)))]
+    return shown(session, session.execute(query.order_by(col(Change.seq))).all(), secrets=secrets)
 
 
 def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
@@ -92,10 +91,15 @@ def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
         yield col(Change.actor).in_(ask.actor)
 
 
-def shown(row: Row[Any], *, secrets: bool) -> dict[str, Any]:
-    """An entry as it is told, with `secrets` to an admin."""
-    entry = document(row)
-    return entry if secrets or row.resource not in FOR_ADMINS else withheld(entry, _is_of_difference)
+def shown(session: ReadSession, rows: Sequence[Row[Any]], *, secrets: bool) -> list[Entry]:
+    """Return entries as they are told, with `secrets` to an admin."""
+    found = [document(row) for row in rows]
+    if secrets:
+        return [*found]
+    return [
+        withheld(entry, _is_of_difference) if entry["resource"] in FOR_ADMINS else entry
+        for entry in without_contexts(session, found)
+    ]
 
 
 def _is_of_difference(name: str) -> bool:

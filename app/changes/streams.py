@@ -11,7 +11,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from fastapi import Response
@@ -23,6 +22,7 @@ from app.base.errors import Full, LedgerReset, Problem, TooManyRequests, Unautho
 from app.base.http import EVENTS, disconnected
 from app.base.ids import request_id
 from app.base.limits import let_go
+from app.changes.entry import Entry
 from app.changes.ledger import last_position
 from app.changes.model import ChangeFilters, StreamQuestion
 from app.changes.reads import Place, between, hash_at, must_hold
@@ -193,7 +193,7 @@ class Streams:
             raise
 
 
-def _event(entry: dict[str, Any], *, hashed: bool) -> bytes:
+def _event(entry: Entry, *, hashed: bool) -> bytes:
     seen = _id(Place(entry["seq"], entry["hash"] if hashed else None))
     return b"id: %b\nevent: change\ndata: %b\n\n" % (seen, orjson.dumps(entry))
 

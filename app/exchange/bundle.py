@@ -14,12 +14,14 @@ from sqlmodel import col
 from app.base import merkle
 from app.base.canonical import canonical
 from app.base.db import ReadSession, WriteSession
+from app.base.errors import Conflict
 from app.base.ids import noun_of
 from app.base.integrity import is_proven, proven
 from app.base.notes import Checkpoint, Signer, Verifier
 from app.base.sql import select
 from app.base.times import calendar_date
 from app.changes import log
+from app.changes.contexts import without_contexts
 from app.changes.entry import entry_hash, withheld
 from app.changes.ledger import document, entries, head
 from app.changes.model import Change
@@ -64,9 +66,12 @@ _LEFT_OUT = ("assignee", "lease_expires_at")
 
 
 def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any]:
-    """The bundle of a claim. Raises NotFound."""
+    """The bundle of a claim. Raises NotFound, and Conflict where it would have words of a withheld text."""
     said = record(session, claim_id)
-    changes = [_without_workers(document(row)) for row in _changes(session, claim_id)]
+    entries = [document(row) for row in _changes(session, claim_id)]
+    if without_contexts(session, entries) != entries:
+        raise Conflict("Its history has words of a text that is withheld: there is no bundle of it.")
+    changes = [*map(_without_workers, entries)]
     size, _ = head(session)
     tree = Tree(session)
     proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]

@@ -11,9 +11,9 @@ from fastapi import Query, Response
 from app.access.model import Role
 from app.access.requests import Importing, Reading
 from app.base.body import HTML, LINKED, media_type
-from app.base.errors import Fault, Forbidden, Invalid, UnsupportedMediaType
+from app.base.errors import Conflict, Fault, Forbidden, Invalid, UnsupportedMediaType
 from app.base.http import produces, respond, v1
-from app.base.openapi import answers, document_answers
+from app.base.openapi import answers, document_answers, refused
 from app.exchange.bundle import bundle
 from app.exchange.lines import of_file
 from app.exchange.records import Form, KeepNothing, Results
@@ -112,7 +112,7 @@ def _refused(rows: Sequence[Result]) -> Invalid:
 @of_claims.get(
     "/claims/{claim_id}/bundle",
     response_class=Response,
-    responses=document_answers(LINKED, "object", "A signed JSON-LD document."),
+    responses={**document_answers(LINKED, "object", "A signed JSON-LD document."), **refused(Conflict)},
     operation_id="get_claim_bundle",
 )
 @produces(LINKED)

@@ -139,7 +139,7 @@ def chunk(session: ReadSession, hook: Due, run: Run) -> Chunk | None:
     if not rows and upto - after.seq < LOOKED_THROUGH:
         return None
     end = Place(upto, hash_at(session, upto)) if whole else _place_of(rows[-1])
-    told = [shown(row, secrets=False) for row in rows]
+    told = shown(session, rows, secrets=False)
     if hook.batch is None:
         messages = [
             (signing.of_entry(hook.id, entry), _place_of(row)) for entry, row in zip(told, rows, strict=True)
