@@ -118,7 +118,8 @@ def test_the_author_is_the_desk_and_did_they_say_it_is_told_too(room: Newsroom) 
     source = room.source(kind="transcript")
     body: Json = {
         "publisher": "the-fact-desk", "verdict": None, "attribution": "confirmed",
-        "evidence": [{"source": source["id"], "stance": "supports"}],
+        "evidence": [{"source": source["id"], "stance": "supports", "locator": "page 3",
+                      "anchor": {"exact": "It is agreed."}}],
     }  # fmt: skip
     ruled(room, claim, **body)
     [entry] = entries(room)
