@@ -142,7 +142,7 @@ class Loader:
                 {"position": n, "source_id": self.sources[item["source"]], "snapshot_id": None}
                 for n, item in enumerate(record["appearances"])
             ],
-            Anchor: [_anchor(n, text) for n, text in quoted if record["mode"] == "direct_quote"],
+            Anchor: [_anchor(n, text) for n, text in quoted if record["mode"] != "paraphrase"],
             Figure: [self._figure(n, item) for n, item in enumerate(record.get("figures", []))],
         }
         self._save(Claim, key, values, "claim.state", parts)

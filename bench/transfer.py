@@ -131,7 +131,7 @@ RAW_READ = (
 """All that a flat export of claims has, merged entities followed as it does, without making it."""
 
 RAW_LEDGER = (
-    "SELECT * FROM changes ORDER BY seq",
+    "SELECT * FROM changes LEFT JOIN change_values ON change_values.seq = changes.seq ORDER BY changes.seq",
     "SELECT * FROM snapshots ORDER BY id",
     "SELECT * FROM keys ORDER BY id",
 )
@@ -171,7 +171,7 @@ def _feed(house: House, kind: str) -> tuple[Pass, int]:
     forget_peak(house.ours.process.pid)
     began, cpu, database = time.perf_counter(), house.ours.cpu_in_all, house.place.backends()
     lines, start = 0, b""
-    for chunk in download(house.ours.url, f"/v1/claims.{kind}"):
+    for chunk in download(house.ours.url, f"/v1/claims.{kind}?withdrawn=include"):
         start = start or chunk[:4]
         lines += chunk.count(b"\n")
     spent = house.ours.cpu_in_all - cpu + house.place.backends() - database

@@ -237,12 +237,15 @@ def search(house: House, pace: Pace) -> Iterator[Line]:
 
 
 COUNTS = {
-    ("status",): "SELECT status, count(*) FROM claims GROUP BY 1",
-    ("status", "verdict"): "SELECT status, verdict, count(*) FROM claims GROUP BY 1, 2",
+    ("status",): "SELECT status, count(*) FROM claims WHERE status <> 'withdrawn' GROUP BY 1",
+    (
+        "status",
+        "verdict",
+    ): "SELECT status, verdict, count(*) FROM claims WHERE status <> 'withdrawn' GROUP BY 1, 2",
     ("status", "speaker"): """SELECT status, entity_id, count(*) FROM claims
-        LEFT JOIN claim_speakers ON claim_id = claims.id GROUP BY 1, 2""",
+        LEFT JOIN claim_speakers ON claim_id = claims.id WHERE status <> 'withdrawn' GROUP BY 1, 2""",
     ("verdict", "topic"): """SELECT verdict, topic, count(*) FROM claims
-        LEFT JOIN claim_topics ON claim_id = claims.id GROUP BY 1, 2""",
+        LEFT JOIN claim_topics ON claim_id = claims.id WHERE status <> 'withdrawn' GROUP BY 1, 2""",
 }
 """What a dashboard asks, and the plain SQL for it."""
 

@@ -60,7 +60,7 @@ def test_what_is_loaded_is_what_would_be_brought_in(tmp_path: Path) -> None:
 
 def _claims(env: dict[str, str], directory: Path) -> list[Any]:
     with served(env, directory / "log") as server, server.client() as client:
-        found = client.get("/v1/claims?limit=200&sort=created").json()["data"]
+        found = client.get("/v1/claims?limit=200&sort=created&withdrawn=include").json()["data"]
     assert len(found) == 30
     return [_without_ids({key: value for key, value in claim.items() if key not in OURS}) for claim in found]
 
