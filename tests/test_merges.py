@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from app.base import schema
+from app.base.db import Database
 from tests.commands import Command
 from tests.newsroom import Json, Newsroom, match, ok, problem
 from tests.test_workflow import run
@@ -275,9 +276,11 @@ def test_a_claim_of_two_merged_records_shows_one_after_the_way_up(room: Newsroom
     assert len(shown["about"]) == 1
     url = room.settings.database_url
     schema.downgrade(url, "0005")
-    with room.db.write() as session:  # as it was kept then
+    db = Database(url, pool_size=1)
+    with db.write() as session:  # as it was kept then
         twice = "UPDATE claim_bodies SET body = replace(body, '\"about\":[', '\"about\":[{},')"
         session.connection().exec_driver_sql(twice)
+    db.dispose()
     assert command(url, "migrate").code == 0
     assert room.fresh(claim) == shown
     assert room.faults() == []

@@ -53,7 +53,7 @@ def test_api1_object_level_authorization(room: Newsroom) -> None:
     problem(room.checker.post(f"/v1/claims/{other['id']}/reviews", headers=ANY, json=cites), 422, "invalid")
 
 
-def test_api2_the_last_admin_is_not_locked_out(room: Newsroom) -> None:
+def test_the_last_admin_is_not_locked_out(room: Newsroom) -> None:
     """Guards: `keep_an_admin` in app/access/store.py. Whatever admins revoke, one of them can go on."""
     room.key("admin", "Ended", expires_at="2020-01-01T00:00:00Z")
     ok(room.admin.delete(f"/v1/keys/{room.key('admin', 'Another')[0]}"))

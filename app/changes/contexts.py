@@ -13,7 +13,7 @@ from app.changes.entry import Entry, withheld
 from app.changes.model import Change, ChangeValues
 
 # Modules to the right of this one have these tables.
-_SNAPSHOTS = table("snapshots", column("source_id"), column("text_withheld"))
+_SNAPSHOTS = table("snapshots", column("source_id"), column("text_withheld"), column("text"))
 _APPEARANCES = table("appearances", column("claim_id"), column("source_id"))
 _EVIDENCE = table("evidence", column("id"), column("source_id"))
 
@@ -22,14 +22,18 @@ _HIDDEN = frozenset({"difference.anchors", *(f"difference.{name}" for name in _A
 
 
 def without_contexts(session: ReadSession, found: Sequence[Entry]) -> list[Entry]:
-    """Return entries without the words around quotes of any source of which a text is withheld now."""
+    """Return entries without the words around quotes of any source of which a text is at hand and withheld
+    now. Where only its hash is, whatever stands around a quote is what its reporter sent.
+    """
     having = [entry for entry in found if _has_context(entry)]
     if not having:
         return [*found]
     sources = _sources_of(session, having)
     every = {source for some in sources.values() for source in some}
     query = select(_SNAPSHOTS.c.source_id).where(
-        among(session, _SNAPSHOTS.c.source_id, every), _SNAPSHOTS.c.text_withheld.is_(True)
+        among(session, _SNAPSHOTS.c.source_id, every),
+        _SNAPSHOTS.c.text_withheld.is_(True),
+        _SNAPSHOTS.c.text.is_not(None),
     )
     kept_back = set(session.execute(query.distinct()).scalars())
     hidden = {id(entry) for entry in having if sources[entry["resource_id"]] & kept_back}
