@@ -7,8 +7,10 @@ from typing import Any
 import orjson
 import rfc8785
 
-_MAY_BE_A_FLOAT = re.compile(rb"[0-9][.e][-+.e0-9]+[,\]}]")
-_MAY_BE_A_KEY_BEYOND_THE_BMP = re.compile(rb'[\xf0-\xf4](?:[^"\\]|\\.)*+":')
+# Each begins where nothing else of its own can be, so that no text makes a search go over it again and again.
+_MAY_BE_A_FLOAT = re.compile(rb"[:\[,]-?[0-9]+[.e]")
+_BEYOND_THE_BMP = re.compile(rb"[\xf0-\xf4]")
+_STRING = re.compile(rb'"((?:[^"\\]|\\.)*+)"(:?)')
 _OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
@@ -37,7 +39,7 @@ def _written(value: Any) -> bytes:
     # that have characters beyond the Basic Multilingual Plane.
     try:
         written = orjson.dumps(value, option=_OPTIONS)
-        if not written.isascii() and _MAY_BE_A_KEY_BEYOND_THE_BMP.search(written):
+        if not written.isascii() and _has_a_key_beyond_the_bmp(written):
             return rfc8785.dumps(value)
         if b"null" in written and _has_no_number(value):  # which orjson writes as null
             raise NoCanonicalForm
@@ -46,6 +48,12 @@ def _written(value: Any) -> bytes:
     except (TypeError, _Unusual):
         return rfc8785.dumps(value)
     return written
+
+
+def _has_a_key_beyond_the_bmp(written: bytes) -> bool:
+    if not _BEYOND_THE_BMP.search(written):
+        return False
+    return any(found[2] and _BEYOND_THE_BMP.search(found[1]) for found in _STRING.finditer(written))
 
 
 def _has_no_number(value: Any) -> bool:
