@@ -180,6 +180,29 @@ class PostgresBases:
         return make_url(self.server).set(database=name).render_as_string(hide_password=False)
 
 
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """A base, closed at the end."""
+    db = Database(url, pool_size=2)
+    try:
+        yield db
+    finally:
+        db.dispose()
+
+
+@contextmanager
+def empty(bases: Bases) -> Iterator[Database]:
+    """A fresh base with nothing in it."""
+    with bases.fresh() as url, opened(url) as db:
+        yield db
+
+
+def faults(db: Database) -> list[str]:
+    """The faults that `verify` finds in a base."""
+    with db.read() as session:
+        return [*found_faults(session)]
+
+
 # --- the server --------------------------------------------------------------------------------
 
 
@@ -261,8 +284,7 @@ class Newsroom:
 
     def faults(self) -> list[str]:
         """What `verify` finds."""
-        with self.db.read() as session:
-            return [*found_faults(session)]
+        return faults(self.db)
 
     def rebuild(self) -> None:
         """Rebuild the projections, as the owner of the tables."""

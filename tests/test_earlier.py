@@ -1,8 +1,6 @@
 """Earlier versions stay readable: their exports, bundles, checkpoints and databases (`earlier/make.py`)."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,11 @@ from app.base.db import Database
 from app.changes.ledger import head
 from app.changes.replay import Replay, supply
 from app.exchange.dump import export
-from app.operations.checks import faults as found_faults
 from tests.commands import Command
 from tests.contract import reading
 from tests.earlier import HERE, content, lay
 from tests.earlier.make import BUNDLES
-from tests.newsroom import Bases, Json, Newsroom, Server, ok
+from tests.newsroom import Bases, Json, Newsroom, Server, empty, faults, ok
 
 VERSIONS = sorted(each.name for each in HERE.iterdir() if each.name.isdigit())
 NOWHERE = "sqlite:///none/record.db"
@@ -33,21 +30,6 @@ def told(earlier: Path, what: str) -> list[Json]:
     """The lines of an export of one kind."""
     lines = map(json.loads, content(earlier / "export.ndjson").splitlines())
     return [line[what] for line in lines if what in line]
-
-
-def faults(db: Database) -> list[str]:
-    with db.read() as session:
-        return [*found_faults(session)]
-
-
-@contextmanager
-def empty(bases: Bases) -> Iterator[Database]:
-    with bases.fresh() as url:
-        db = Database(url, pool_size=2)
-        try:
-            yield db
-        finally:
-            db.dispose()
 
 
 def test_there_is_a_version() -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from app.base.errors import Conflict, Invalid, Problem
 from app.base.types import wire
 from app.changes.replay import ORDER, kinds
 from app.exchange.dump import export, restore
-from app.operations.checks import faults as found_faults
-from tests.newsroom import Bases, Newsroom, PostgresBases, SqliteBases, ok
+from tests.newsroom import Bases, Newsroom, PostgresBases, SqliteBases, empty, faults, ok
 
 NOT_OF_THE_BASE = {"documents", "stems", "forms", "postings", "reference_epoch", "idempotency",
                    "webhook_progress", "database_properties"}  # fmt: skip
@@ -41,24 +39,9 @@ def dump(db: Database) -> dict[str, list[Any]]:
         }
 
 
-def faults(db: Database) -> list[str]:
-    with db.read() as session:
-        return [*found_faults(session)]
-
-
 def bring(db: Database, lines: list[bytes]) -> tuple[int, int]:
     with db.write() as session:
         return restore(session, iter(lines))
-
-
-@contextmanager
-def empty(bases: Bases) -> Iterator[Database]:
-    with bases.fresh() as url:
-        db = Database(url, pool_size=2)
-        try:
-            yield db
-        finally:
-            db.dispose()
 
 
 @pytest.fixture

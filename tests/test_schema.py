@@ -40,20 +40,11 @@ from app.main import create_app
 from app.operations.checks import faults as found_faults
 from app.settings import Settings
 from tests.earlier import HERE, LAST_OF_FORM_1, content, lay
-from tests.newsroom import SECRET, Bases, SqliteBases
+from tests.newsroom import SECRET, Bases, SqliteBases, opened
 
 MODELS = SQLModel.metadata
 REVISIONS = [script.revision for script in ScriptDirectory(str(schema.ROOT / "migrations")).walk_revisions()]
 """Newest first."""
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    db = Database(url, pool_size=2)
-    try:
-        yield db
-    finally:
-        db.dispose()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ sends them is told what they are called now.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from app.base.sql import select, table
 from app.changes.replay import Replay
 from app.claims.model import Claim
 from app.exchange.dump import export, restore
-from app.operations.checks import faults as found_faults
 from app.reviews.labels import ATTRIBUTIONS, VERDICTS
 from app.reviews.model import Review
 from tests.commands import Command
 from tests.earlier import HERE, LAST_OF_FORM_1, content, lay
 from tests.entries import digest
-from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, problem, ruling
+from tests.newsroom import Bases, Json, Newsroom, Server, faults, match, ok, opened, problem, ruling
 
 BEFORE = "0014"
 """The last revision of the schema that has the words of before."""
@@ -95,26 +93,12 @@ def correction(db: Database, claim_id: str) -> Any:
         return session.execute(select(Claim.correction).where(col(Claim.id) == claim_id)).scalar_one()
 
 
-def faults(db: Database) -> list[str]:
-    with db.read() as session:
-        return [*found_faults(session)]
-
-
 def rows(db: Database) -> dict[str, list[Any]]:
     kinds = {"claims": table(Claim), "reviews": table(Review)}
     with db.read() as session:
         return {
             name: [*session.execute(select(kind).order_by(kind.c.id)).all()] for name, kind in kinds.items()
         }
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    db = Database(url, pool_size=2)
-    try:
-        yield db
-    finally:
-        db.dispose()
 
 
 def take(db: Database, entry: Json) -> None:

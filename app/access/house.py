@@ -34,7 +34,7 @@ from app.settings import Settings
 log = logging.getLogger("on-the-record")
 
 _BATCHES = 2
-"""How many batches of names are answered at a time, and how many of Google's client are taken apart."""
+"""Batches of names that are answered at a time, and of Google's client that are taken apart."""
 
 POSITION = "Record-Position"
 """The header with a position: of an answer, where the base was after a write; of a request, what the answer

@@ -184,7 +184,7 @@ _RENAMED = {
     ("altered", "misquoted"): "is now called misquoted",
     ("misattributed", "disputed"): "is now an attribution, and no verdict: send it as attribution",
 }
-"""What is said of a word of before where another is among those that can be now."""
+"""The refusal of a word of earlier versions, by that word and another that the field takes today."""
 
 
 def _renamed(fault: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""What entries of earlier versions say, in today's words. Entries stay as they were written; they are turned
+"""Entries of earlier versions, read in today's words. Entries stay as they were written; they are turned
 into today's words when rows are made of them, or compared with them.
 
 The words of a record go together (a verdict of before may be an attribution today), so a record's differences
@@ -14,10 +14,10 @@ from app.changes.entry import Entry
 State = Mapping[str, Any]
 
 ATTRIBUTIONS = {"altered": "misquoted"}
-"""What attributions of before are called."""
+"""Attributions of earlier versions, with their names of today."""
 
 MISATTRIBUTED = "misattributed"
-"""Who said it was a verdict too before it was the question of the attribution alone."""
+"""A verdict of earlier versions: who said it is the question of the attribution alone today."""
 
 _OPEN = (None, "unconfirmed")
 """The attributions that leave it open who said it."""

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from app.base.canonical import canonical
@@ -54,18 +54,15 @@ def commitments(entry: Entry) -> dict[str, str]:
     """Return the commitment to each value of an entry of the second form, by name: `difference.text` is that
     to what `difference` has of `text`.
     """
-    withheld = entry.get("commitments") or {}
-    found = {
-        name: _commitment(salt, value)
-        for (name, value), salt in zip(_values(entry), _salts(entry), strict=True)
-    }
+    withheld, values = entry.get("commitments") or {}, dict(_values(entry))
+    found = {name: _commitment(salt, values[name]) for name, salt in _salts(entry, values).items()}
     if withheld.keys() & found.keys() or not withheld.keys() | found.keys() >= {*_COMMITTED}:
         raise ValueError("a value and its commitment are given, or neither is")
     return {**withheld, **found}
 
 
 def _values(entry: Entry) -> Iterator[tuple[str, Any]]:
-    """The values that are shown, in the order of their names' first appearance."""
+    """The values that are shown, by the names of their commitments."""
     withheld = entry.get("commitments") or {}
     for name in _COMMITTED:
         if name not in withheld:
@@ -76,20 +73,20 @@ def _values(entry: Entry) -> Iterator[tuple[str, Any]]:
         yield f"difference.{name}", change
 
 
-def _salts(entry: Entry) -> Iterator[bytes]:
-    """The salt of each value that is shown, in their order."""
-    names = [name for name, _ in _values(entry)]
+def _salts(entry: Entry, names: Collection[str]) -> dict[str, bytes]:
+    """The salt of each value that is shown, by its name."""
     if (whole := entry.get("salt")) is None:
         salts = entry.get("salts") or {}
         if salts.keys() != {*names}:
             raise ValueError("each value that is shown has a salt, and nothing else")
-        yield from (_bytes(salts[name]) for name in names)
-        return
+        return {name: _bytes(salts[name]) for name in names}
+    found = {}
     keyed = hmac.new(_bytes(whole), digestmod=hashlib.sha256)  # copied: to key it takes most of the time
     for name in names:
         derived = keyed.copy()
         derived.update(name.encode())
-        yield derived.digest()[:_SALT_BYTES]
+        found[name] = derived.digest()[:_SALT_BYTES]
+    return found
 
 
 def _commitment(salt: bytes, value: Any) -> str:
@@ -102,7 +99,7 @@ def withheld(entry: Entry, hides: Callable[[str], bool]) -> dict[str, Any]:
     """
     if entry.get("form", 1) == 1:
         return {**entry, "difference": None, "reason": None}
-    named = dict(zip((name for name, _ in _values(entry)), _salts(entry), strict=True))
+    named = _salts(entry, dict(_values(entry)))
     hidden = {name for name in named if hides(name)}
     if not hidden:
         return dict(entry)

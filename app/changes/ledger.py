@@ -20,7 +20,7 @@ from app.changes.entry import Entry
 from app.changes.model import Change, ChangeValues
 
 GENESIS = "0" * 64
-"""What the first entry has for `previous_hash`."""
+"""The `previous_hash` of the first entry."""
 
 _ENTRY = ("seq", "at", "actor", "actor_name", "action", "resource", "resource_id", "version",
           "difference", "reason", "request_id", "previous_hash", "hash")  # fmt: skip
@@ -87,7 +87,7 @@ def told(name: str) -> ColumnElement[Any]:
 def history(
     session: ReadSession, noun: str, record_id: str, ask: Question, after: Sequence[Any] | None
 ) -> Page[Entry]:
-    """What was done to one record."""
+    """A page of the entries of one record."""
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     found = page(session, query, [col(Change.seq)], ask, after)
     return Page(without_contexts(session, [document(row) for row in found.rows]), found.last)

@@ -1,4 +1,4 @@
-"""What bundles of earlier versions say, in their words: those of their own entries, not today's."""
+"""Bundles of earlier versions, in their words: those of their own entries, not today's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
