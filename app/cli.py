@@ -27,10 +27,11 @@ from app.access.model import Key, KeyIn, Role, RoleName
 from app.access.secret import hold_to, make_secret, secret_of
 from app.base import schema
 from app.base.body import MAX_LINE
-from app.base.db import SQLITE, Database
+from app.base.db import Database
 from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
+from app.base.pools import SQLITE
 from app.base.problems import checked
 from app.base.protocol import MAX_UNSENT, MOST_CONNECTIONS, Connections, protocol_of, raise_file_limit
 from app.changes.store import By

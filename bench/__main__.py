@@ -17,7 +17,7 @@ import psutil
 import psycopg
 
 from app.base import schema
-from app.base.db import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
+from app.base.pools import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
 from bench import work
 from bench.generate import World
 from bench.load import Base, plain

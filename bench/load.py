@@ -19,7 +19,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlmodel import SQLModel, create_engine
 
 from app.base import schema
-from app.base.db import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
+from app.base.pools import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
 from app.base.sql import table
 from app.changes.model import Change, Record
 from app.cli import cli

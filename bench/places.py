@@ -19,7 +19,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from app.base import schema
-from app.base.db import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
+from app.base.pools import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
 from bench.generate import FUNCTION_WORDS
 from bench.load import (
     Base,

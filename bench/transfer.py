@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Table
 from sqlmodel import SQLModel
 
-from app.base.db import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
+from app.base.pools import sqlite  # type: ignore[attr-defined]  # the driver that the base chose
 from bench.generate import World
 from bench.load import commands, environment, insert_into, plain
 from bench.measure import NotThereError, Ran, download, forget_peak, peak_memory, run

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import inspect
 
 from app.base import schema
-from app.base.db import SQLITE, Database, engine_url
+from app.base.db import Database
+from app.base.pools import SQLITE, engine_url
 from app.cli import main
 from tests.newsroom import SECRET
 from tests.program import Program

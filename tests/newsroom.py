@@ -248,7 +248,7 @@ class Newsroom:
     def __enter__(self) -> Self:
         self.db = Database(as_api_role(self.settings.database_url), guard=refuse_to_write)
         if not self.db.missing:
-            for engine in {self.db.reader, self.db.writer, self.db._prompt}:
+            for engine in {*self.db.pools.values()}:
                 _share(engine)
         # To build the application takes longer than most tests: under the usual settings it is built once.
         self.app = _usual_app(self.settings) if self.usual else create_app(self.settings)
@@ -413,7 +413,7 @@ class Newsroom:
     def _watched(self) -> Iterator[Callable[[], bool]]:
         """Return whether anything was written since, on a connection that sees what others commit."""
         words = "PRAGMA data_version" if self.db.sqlite else "SELECT pg_snapshot_xmax(pg_current_snapshot())"
-        with contextlib.closing(self.db._prompt.raw_connection()) as connection:
+        with contextlib.closing(self.db.engines(public=False).prompt.raw_connection()) as connection:
 
             def ask() -> Any:
                 return connection.cursor().execute(words).fetchone()
@@ -429,9 +429,12 @@ class Newsroom:
         def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
             sent.append(statement)
 
-        event.listen(self.db.reader, "before_cursor_execute", note)
+        readers = [self.db.engines(public=public).read for public in (False, True)]
+        for reader in readers:
+            event.listen(reader, "before_cursor_execute", note)
         yield sent
-        event.remove(self.db.reader, "before_cursor_execute", note)
+        for reader in readers:
+            event.remove(reader, "before_cursor_execute", note)
 
 
 _APPS: list[FastAPI] = []

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.base.db import Database, engine_url
+from app.base.db import Database
+from app.base.pools import engine_url
 from app.changes.ledger import GENESIS
 from app.operations import clients
 from tests.commands import Command, digests, forked, tamper, write_one

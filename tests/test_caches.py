@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.base.caches import BUDGET, Budget, Cache, remembered, size_of
-from app.base.db import STATEMENTS
+from app.base.pools import STATEMENTS
 from app.claims.shapes import ClaimQuestion
 from app.words.text import forms, latin, spelling, stem
 from tests.newsroom import Newsroom

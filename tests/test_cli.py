@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from app.base.db import Database, engine_url
+from app.base.db import Database
+from app.base.pools import engine_url
 from app.changes.entry import entry_hash
 from app.changes.ledger import document, entries
 from tests.commands import Command, forked, run, tamper

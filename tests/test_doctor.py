@@ -17,7 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from app.base import schema
-from app.base.db import Database, engine_url
+from app.base.db import Database
+from app.base.pools import engine_url
 from app.base.times import now
 from app.operations import clients, doctor, servers
 from tests.commands import Command, tamper

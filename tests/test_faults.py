@@ -22,8 +22,9 @@ import pytest
 
 from app.base import postgres as limits
 from app.base import schema
-from app.base.db import Database, engine_url
+from app.base.db import Database
 from app.base.errors import Unavailable
+from app.base.pools import engine_url
 from app.base.sql import select
 from app.entities.model import Entity
 from app.operations.checks import faults as found_faults

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from app.base import schema
-from app.base.db import Database, engine_url
+from app.base.db import Database
+from app.base.pools import engine_url
 from app.operations.servers import examine
 from tests.commands import Command, digests, write_one
 from tests.earlier import lay_seed

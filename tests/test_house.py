@@ -99,15 +99,15 @@ LAYOUT = (
     (
         "base",
         "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
-        " sql types moments postgres prepared outages db properties jobs scratch shelf recent schema body"
-        " http page problems limits boundary middleware protocol openapi",
+        " sql types moments postgres pools prepared outages db properties jobs scratch shelf recent schema"
+        " body http page problems limits boundary middleware protocol openapi",
     ),
     (
         "changes",
         "entry earlier model contexts guard grants tree ledger store reads walk replay past log replicas"
         " streams",
     ),
-    ("access", "model secret store house conditions requests routes"),
+    ("access", "model caller secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),

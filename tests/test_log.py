@@ -14,8 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from app.base import merkle
-from app.base.db import SQLITE, Database, WriteSession
+from app.base.db import Database, WriteSession
 from app.base.notes import Checkpoint, Signer, Verifier, read_proof
+from app.base.pools import SQLITE
 from app.base.sql import table
 from app.changes.ledger import head
 from app.changes.model import Change, Record

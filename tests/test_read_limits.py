@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.base.db import _PROMPT_CONNECTIONS, POOL_SECONDS, Database, ReadSession
+from app.base.db import Database, ReadSession
 from app.base.errors import Busy, QueryTimeout
 from app.base.http import MOST_VALUES
+from app.base.pools import _PROMPT_CONNECTIONS, POOL_SECONDS
 from app.base.prepared import Prepared
 from app.words.query import LONGEST, MOST
 from tests.newsroom import Bases, Newsroom, SqliteBases, problem
@@ -104,7 +105,7 @@ def test_a_change_that_waits_too_long_for_its_turn_says_so(bases: Bases) -> None
 def test_a_base_whose_connections_are_all_taken_is_busy(
     bases: Bases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.base.db.POOL_SECONDS", 0.2)
+    monkeypatch.setattr("app.base.pools.POOL_SECONDS", 0.2)
     with bases.fresh() as url:
         db = Database(url, pool_size=1)
         with db.read() as session:
@@ -125,7 +126,7 @@ def test_what_is_asked_at_once_waits_for_no_connection(bases: Bases) -> None:
         if db.sqlite:
             with ExitStack() as stack:
                 for _ in range(_PROMPT_CONNECTIONS):
-                    stack.callback(db._prompt.raw_connection().close)
+                    stack.callback(db.engines(public=False).prompt.raw_connection().close)
                 began = time.monotonic()
                 assert db.ask(question, {}) is None
                 assert time.monotonic() - began < POOL_SECONDS / 2

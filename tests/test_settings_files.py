@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.base.db import engine_url
+from app.base.pools import engine_url
 from app.settings import Settings
 from tests.commands import Command
 from tests.newsroom import SECRET, Bases, SqliteBases

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
 from app.access import secret as secrets
+from app.access.caller import Caller
 from app.base.caches import Cache
 from app.base.db import Database, Readable
 from app.base.errors import Malformed, Problem, Unauthorized, Unavailable
@@ -42,6 +43,10 @@ must have seen.
 """
 
 
+Asked = tuple[str, bytes, bool]
+"""A path and a query, and whether the public asks."""
+
+
 @dataclass(frozen=True)
 class House:
     """What one running server has: its settings, its base, its secret, and the standbys of the base."""
@@ -50,9 +55,9 @@ class House:
     db: Database
     secret: bytes
     replicas: Replicas | None = None
-    questions: Cache[tuple[str, bytes], Question] = field(default_factory=Cache)
+    questions: Cache[Asked, Question] = field(default_factory=Cache)
     """What queries of late were read as."""
-    tags: Cache[tuple[str, bytes], tuple[str, tuple[str, str], dict[str, str]]] = field(default_factory=Cache)
+    tags: Cache[Asked, tuple[str, tuple[str, str], dict[str, str]]] = field(default_factory=Cache)
     """The headers of late answers that nothing has changed, each with the hash of the ledger's last entry by
     then, and the condition and the coding that were asked for.
     """
@@ -103,9 +108,17 @@ class House:
         """What signs checkpoints of its ledger."""
         return signer_of(self.settings, self.secret)
 
-    def at(self, position: int) -> Readable:
-        """What a request reads from that must see all that was written up to a position."""
-        return self.replicas.at(position) if self.replicas else self.db
+    def at(self, position: int, *, public: bool = False) -> Readable:
+        """What a request reads from that must see all that was written up to a position, as the public if it
+        is asked by that.
+        """
+        if self.replicas:
+            return self.replicas.at(position, public=public)
+        return self.primary(public=public)
+
+    def primary(self, *, public: bool) -> Readable:
+        """Its base, for the public or for those inside."""
+        return self.db.outside if public else self.db
 
     async def as_of(self, base: Readable, moment: str, client: str | None) -> Readable:
         """What a request of a client reads from that wants the base as it stood. Raises Invalid for no such
@@ -114,10 +127,11 @@ class House:
         place = await run_in_threadpool(self._place, base, moment)
         if isinstance(base, Nearest):
             base.need(place.seq)
-        return await self.past.at(base, place, client)
+        then = await self.past.at(base, place, client)
+        return then.outside if base.public else then
 
     def _place(self, base: Readable, moment: str) -> Place:
-        if base is not self.db:
+        if isinstance(base, Nearest):
             with base.read() as session:
                 if found := place(session, moment, primary=False):
                     return found
@@ -171,5 +185,5 @@ def asked_key(request: Request) -> str | None:
 def counted_for(request: Request) -> str | None:
     """Return whom a request that was let in counts for: a key or an address, and nobody on this machine."""
     place = client_of(request.scope, request.headers.get("host", "").encode("latin-1"))
-    by, role = request.state.caller
-    return by.id if place and role is not None else place
+    caller: Caller = request.state.caller
+    return caller.by.id if place and caller.inside else place

@@ -25,6 +25,7 @@ from sqlalchemy import Row, delete
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
+from app.access.caller import ANONYMOUS, Caller
 from app.access.conditions import hold_to_presence, hold_to_version
 from app.access.house import POSITION, House, asked_key, asked_position, counted_for
 from app.access.model import Idempotency, Role
@@ -46,10 +47,8 @@ from app.base.times import now
 from app.changes.ledger import last_hash, last_seq
 from app.changes.model import Record
 from app.changes.replicas import Nearest
-from app.changes.store import By
 from app.settings import Settings
 
-ANONYMOUS = By("anonymous", "anonymous")
 _REPLAYS_KEPT = timedelta(hours=24)
 
 S = TypeVar("S", bound=ReadSession)
@@ -66,11 +65,10 @@ class Replay(Exception):
 class _Call(Generic[S]):
     """What reading and writing requests share."""
 
-    def __init__(self, request: Request, by: By, role: Role | None, body: bytes) -> None:
+    def __init__(self, request: Request, caller: Caller, body: bytes) -> None:
         self.request = request
         self.house: House = request.app.state.house
-        self.by = by
-        self.role = role
+        self.caller, self.by, self.role = caller, caller.by, caller.role
         self.body = body
         self._stack = ExitStack()
 
@@ -90,7 +88,7 @@ class _Call(Generic[S]):
     @property
     def cache(self) -> dict[str, str]:
         """Anyone may keep what anyone may read, if they ask whether it still holds."""
-        public = self.settings.public_reading and self.role is None
+        public = self.settings.public_reading and not self.caller.inside
         return {"Cache-Control": "no-cache" if public else "private, no-cache"}
 
 
@@ -163,8 +161,8 @@ class Read(_Call[ReadSession]):
         return found
 
     @property
-    def _asked(self) -> tuple[str, bytes]:
-        return self.request.url.path, self.request.scope["query_string"]
+    def _asked(self) -> tuple[str, bytes, bool]:
+        return self.request.url.path, self.request.scope["query_string"], self.base.public
 
     def __enter__(self) -> ReadSession:
         return self._stack.enter_context(self.base.read())
@@ -321,8 +319,8 @@ class Write(_Call[WriteSession]):
 class Upload(Write):
     """A request that writes what is in a file, its body. `file` is that, on disk once it is large."""
 
-    def __init__(self, request: Request, by: By, role: Role | None, digest: bytes, file: IO[bytes]) -> None:
-        super().__init__(request, by, role, digest)
+    def __init__(self, request: Request, caller: Caller, digest: bytes, file: IO[bytes]) -> None:
+        super().__init__(request, caller, digest)
         self.file = file
         finalize(self, file.close)  # for a request that is refused before it comes to its block
 
@@ -359,20 +357,20 @@ class May(Generic[C]):
         if house.unproven.is_set():
             await run_in_threadpool(house.prove)
         token, position = asked_key(request), asked_position(request)
-        by, role = ANONYMOUS, None
+        caller = ANONYMOUS
         if token is not None:
-            by, role, known = await run_in_threadpool(recognise, house.db, house.secret, token)
+            caller, known = await run_in_threadpool(recognise, house.db, house.secret, token)
             position = max(position, known)
         elif self.role > Role.reader or not getattr(house.settings, self.public):
             raise Unauthorized("Send a key: Authorization: Bearer otr_…")
-        if role is not None and role < self.role:
+        if (role := caller.role) is not None and role < self.role:
             raise Forbidden(
                 f"This needs the role {self.role.name}; the key's is {role.name}.",
                 role=role.name,
                 needed=self.role.name,
             )
-        request.state.caller = by, role
-        request.state.base = base = house.at(position)
+        request.state.caller = caller
+        request.state.base = base = house.at(position, public=not caller.inside)
         if self.then and (moment := request.query_params.get(AS_OF)) is not None:
             request.state.base = await house.as_of(base, moment, counted_for(request))
 
@@ -382,10 +380,10 @@ class May(Generic[C]):
         return issubclass(self.call, Read) and isinstance(base, Nearest) and base.retreat()
 
     async def __call__(self, request: Request) -> C:
-        by, role = request.state.caller
+        caller: Caller = request.state.caller
         if issubclass(self.call, Upload):
-            return self.call(request, by, role, *await received(request))
-        return self.call(request, by, role, await request.body() if self.call is Write else b"")
+            return self.call(request, caller, *await received(request))
+        return self.call(request, caller, await request.body() if self.call is Write else b"")
 
 
 Reading = Annotated[Read, Depends(May(Role.reader, Read, then=True))]

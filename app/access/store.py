@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, or_, update
 from sqlmodel import col
 
+from app.access.caller import Caller
 from app.access.model import Key, KeyIn, Role
 from app.base.db import Database, ReadSession, WriteSession
 from app.base.errors import Conflict, NotFound, Unauthorized, Unavailable
@@ -88,9 +89,9 @@ def token_hash(secret: bytes, token: str) -> str:
     return hmac.digest(secret, b"key\0" + token.encode(), hashlib.sha256).hex()
 
 
-def recognise(db: Database, secret: bytes, token: str) -> tuple[By, Role, int]:
-    """Whose token this is, and the position of the base that says so. Raises Unauthorized if it is unknown,
-    expired or revoked.
+def recognise(db: Database, secret: bytes, token: str) -> tuple[Caller, int]:
+    """Who asks with this token, and the position of the base that says so. Raises Unauthorized if it is
+    unknown, expired or revoked.
     """
     with db.read() as session:
         query = find().add_columns(last_seq().scalar_subquery().label("position"))
@@ -104,7 +105,7 @@ def recognise(db: Database, secret: bytes, token: str) -> tuple[By, Role, int]:
         case "expired":
             raise Unauthorized("The key has expired.")
     _note_use(db, key)
-    return By(key.id, key.name), Role[key.role], key.position or 0
+    return Caller(By(key.id, key.name), Role[key.role]), key.position or 0
 
 
 def _note_use(db: Database, key: Row[Any]) -> None:

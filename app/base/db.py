@@ -2,44 +2,26 @@
 
 import math
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import psycopg
 from sqlalchemy import Engine, event, text
-from sqlalchemy import create_engine as sqlalchemy_engine
-from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlmodel import SQLModel
 
-from app.base.caches import Cache
 from app.base.errors import Busy, Unavailable
-from app.base.files import create
 from app.base.outages import OTHERS_WRITE, cause_of, check_reach, outage_is_a_problem
-from app.base.postgres import (
-    CONNECT_SECONDS,
-    KEEPALIVE,
-    STATEMENT_SECONDS,
-    Door,
-    for_reading,
-    read_url,
-)
+from app.base.pools import POOL_SECONDS, SQLITE, Engines, engine_url, reading, sqlite_engine
+from app.base.postgres import STATEMENT_SECONDS, Door
 from app.base.prepared import NotAtOnce, Prepared
-
-try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
-    import pysqlite3.dbapi2 as sqlite
-except ImportError:
-    sqlite = sqlite3
-
-SQLITE: Any = sqlite
-"""The driver for SQLite files, of which there are two."""
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -52,17 +34,6 @@ SQLModel.metadata.naming_convention = {
 WRITE_LOCK = 0x6F74720001
 """PostgreSQL advisory lock of the one writer at a time, so that the ledger's seq has no gap."""
 
-_WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
-
-STATEMENTS: Cache[Any, Any] = Cache(lambda _, made: 16_000 + 64 * len(made.string or ""))
-"""What statements were compiled to, of all databases. How much one takes by its length was measured."""
-
-POOL_SECONDS = 5
-_PROMPT_CONNECTIONS = 4
-"""Connections to SQLite for `ask`. The event loop uses one at a time; threads ask now and then."""
-_STEPS_BETWEEN_LOOKS = 500_000
-"""Steps of SQLite's machine between two looks at the clock: some ten milliseconds."""
-
 IN_DOUBT = (
     "The database was lost while the change was being kept, so that it is not known whether it was. "
     "With the same Idempotency-Key it is safe to send it again."
@@ -70,7 +41,11 @@ IN_DOUBT = (
 
 
 class ReadSession(Session):
-    """A session that reads. Its connection refuses to write, at the database."""
+    """A session that reads. Its connection refuses to write, at the database. `public` is whether it is read
+    for the public.
+    """
+
+    public = False
 
 
 class WriteSession(ReadSession):
@@ -78,7 +53,11 @@ class WriteSession(ReadSession):
 
 
 class Readable(Protocol):
-    """What is read from: a base, or whichever of its servers suits."""
+    """What is read from: a base, or whichever of its servers suits, for the public or for those inside."""
+
+    @property
+    def public(self) -> bool:
+        """Whether it is read for the public."""
 
     @property
     def reader(self) -> Engine:
@@ -95,7 +74,11 @@ T = TypeVar("T")
 
 
 class Database:
-    """The base's two doors: `read()` and `write()`, each one transaction."""
+    """The base's two doors: `read()` and `write()`, each one transaction. What is read for the public has
+    connections of its own.
+    """
+
+    public = False
 
     def __init__(
         self,
@@ -113,20 +96,32 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._file = self.url.database if self.sqlite else None
         door = Door(read_seconds or STATEMENT_SECONDS)
-        self.reader = _sqlite(self.url, pool_size) if self.sqlite else _pg(self.url, pool_size, door)
-        self.writer = _sqlite(self.url, 1, writes=True) if self.sqlite else self.reader
-        self._prompt = (
-            _sqlite(self.url, _PROMPT_CONNECTIONS, patience=0)
-            if self.sqlite
-            else _pg(self.url, pool_size, door, prompt=True)
-        )
+        self._inside, self._outside = (reading(self.url, pool_size, door) for _ in range(2))
+        self.writer = sqlite_engine(self.url, 1, writes=True) if self.sqlite else self.reader
+
+    def engines(self, *, public: bool) -> Engines:
+        """The pools of connections that are read from."""
+        return self._outside if public else self._inside
+
+    @property
+    def reader(self) -> Engine:
+        """The pool of connections of sessions that read for those inside."""
+        return self._inside.read
+
+    @property
+    def outside(self) -> "Outside":
+        """The base as it is read for the public."""
+        return Outside(self)
 
     @property
     def pools(self) -> dict[str, Engine]:
         """The pools of connections, by what they are for."""
         if self.sqlite:
-            return {"read": self.reader, "write": self.writer, "read at once": self._prompt}
-        return {"read and write": self.reader, "read at once": self._prompt}
+            inside = {"read": self.reader, "write": self.writer, "read at once": self._inside.prompt}
+        else:
+            inside = {"read and write": self.reader, "read at once": self._inside.prompt}
+        outside = {"read by the public": self._outside.read, "read at once by it": self._outside.prompt}
+        return inside | outside
 
     @property
     def missing(self) -> bool:
@@ -134,9 +129,9 @@ class Database:
         return self._file is not None and not os.path.exists(self._file)
 
     @contextmanager
-    def read(self, *, patiently: bool = False) -> Iterator[ReadSession]:
-        """A snapshot of the base. Raises Unavailable if the database is away, or busy with it for longer than
-        `read_seconds`, unless that is to be waited for.
+    def read(self, *, patiently: bool = False, public: bool = False) -> Iterator[ReadSession]:
+        """A snapshot of the base, as the public has it or those inside. Raises Unavailable if the database is
+        away, or busy with it for longer than `read_seconds`, unless that is to be waited for.
         """
         if self.missing:  # to connect would make an empty one
             file = Path(str(self._file))
@@ -146,19 +141,24 @@ class Database:
         options = {} if self.sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         with (
             outage_is_a_problem(self.url),
-            self.reader.connect().execution_options(**options) as connection,
+            self.engines(public=public).read.connect().execution_options(**options) as connection,
             ReadSession(connection, autoflush=False) as session,
             _until(connection.info, None if patiently else self.read_seconds),
         ):
+            session.public = public
             yield session
 
-    def ask(self, question: "Prepared", given: Mapping[str, Any]) -> Sequence[Any] | None:
+    def ask(
+        self, question: "Prepared", given: Mapping[str, Any], *, public: bool = False
+    ) -> Sequence[Any] | None:
         """The rows of one SELECT, which is a snapshot by itself, without the cost of a session. None if the
         database does not answer at once: `read` then says why, or manages.
         """
-        return self.promptly(lambda connection: question.rows(connection, given, sqlite=self.sqlite))
+        return self.promptly(
+            lambda connection: question.rows(connection, given, sqlite=self.sqlite), public=public
+        )
 
-    def promptly(self, work: Callable[[PoolProxiedConnection], T]) -> T | None:
+    def promptly(self, work: Callable[[PoolProxiedConnection], T], *, public: bool = False) -> T | None:
         """Return the result of some work on a connection for `ask`, or None if the database does not answer
         at once. On SQLite the event loop calls it, so that it waits for neither a connection nor a lock.
         """
@@ -166,9 +166,9 @@ class Database:
             return None
         connection = None
         try:
-            connection = self._prompt.raw_connection()
+            connection = self.engines(public=public).prompt.raw_connection()
             return work(connection)
-        except (sqlite.Error, psycopg.Error, SQLAlchemyError):
+        except (SQLITE.Error, psycopg.Error, SQLAlchemyError):
             if connection is not None:
                 connection.invalidate()
             return None
@@ -235,8 +235,36 @@ class Database:
 
     def dispose(self) -> None:
         """Closes every connection."""
-        for engine in (self.reader, self.writer, self._prompt):
+        for engine in (*self._inside, *self._outside, self.writer):
             engine.dispose()
+
+
+class Outside:
+    """A base as it is read for the public."""
+
+    public = True
+
+    def __init__(self, base: Database) -> None:
+        self._base = base
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Outside) and other._base is self._base
+
+    def __hash__(self) -> int:
+        return id(self._base)
+
+    @property
+    def reader(self) -> Engine:
+        """As `Readable.reader`."""
+        return self._base.engines(public=True).read
+
+    def read(self, *, patiently: bool = False) -> AbstractContextManager[ReadSession]:
+        """As `Database.read`."""
+        return self._base.read(patiently=patiently, public=True)
+
+    def ask(self, question: Prepared, given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """As `Database.ask`."""
+        return self._base.ask(question, given, public=True)
 
 
 @contextmanager
@@ -295,91 +323,3 @@ def _check_references(connection: Connection) -> None:
 def _in_doubt(fault: DBAPIError) -> bool:
     """Whether a commit that failed so may have been kept all the same."""
     return fault.connection_invalidated or "disk I/O" in str(fault.orig)
-
-
-def engine_url(url: str) -> URL:
-    """The SQLAlchemy URL with our drivers. Raises ValueError for another database, or one in memory."""
-    try:
-        parsed = read_url(url)
-    except (ArgumentError, ValueError):
-        raise ValueError(f"RECORD_DATABASE_URL is not a URL: {_WRITE_URL}") from None
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in (None, "", ":memory:"):
-            raise ValueError("RECORD_DATABASE_URL: a base is kept in a file: write sqlite:///record.db")
-        return parsed.set(drivername="sqlite")
-    if parsed.get_backend_name() in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
-    raise ValueError(f"RECORD_DATABASE_URL is of another database: {_WRITE_URL}")
-
-
-def _pg(url: URL, pool_size: int, door: Door, *, prompt: bool = False) -> Engine:
-    """`prompt` connections are for one SELECT at a time: that a server is there is not asked first."""
-    options = {"statement_timeout": 1000 * door.seconds, "timezone": "UTC"}
-    options |= {f"tcp_{name}": value for name, value in KEEPALIVE.items()}
-    options |= {"default_transaction_read_only": "on"} if prompt else {}
-    engine = sqlalchemy_engine(
-        for_reading(url) if prompt else url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_SECONDS,
-        pool_pre_ping=not prompt,
-        execution_options={"compiled_cache": STATEMENTS},
-        hide_parameters=True,  # what was asked is nothing for a log
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "client_encoding": "utf8",  # whatever the database or the environment say
-            "application_name": "on-the-record",
-            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
-            "autocommit": prompt,
-            **KEEPALIVE,
-        },
-    )
-    return door.guard(engine, prompt=prompt)
-
-
-def _sqlite(url: URL, pool_size: int, *, writes: bool = False, patience: int | None = None) -> Engine:
-    """Return a pool of connections. A pool of one for writing is the queue in which writers wait their turn.
-
-    `patience` is the time in seconds to wait for a connection and for a lock of the file (None: the usual).
-    """
-    for_a_connection = 30 if writes else POOL_SECONDS
-    engine = sqlalchemy_engine(
-        url,
-        module=sqlite,
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=for_a_connection if patience is None else patience,
-        execution_options={"compiled_cache": STATEMENTS},
-        hide_parameters=True,
-        connect_args={
-            "check_same_thread": False,
-            "timeout": 30 if patience is None else patience,
-            "isolation_level": None,
-        },
-    )
-
-    @event.listens_for(engine, "do_connect")
-    def _create(*_: object) -> None:
-        if writes and not os.path.exists(str(url.database)):  # SQLite would let others read it
-            with suppress(OSError):  # SQLite says what is wrong
-                create(Path(str(url.database)), b"")
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        # Only a writer creates the file or turns it to WAL; FULL, or a power cut loses commits.
-        pragmas = ["journal_mode=WAL", "synchronous=FULL"] if writes else ["query_only=ON"]
-        for pragma in (*pragmas, "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-        connection.set_progress_handler(
-            lambda: time.thread_time() > entry.info.get("until", math.inf), _STEPS_BETWEEN_LOOKS
-        )
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # The driver's own BEGIN is deferred, and then fails with "database is locked" under load.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine

@@ -24,10 +24,11 @@ from sqlalchemy import Engine, func
 from sqlmodel import col
 
 from app.base import schema
-from app.base.db import SQLITE, Database, Readable, ReadSession
+from app.base.db import Database, Readable, ReadSession
 from app.base.errors import Busy, Invalid, StorageFull, Unavailable
 from app.base.http import AS_OF
 from app.base.jobs import GivenUp
+from app.base.pools import SQLITE
 from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now

@@ -18,8 +18,9 @@ from sqlalchemy import Engine, bindparam, column, func, table
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlmodel import col
 
-from app.base.db import Database, Readable, ReadSession, engine_url
+from app.base.db import Database, Readable, ReadSession
 from app.base.errors import Unavailable
+from app.base.pools import engine_url
 from app.base.prepared import Prepared
 from app.base.sql import select
 from app.changes.ledger import last_position, last_seq
@@ -79,7 +80,9 @@ class Replica(Database):
         """Keeps others from it until the next look."""
         self.fault = "has failed a reader"
 
-    def ask_at(self, position: int, question: Prepared, given: Mapping[str, Any]) -> Rows | None:
+    def ask_at(
+        self, position: int, question: Prepared, given: Mapping[str, Any], *, public: bool
+    ) -> Rows | None:
         """Whether it holds a position, and if so the rows. None if it does not answer."""
 
         def work(connection: PoolProxiedConnection) -> Rows:
@@ -91,7 +94,7 @@ class Replica(Database):
                     return False, ()
             return True, question.rows(connection, given, sqlite=False)
 
-        return self.promptly(work)
+        return self.promptly(work, public=public)
 
     def holds(self, session: ReadSession, position: int) -> bool:
         """Whether it holds a position, as a session with it shows."""
@@ -106,7 +109,8 @@ class Nearest:
     the primary.
     """
 
-    def __init__(self, primary: Database, replica: Replica, position: int) -> None:
+    def __init__(self, primary: Database, replica: Replica, position: int, *, public: bool) -> None:
+        self.public = public
         self._primary = primary
         self._replica: Replica | None = replica
         self._position = position
@@ -114,25 +118,25 @@ class Nearest:
     @property
     def reader(self) -> Engine:
         """The engine of the server that is read from now."""
-        return (self._replica or self._primary).reader
+        return (self._replica or self._primary).engines(public=self.public).read
 
     def ask(self, question: Prepared, given: Mapping[str, Any]) -> Sequence[Any] | None:
         """As `Database.ask`."""
         if self._replica is not None:
-            answer = self._replica.ask_at(self._position, question, given)
+            answer = self._replica.ask_at(self._position, question, given, public=self.public)
             if answer is None:
                 self.retreat()
             elif answer[0]:
                 return answer[1]
             self._replica = None
-        return self._primary.ask(question, given)
+        return self._primary.ask(question, given, public=self.public)
 
     @contextmanager
     def read(self, *, patiently: bool = False) -> Iterator[ReadSession]:
         """As `Database.read`."""
         with ExitStack() as stack:
             yield self._of_replica(stack, patiently) or stack.enter_context(
-                self._primary.read(patiently=patiently)
+                self._primary.read(patiently=patiently, public=self.public)
             )
 
     def _of_replica(self, stack: ExitStack, patiently: bool) -> ReadSession | None:
@@ -140,7 +144,7 @@ class Nearest:
             return None
         with ExitStack() as trying:
             try:
-                session = trying.enter_context(self._replica.read(patiently=patiently))
+                session = trying.enter_context(self._replica.read(patiently=patiently, public=self.public))
                 if self._replica.holds(session, self._position):
                     stack.push(trying.pop_all())
                     return session
@@ -238,12 +242,15 @@ class Replicas:
         self._watches: list[Watch] = []
         self._turns = count()
 
-    def at(self, position: int) -> Readable:
-        """What a request reads from that must see all that was written up to a position."""
+    def at(self, position: int, *, public: bool = False) -> Readable:
+        """What a request reads from that must see all that was written up to a position, as the public if it
+        is asked by that.
+        """
         good = [each for each in self.replicas if each.good]
         if not good:
-            return self.primary
-        return Nearest(self.primary, good[next(self._turns) % len(good)], position)
+            return self.primary.outside if public else self.primary
+        replica = good[next(self._turns) % len(good)]
+        return Nearest(self.primary, replica, position, public=public)
 
     def watch(self) -> None:
         """Begins to look at them."""

@@ -45,7 +45,7 @@ def list_changes(ask: Annotated[ChangeQuestion, Query()], read: ReadingNow) -> R
 
     def answer() -> Response:
         with read as session:
-            found = since(session, ask, read.after(ask), secrets=read.role == Role.admin)
+            found = since(session, ask, read.after(ask), secrets=read.caller.has(Role.admin))
             return read.page(ask, found.rows, found.last)
 
     return _decided(read, answer)
@@ -56,9 +56,9 @@ def _decided(read: Read, answer: Callable[[], Response]) -> Response:
     try:
         return answer()
     except (Conflict, Invalid):
-        if read.base is read.house.db:
+        if read.base == (primary := read.house.primary(public=not read.caller.inside)):
             raise
-    read.request.state.base = read.house.db
+    read.request.state.base = primary
     return answer()
 
 
@@ -102,7 +102,7 @@ async def follow_changes(
 
     async def sees_keys() -> bool:
         await gate.admit(read.request)  # its key may have ended by now
-        return bool(read.request.state.caller[1] == Role.admin)
+        return bool(read.request.state.caller.has(Role.admin))
 
     hashed = ask.after_hash is not None or ":" in (last_event_id or "")
     return Events(read.house.streams, read.client, ask, after, sees_keys, hashed=hashed)

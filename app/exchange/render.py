@@ -47,7 +47,9 @@ class Wanted:
     def key(self, last: str, form: Format | None = None) -> Key:
         """Of the file, in a base whose ledger ends with the entry of that hash."""
         form = form or self.form
-        return (last, self.feed.name, form.suffix, _declared(self.feed.columns), self.ask.model_dump_json())
+        seen = "public" if self.base.public else "inside"
+        asked = self.ask.model_dump_json()
+        return last, self.feed.name, form.suffix, seen, _declared(self.feed.columns), asked
 
     def tag(self, last: str) -> str:
         """A strong ETag, known without making the file. Each coding has its own (RFC 9110, section 8.8.3)."""

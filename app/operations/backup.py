@@ -20,9 +20,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.base import schema
-from app.base.db import SQLITE, WRITE_LOCK, Database, ReadSession
+from app.base.db import WRITE_LOCK, Database, ReadSession
 from app.base.errors import Unavailable
 from app.base.files import replacing
+from app.base.pools import SQLITE
 from app.base.times import now
 from app.changes.grants import GRANTS, check_owner
 from app.changes.reads import Head, hash_at, is_empty, last

@@ -31,8 +31,9 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.house import House
-from app.base.db import SQLITE, Database, ReadSession
+from app.base.db import Database, ReadSession
 from app.base.errors import Unavailable
+from app.base.pools import SQLITE
 from app.base.sql import select
 from app.base.sql import table as table_of
 from app.base.times import now

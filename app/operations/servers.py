@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from sqlalchemy import text
 
-from app.base.db import SQLITE, Database, ReadSession
+from app.base.db import Database, ReadSession
+from app.base.pools import SQLITE
 from app.base.times import now
 from app.changes.grants import APPEND_ONLY, READ_ONLY
 from app.operations.backup import damage

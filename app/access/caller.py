@@ -1,0 +1,27 @@
+"""The one value that says who asks: made once a request, of the key that was sent, and never changed."""
+
+from dataclasses import dataclass
+
+from app.access.model import Role
+from app.changes.store import By
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: whoever has a key is inside, with its role, and anyone else is of the public."""
+
+    by: By
+    role: Role | None = None
+
+    @property
+    def inside(self) -> bool:
+        """Whether a key was sent that counts."""
+        return self.role is not None
+
+    def has(self, role: Role) -> bool:
+        """Whether the caller has a role, or one above it."""
+        return self.role is not None and self.role >= role
+
+
+ANONYMOUS = Caller(By("anonymous", "anonymous"))
+"""The public."""
