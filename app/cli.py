@@ -303,12 +303,16 @@ def _opened(file: Path) -> Iterator[Any]:
 
 @key.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="Whose it is, for everyone to see beside what they ruled.")],
+    name: Annotated[str, typer.Argument(help="What it is called, such as whose it is.")],
     role: Annotated[RoleName, typer.Option(help="What it may do; each includes the one before.")],
     expires: Annotated[str | None, typer.Option(help="Until when, such as 2030-01-01T00:00:00Z.")] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Whose it is: an id or a name. By default a new person's, of this name."),
+    ] = None,
 ) -> None:
     """Makes a key and prints it. It is shown this once."""
-    wish = checked(KeyIn, {"name": name, "role": role, "expires_at": expires})
+    wish = checked(KeyIn, {"name": name, "role": role, "expires_at": expires, "person": person})
     with _base() as (settings, db):
         held = secret_of(settings, db)
         if fault := hold_to(db, held):
@@ -324,7 +328,8 @@ def list_keys() -> None:
     """Lists the keys, newest first."""
     with _base() as (_, db), db.read() as session:
         for row in session.execute(keys.find().order_by(col(Key.id).desc())):
-            say(f"{row.id}  {row.role:<8}  {keys.state(row):<9}  {row.name}")
+            whose = "" if row.person_name == row.name else f" ({row.person_name})"
+            say(f"{row.id}  {keys.role_of(row).name:<8}  {keys.state(row):<9}  {row.name}{whose}")
 
 
 @key.command("revoke")

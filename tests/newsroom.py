@@ -379,9 +379,9 @@ class Newsroom:
         return self.get(f"/v1/claims/{record['id']}")
 
     def state(self) -> int:
-        """How many changes the ledger has, but for those of keys, which clients are given on the way."""
+        """How many changes the ledger has, but for those of keys and people, made for clients on the way."""
         with self.db.read() as session:
-            count = "SELECT count(*) FROM changes WHERE resource <> 'key'"
+            count = "SELECT count(*) FROM changes WHERE resource NOT IN ('person', 'key')"
             return int(session.connection().exec_driver_sql(count).scalar_one())
 
     def plan(self, query: Query) -> list[str]:

@@ -107,7 +107,7 @@ LAYOUT = (
         "entry earlier model contexts guard grants tree ledger store reads walk replay past log replicas"
         " streams",
     ),
-    ("access", "model caller secret store house conditions requests routes"),
+    ("access", "model caller people secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),

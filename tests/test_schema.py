@@ -570,7 +570,7 @@ def test_a_connection_that_has_read_can_write_next(bases: Bases) -> None:
 def test_a_row_added_in_a_reading_session_is_refused(bases: Bases) -> None:
     def add(db: Database) -> None:
         with db.read() as session:
-            session.add(Key(id="key_1", name="x", role="admin", token_hash="x"))
+            session.add(Key(id="key_1", person_id="per_1", name="x", role="admin", token_hash="x"))
             session.flush()
 
     with bases.fresh() as url, opened(url) as db:

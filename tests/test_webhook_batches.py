@@ -9,9 +9,10 @@ from secrets import token_hex
 import pytest
 from standardwebhooks import Webhook as Standard
 
-from app.access.model import Key
+from app.access.model import Key, Person
 from app.base.db import Database
 from app.base.ids import new_id
+from app.base.sql import select
 from app.base.times import now
 from app.changes.model import fresh
 from app.changes.store import New, save_all
@@ -29,8 +30,10 @@ __all__ = ["desk", "receiver"]
 def written(room: Newsroom, count: int, size: int = 0) -> None:
     """So many entries, in one transaction."""
     names = [f"Desk {number}{'x' * size}" for number in range(count)]
-    made = [fresh(Key, id=new_id("key"), name=name, role="reader", token_hash=token_hex()) for name in names]
     with room.db.write() as session:
+        whose = session.execute(select(Person.id).limit(1)).scalar_one()
+        more = {"person_id": whose, "role": "reader"}
+        made = [fresh(Key, id=new_id("key"), name=name, token_hash=token_hex(), **more) for name in names]
         save_all(session, [New(key, {}) for key in made], by=TESTS, action="key.create")
 
 
@@ -236,7 +239,7 @@ def test_a_restored_backup_is_announced_to_every_webhook(
 ) -> None:
     file = tmp_path / "kept.backup"
     with bases.fresh() as url, Newsroom(server, url, webhook_networks=["127.0.0.0/8"]) as room:
-        hook = hooked(room, receiver.url, batch=2)
+        hook = hooked(room, receiver.url, batch=3)
         room.entity("Kept")
         deliver(room)
         place = last(room)

@@ -18,9 +18,9 @@ from standardwebhooks import WebhookVerificationError
 
 from app.access import store as keys
 from app.access.house import House
-from app.access.model import KeyIn
+from app.access.model import KeyIn, Person
 from app.base.db import Database
-from app.base.sql import table
+from app.base.sql import select, table
 from app.base.times import now
 from app.exchange.dump import export, restore
 from app.hooks import progress, schedule, sending, store
@@ -636,10 +636,10 @@ def test_a_server_that_is_killed_in_the_middle_loses_nothing(bases: Bases, tmp_p
 
 
 def new_keys(db: Database, count: int) -> str:
-    """So many entries, past every server; the last key."""
+    """So many keys, of one person, past every server; the last one."""
     for number in range(count):
         with db.write() as session:
-            _, token = keys.create(
-                session, SECRET.encode(), KeyIn(name=f"Desk {number}", role="admin"), by=TESTS
-            )
+            person = session.execute(select(Person.id).limit(1)).scalar()
+            wish = KeyIn(name=f"Desk {number}", role="admin", person=person)
+            _, token = keys.create(session, SECRET.encode(), wish, by=TESTS)
     return token

@@ -1,15 +1,17 @@
-"""API keys and the roles they give."""
+"""People, their API keys, and the roles that both give."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel
+from pydantic import Field as Describe
 from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
 from app.base.types import Id, Instant, Line, Moment, Shape, example, one_of
-from app.changes.model import Record
+from app.changes.model import Part, Record
 
 
 class Role(IntEnum):
@@ -25,8 +27,36 @@ class Role(IntEnum):
 RoleName = Literal["reader", "reporter", "checker", "editor", "admin"]
 
 
+class PersonOrganisation(Part, table=True):
+    """An organisation that a person belongs to."""
+
+    __tablename__ = "people_organisations"
+    owner: ClassVar[str] = "person_id"
+
+    person_id: str = Field(primary_key=True, sa_type=Id, foreign_key="people.id")
+    position: int = Field(primary_key=True)
+    entity_id: str = Field(sa_type=Id, foreign_key="entities.id", index=True)
+
+
+class Person(Record, table=True):
+    """Somebody who works here. `byline` is the name that they are shown by to those outside."""
+
+    __tablename__ = "people"
+    __table_args__ = (one_of("role", [role.name for role in Role]),)
+    noun: ClassVar[str] = "person"
+    parts: ClassVar[Mapping[str, type[Part]]] = {"organisations": PersonOrganisation}
+    off_ledger: ClassVar[frozenset[str]] = frozenset({"email"})
+
+    name: str = Field(sa_type=Text, index=True)
+    byline: str | None = Field(default=None, sa_type=Text)
+    role: str = Field(sa_type=Text)
+    email: str | None = Field(default=None, sa_type=Text)
+    email_set_at: datetime | None = Field(default=None, sa_type=Instant)
+    ended_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
 class Key(Record, table=True):
-    """An API key. Only an HMAC of it is kept."""
+    """A person's API key. Only an HMAC of it is kept."""
 
     __tablename__ = "keys"
     __table_args__ = (one_of("role", [role.name for role in Role]),)
@@ -39,6 +69,7 @@ class Key(Record, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=Instant)
     token_hash: str = Field(sa_type=Id, unique=True)
     last_used_at: datetime | None = Field(default=None, sa_type=Instant)
+    person_id: str = Field(sa_type=Id, foreign_key="people.id", index=True)
 
 
 class Idempotency(SQLModel, table=True):
@@ -61,14 +92,26 @@ class KeyIn(Shape):
     model_config = example({"name": "Fact desk", "role": "checker", "expires_at": "2099-12-31T00:00:00Z"})
 
     name: Line
-    role: RoleName
+    role: Annotated[RoleName, Describe(description="The most that it may do; its person's may be less.")]
     expires_at: Moment | None = None
+    person: Annotated[
+        Line | None,
+        Describe(description="Whose key it is: a person's id or name. By default a new one of this name."),
+    ] = None
+
+
+class PersonBrief(BaseModel):
+    """A person of the newsroom."""
+
+    id: str
+    name: str
 
 
 class KeyOut(BaseModel):
-    """A key, without its secret."""
+    """A key, without its secret. What it may do is the lower of `role` and its person's."""
 
     id: str
+    person: PersonBrief
     name: str
     role: RoleName
     expires_at: datetime | None

@@ -35,7 +35,7 @@ def create_key(body: KeyIn, write: Administering) -> Response:
     """Makes a key. Its secret is in this answer and never again."""
     with write as session:
         key, token = store.create(session, write.house.secret, body, by=write.by)
-        shown = store.document(key)
+        shown = store.document(store.get(session, key.id))
         return write.answer(shown, 201, location=f"/v1/keys/{key.id}", shown_once={"secret": token})
 
 
@@ -46,5 +46,6 @@ def revoke_key(key_id: str, write: Administering) -> Response:
     """
     with write as session:
         write.expect(store.get(session, key_id), needed=False)
-        store.keep_an_admin(session, key_id)
-        return write.answer(store.document(store.revoke(session, key_id, by=write.by)))
+        store.keep_an_admin(session, col(Key.id) == key_id)
+        store.revoke(session, key_id, by=write.by)
+        return write.answer(store.document(store.get(session, key_id)))

@@ -1,4 +1,4 @@
-"""Keys: made, listed, revoked, and recognised by an HMAC of their secret."""
+"""Keys: made for people, listed, revoked, and recognised by an HMAC of their secret."""
 
 import hashlib
 import hmac
@@ -6,11 +6,12 @@ import secrets
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, or_, update
+from sqlalchemy import ColumnElement, Row, or_, update
 from sqlmodel import col
 
+from app.access import people
 from app.access.caller import Caller
-from app.access.model import Key, KeyIn, Role
+from app.access.model import Key, KeyIn, Person, Role
 from app.base.db import Database, ReadSession, WriteSession
 from app.base.errors import Conflict, NotFound, Unauthorized, Unavailable
 from app.base.ids import new_id
@@ -29,9 +30,16 @@ _USE_NOTED_EVERY = timedelta(minutes=10)
 
 
 def create(session: WriteSession, secret: bytes, wish: KeyIn, *, by: By) -> tuple[Key, str]:
-    """A new key and its token, which is nowhere kept."""
+    """A new key and its token, which is nowhere kept. Where no person is named, it has a new one of its name
+    and role. Raises Invalid for a person who is not here, or no longer.
+    """
     token = PREFIX + secrets.token_urlsafe(32)
-    key = Key(id=new_id("key"), **wish.model_dump(), token_hash=token_hash(secret, token))
+    if wish.person is None:
+        person_id = people.create(session, wish.name, wish.role, by=by).id
+    else:
+        person_id = people.resolve(session, wish.person, "/person")
+    given = wish.model_dump(exclude={"person"})
+    key = Key(id=new_id("key"), person_id=person_id, **given, token_hash=token_hash(secret, token))
     save(session, key, by=by, action="key.create")
     return key, token
 
@@ -48,20 +56,27 @@ def revoke(session: WriteSession, key_id: str, *, by: By) -> Key:
     return key
 
 
-def keep_an_admin(session: ReadSession, key_id: str) -> None:
-    """Raises Conflict for the last valid key of an admin, without which no request could make another."""
+def keep_an_admin(session: ReadSession, lost: ColumnElement[bool]) -> None:
+    """Raises Conflict if a request would take the last valid key of an admin, without which none could make
+    another: `lost` says which keys it takes.
+    """
     later = or_(col(Key.expires_at).is_(None), col(Key.expires_at) > now())
-    valid = col(Key.role) == Role.admin.name, col(Key.revoked_at).is_(None), later
-    if session.execute(select(Key.id).where(*valid).limit(2)).scalars().all() == [key_id]:
+    valid = select(Key.id).join(Person, col(Person.id) == col(Key.person_id))
+    valid = valid.where(col(Key.role) == Role.admin.name, col(Person.role) == Role.admin.name)
+    valid = valid.where(col(Key.revoked_at).is_(None), later, col(Person.ended_at).is_(None))
+    found = session.execute(valid.where(lost).limit(1)).scalar()
+    if found is not None and session.execute(valid.where(~lost).limit(1)).first() is None:
         raise Conflict(
-            f"The key {key_id} is the last of an admin that counts. Make another first, or revoke it with "
-            "`python -m app key revoke` on the server."
+            f"The key {found} is the last of an admin that counts. Make another first, or use the command "
+            "line on the server (`python -m app key revoke`)."
         )
 
 
 def find() -> Query:
-    """The query for keys."""
-    return select(*(getattr(Key, name) for name in _COLUMNS))
+    """The query for keys, with their people."""
+    columns = (getattr(Key, name) for name in _COLUMNS)
+    named = (getattr(Person, name).label(f"person_{name}") for name in ("id", "name", "role", "ended_at"))
+    return select(*columns, *named).join(Person, col(Person.id) == col(Key.person_id))
 
 
 def get(session: ReadSession, key_id: str) -> Row[Any]:
@@ -79,9 +94,15 @@ def state(key: Row[Any]) -> Literal["active", "expired", "revoked"]:
     return "expired" if key.expires_at is not None and key.expires_at <= now() else "active"
 
 
-def document(key: Key | Row[Any]) -> dict[str, Any]:
+def document(key: Row[Any]) -> dict[str, Any]:
     """A key as JSON has it."""
-    return {name: wire(getattr(key, name)) for name in _COLUMNS}
+    shown = {name: wire(getattr(key, name)) for name in _COLUMNS}
+    return {"id": key.id, "person": {"id": key.person_id, "name": key.person_name}, **shown}
+
+
+def role_of(key: Row[Any]) -> Role:
+    """Return what a key may do: no more than its person may."""
+    return min(Role[key.role], Role[key.person_role])
 
 
 def token_hash(secret: bytes, token: str) -> str:
@@ -99,13 +120,15 @@ def recognise(db: Database, secret: bytes, token: str) -> tuple[Caller, int]:
         key = session.execute(query).first()
     if key is None:
         raise Unauthorized("The key is not known here.")
+    if key.person_ended_at is not None:
+        raise Unauthorized("The key was revoked.")
     match state(key):
         case "revoked":
             raise Unauthorized("The key was revoked.")
         case "expired":
             raise Unauthorized("The key has expired.")
     _note_use(db, key)
-    return Caller(By(key.id, key.name), Role[key.role]), key.position or 0
+    return Caller(By(key.id, key.name), role_of(key)), key.position or 0
 
 
 def _note_use(db: Database, key: Row[Any]) -> None:

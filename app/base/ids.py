@@ -15,6 +15,7 @@ NOUNS = {
     "rev": "review",
     "dec": "decision",
     "lnk": "link",
+    "per": "person",
     "key": "key",
     "whk": "webhook",
 }

@@ -27,9 +27,13 @@ _FIELDS: Mapping[str, frozenset[str]] = {
         {"verdict", "attribution", "agreement", "attribution_agreement", "correction", "repeats_id"}
     ),
     "review": frozenset({"verdict", "attribution"}),
+    "key": frozenset({"person_id", "role"}),
 }
 """By resource, the fields that say something in other words than before, or that those depend on."""
 
+
+KEY, PERSON = "key_", "per_"
+"""How the ids of keys and people begin."""
 
 RESOURCES = tuple(_FIELDS)
 """The resources whose entries may say something in other words than today's."""
@@ -49,10 +53,27 @@ def stood_today(stood: State, *, repeats: bool = False) -> State:
     return {**stood, **now} if now else stood
 
 
-def today(resource: str, state: State) -> State:
+def person_of(key_id: str) -> str:
+    """Return the id of the person that a key of before people is."""
+    return PERSON + key_id.removeprefix(KEY)
+
+
+def made_of(key: Entry) -> Entry | None:
+    """Return the entry of the person that a key of before people makes, if it is one that does."""
+    difference = key["difference"] or {}
+    if key["resource"] != "key" or key["version"] != 1 or "person_id" in difference:
+        return None
+    told = {name: difference[name] for name in ("name", "role")}
+    who = {"resource": "person", "resource_id": person_of(key["resource_id"]), "action": "person.create"}
+    return {**key, **who, "difference": told}
+
+
+def today(resource: str, record_id: str, state: State) -> State:
     """Return the state of a record in today's words."""
     if resource not in _FIELDS:
         return state
+    if resource == "key":
+        return state if "person_id" in state or not state else {**state, "person_id": person_of(record_id)}
     repeats = state.get("repeats_id") is not None
     now = stood_today(state, repeats=repeats)
     if resource == "review":
@@ -69,10 +90,10 @@ def today(resource: str, state: State) -> State:
     return now
 
 
-def after(resource: str, state: State, difference: Mapping[str, Mapping[str, Any]]) -> State:
+def after(resource: str, record_id: str, state: State, difference: Mapping[str, Mapping[str, Any]]) -> State:
     """Return the state of a record after an entry, in the words of its entries."""
     if concerns(resource, difference):
-        now = today(resource, state)
+        now = today(resource, record_id, state)
         fields = (name for name in difference.keys() & _FIELDS[resource] if now is not state)
         if any(state.get(name) != now.get(name) == difference[name]["old"] for name in fields):
             state = now
@@ -85,8 +106,9 @@ def concerns(resource: str, difference: Mapping[str, Any] | None) -> bool:
 
 
 def read(entries: Iterable[Entry], states: Mapping[str, State]) -> Iterator[Entry]:
-    """Yield entries as today's words have them; they follow one another for each record. `states` has, by
-    id, the states of records of which earlier entries are not among them, as `after` makes them.
+    """Yield entries as today's words have them, those of people that keys make among them; they follow one
+    another for each record. `states` has, by id, the states of records of which earlier entries are not
+    among them, as `after` makes them.
     """
     known = dict(states)
     for entry in entries:
@@ -94,14 +116,18 @@ def read(entries: Iterable[Entry], states: Mapping[str, State]) -> Iterator[Entr
         if not concerns(resource, difference):
             yield entry
             continue
+        if person := made_of(entry):
+            yield person
         before = known.get(record_id, {})
-        known[record_id] = after(resource, before, difference)
-        yield {**entry, "difference": _between(resource, before, known[record_id], difference)}
+        known[record_id] = after(resource, record_id, before, difference)
+        yield {**entry, "difference": _between(entry, before, known[record_id])}
 
 
-def _between(resource: str, before: State, later: State, difference: Mapping[str, Any]) -> Mapping[str, Any]:
+def _between(entry: Entry, before: State, later: State) -> Mapping[str, Any]:
     """Return what an entry changes of a record in today's words."""
-    old, new = today(resource, before), today(resource, later)
+    resource, record_id = entry["resource"], entry["resource_id"]
+    difference: Mapping[str, Any] = entry["difference"]
+    old, new = today(resource, record_id, before), today(resource, record_id, later)
     if old is before and new is later:
         return difference
     rest = {name: change for name, change in difference.items() if name not in _FIELDS[resource]}

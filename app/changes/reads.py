@@ -20,7 +20,7 @@ from app.changes.model import Change, ChangeFilters, ChangeQuestion
 Head = tuple[int, str]
 """A ledger's last seq and hash."""
 
-FOR_ADMINS = frozenset({"key", "webhook"})
+FOR_ADMINS = frozenset({"key", "person", "webhook"})
 """The nouns of which others are told only that something was done: an address may be as good as a key."""
 
 

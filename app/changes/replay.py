@@ -24,10 +24,11 @@ from app.changes.model import Change, Part, Record, fresh
 from app.changes.store import New, Saved, insert_rows, tell
 from app.changes.tree import grow
 
-ORDER = ("entity", "source", "snapshot", "key", "claim", "evidence", "review", "decision", "link", "webhook")
+ORDER = ("entity", "source", "snapshot", "person", "key", "claim", "evidence", "review", "decision", "link",
+         "webhook")  # fmt: skip
 """The nouns so that none refers to a later one."""
 
-OFF_LEDGER = {"snapshot": "text", "key": "token_hash"}
+OFF_LEDGER = {"snapshot": "text", "person": "email", "key": "token_hash"}
 """The column of a noun that a replay leaves open, for `supply` to fill in."""
 
 UNKNOWN = (
@@ -130,7 +131,7 @@ class Replay:
         query = query.order_by(col(Change.seq))
         for row in self.session.execute(query) if changed else ():
             before, difference = states.get(row.resource_id, {}), orjson.loads(row.difference or "{}") or {}
-            states[row.resource_id] = earlier.after(row.resource, before, difference)
+            states[row.resource_id] = earlier.after(row.resource, row.resource_id, before, difference)
         return states
 
     def _check(self, entry: Entry) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from heapq import merge
 from itertools import groupby, islice
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -45,6 +47,8 @@ def verify(session: ReadSession, signed: Checkpoint | None = None) -> Iterator[s
         yield from _verify_checkpoint(walk, signed)
     told = set(session.execute(select(Change.resource).distinct()).scalars())
     rows = session.execute(_counts()).one()
+    if "key" in told:
+        told.add("person")  # which keys of earlier versions are
     for kind, there in zip(record_kinds(), rows, strict=True):
         seen = (yield from _verify_records(session, kind)) if kind.noun in told else 0
         if there > seen:
@@ -124,15 +128,31 @@ def _counts() -> Query:
 def _verify_records(session: ReadSession, kind: type[Record]) -> Generator[str, None, int]:
     """Return how many records of a kind have a history."""
     seen = 0
-    changes = session.execute(_histories(), {"noun": kind.noun})
     replayed = (
-        (record_id, _replay(kind.noun, list(changes)))
-        for record_id, changes in groupby(changes, lambda row: row.resource_id)
+        (record_id, _replay(kind.noun, record_id, list(changes)))
+        for record_id, changes in groupby(_changes(session, kind.noun), lambda row: row.resource_id)
     )
     while some := list(islice(replayed, _BATCH)):
         seen += len(some)
         yield from _compare_all(session, kind, some)
     return seen
+
+
+def _changes(session: ReadSession, noun: str) -> Iterator[Any]:
+    """All entries of a kind, by record, and what entries of earlier versions stand for."""
+    told = session.execute(_histories(), {"noun": noun})
+    if noun != "person":
+        return told
+    keys = session.execute(_histories(), {"noun": "key"}).all()
+    return merge(filter(None, map(_person, keys)), told, key=lambda row: row.resource_id)
+
+
+def _person(key: Row[Any]) -> Any:
+    with suppress(*_NO_ENTRY):
+        if made := earlier.made_of(document(key)):
+            difference = orjson.dumps(made["difference"])
+            return SimpleNamespace(**{**made, "at": key.at, "difference": difference})
+    return None
 
 
 @cache
@@ -166,13 +186,13 @@ _NO_ENTRY = (ValueError, TypeError, KeyError, AttributeError)
 """What following an entry raises that is none: the walk of the chain has named it."""
 
 
-def _replay(noun: str, changes: Sequence[Row[Any]]) -> dict[str, Any]:
+def _replay(noun: str, record_id: str, changes: Sequence[Any]) -> dict[str, Any]:
     state: earlier.State = {}
     for change in changes:
         with suppress(*_NO_ENTRY):
-            state = earlier.after(noun, state, orjson.loads(change.difference or "{}"))
+            state = earlier.after(noun, record_id, state, orjson.loads(change.difference or "{}"))
     with suppress(*_NO_ENTRY):
-        state = earlier.today(noun, state)
+        state = earlier.today(noun, record_id, state)
     first, last = changes[0], changes[-1]
     return {
         **state,

@@ -55,6 +55,9 @@ VERSION = 3
 `@context` is of addresses alone. The first have no `version`.
 """
 
+_OF_WORKERS = ("person", "key")
+"""The nouns of which no entries are in a bundle."""
+
 _KEYS = frozenset({"assignee_id", "proposer_id"})
 """The columns of a claim that name keys."""
 
@@ -127,7 +130,7 @@ def _changes(session: ReadSession, claim_id: str) -> list[Row[Any]]:
     wanted = {claim_id, *_worked_on(session, claim_id)}
     while wanted:
         known |= wanted
-        query = entries().where(col(Change.resource_id).in_(wanted), col(Change.resource) != "key")
+        query = entries().where(col(Change.resource_id).in_(wanted), col(Change.resource).not_in(_OF_WORKERS))
         rows = session.execute(query).all()
         found |= {row.seq: row for row in rows}
         wanted = {each for row in rows for each in _ids(orjson.loads(row.difference))} - known
@@ -143,7 +146,7 @@ def _worked_on(session: ReadSession, claim_id: str) -> Iterator[str]:
 
 def _ids(value: Any) -> Iterator[str]:
     match value:
-        case str() if noun_of(value) not in (None, "key", "figure"):
+        case str() if noun_of(value) not in (None, "figure", *_OF_WORKERS):
             yield value
         case dict():
             yield from _ids(list(value.values()))

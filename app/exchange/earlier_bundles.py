@@ -14,8 +14,9 @@ def retold(said: Mapping[str, Any], changes: Sequence[Entry]) -> dict[str, Any]:
     """Return what the base says of a claim (`bundle.record`) in the words that its entries have."""
     states: dict[str, earlier.State] = {}
     for entry in changes:
-        before, difference = states.get(entry["resource_id"], {}), entry["difference"] or {}
-        states[entry["resource_id"]] = earlier.after(entry["resource"], before, difference)
+        record_id, difference = entry["resource_id"], entry["difference"] or {}
+        before = states.get(record_id, {})
+        states[record_id] = earlier.after(entry["resource"], record_id, before, difference)
     claim = said["claim"]
     verification = {**claim["verification"], **_words(_OF_A_CLAIM, states[claim["id"]])}
     return {

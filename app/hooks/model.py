@@ -23,6 +23,7 @@ EventType = Literal[
     "review", "review.give",
     "decision", "review.approved", "review.returned",
     "link", "link.judge", "link.rejudge",
+    "person", "person.create", "person.revise", "person.end",
     "key", "key.create", "key.revoke",
     "webhook", "webhook.create", "webhook.revise", "webhook.rotate", "webhook.disable", "webhook.remove",
 ]  # fmt: skip

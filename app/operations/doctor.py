@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from app import projections
 from app.access import store as keys
-from app.access.model import Key
+from app.access.model import Key, Role
 from app.access.secret import is_noted, known_secret, secret_fault, secret_file
 from app.base import schema
 from app.base.db import Database, ReadSession
@@ -228,7 +228,7 @@ def _keys(session: ReadSession) -> Findings:
     for row in rows:
         if keys.state(row) == "expired":
             yield Finding("keys", "warning", f"{row.id} ({row.name}) has expired: key revoke")
-        elif row.expires_at is None and row.role == "admin":
+        elif row.expires_at is None and keys.role_of(row) is Role.admin:
             yield Finding("keys", "warning", f"{row.id} ({row.name}) is an admin's and never expires")
         elif row.expires_at is not None and row.expires_at < now() + SOON:
             yield Finding("keys", "warning", f"{row.id} ({row.name}) expires at {row.expires_at}")
