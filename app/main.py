@@ -53,6 +53,8 @@ from app.compat.google_pages import router as google_pages
 from app.compat.reconcile import PATH as RECONCILE
 from app.compat.reconcile import router as reconciliation
 from app.entities.routes import router as entities
+from app.erasure.routes import router as erasures
+from app.erasure.watch import watching
 from app.exchange.feeds import PATHS as FEEDS
 from app.exchange.feeds import router as feeds
 from app.exchange.linked import PATHS as LINKED
@@ -97,6 +99,7 @@ ROUTERS: Sequence[APIRouter] = (
     files,
     changes,
     log_of_changes,
+    erasures,
     reconciliation,
     keys,
     webhooks,
@@ -156,7 +159,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await run_in_threadpool(_refuse_unfit, house)
         house.open()
         keeper = reads.Keeper(house.db, house.reads)
-        async with _delivering(house, app.state.metrics.note_delivery):
+        async with _delivering(house, app.state.metrics.note_delivery), watching(house):
             yield
         keeper.close()
         house.close()

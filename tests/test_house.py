@@ -104,8 +104,8 @@ LAYOUT = (
     ),
     (
         "changes",
-        "entry earlier model contexts guard grants tree ledger store reads walk replay past log replicas"
-        " streams",
+        "entry earlier model contexts guard grants tree ledger store reads walk replay erasure past log"
+        " replicas streams",
     ),
     ("access", "model caller people secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
@@ -126,6 +126,7 @@ LAYOUT = (
     ),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
+    ("erasure", "model cuts store watch routes"),
     ("projections", ""),
     (
         "exchange",
@@ -140,7 +141,8 @@ LAYOUT = (
     ("web", "routes"),
     (
         "operations",
-        "metrics routes checks clients backup servers temporary doctor offline commands secrets startup",
+        "metrics routes checks clients backup servers temporary doctor erasing offline commands secrets"
+        " startup",
     ),
     ("main", ""),
     ("cli", ""),
@@ -244,6 +246,10 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/changes/tree.py", "rebuild"): "the tree over the ledger, made anew",
     ("app/changes/replay.py", "_change"): "rows that those entries tell of",
     ("app/changes/replay.py", "supply"): "what those entries must not hold",
+    ("app/changes/replay.py", "remake"): "a text off the ledger that was erased",
+    ("app/changes/erasure.py", "_put"): "values beside the ledger that are erased, which an entry names",
+    ("app/erasure/store.py", "_forget_answers"): "answers kept for a day are no records",
+    ("app/operations/erasing.py", ""): "bytes of erased values, which the owner removes from the ledger",
     ("app/claims/twins.py", "_note"): "what tells claims apart, made of their rows",
     ("app/claims/twins.py", "_keep"): "what tells claims apart, rebuilt",
     ("app/base/properties.py", "put"): "a property of the database, which is no record",
@@ -254,11 +260,13 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/hooks/progress.py", "conclude"): "where deliveries stand, which is no record",
     ("app/hooks/progress.py", "announce_reset"): "where deliveries stand, which is no record",
     ("app/hooks/progress.py", "turn"): "where deliveries stand, which is no record",
+    ("app/hooks/progress.py", "interrupt"): "where deliveries stand, which is no record",
     ("app/claims/references.py", "_begins_another.follower"): "the epoch of names, which follows them",
     ("app/claims/upkeep.py", "_write"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_relist"): "what is derived from claims, and follows them",
     ("app/claims/upkeep.py", "_put_in_order"): "the order of figures, which is off the ledger",
     ("app/claims/upkeep.py", "_clear"): "what is derived from claims, rebuilt",
+    ("app/claims/upkeep.py", "forget_counts"): "what is derived from claims, and follows them",
     ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
     ("app/claims/ranks.py", "_put_right"): "how often claims are repeated, made anew",
     ("app/claims/ranks.py", ""): "how often claims are repeated and read",
@@ -266,6 +274,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/words/index.py", "_write_forms"): "the index, which follows records",
     ("app/words/index.py", "_write"): "the index, which follows records",
     ("app/words/index.py", "clear"): "the index, made anew",
+    ("app/words/index.py", "forget"): "the index, which follows records",
     ("app/words/index.py", ""): "the index, which follows records",
     ("app/claims/upkeep.py", ""): "what is derived from claims, and follows them",
 }

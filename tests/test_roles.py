@@ -171,6 +171,9 @@ class Stage:
     def datacommons_resolve(self) -> Request:
         return "/core/api/v2/resolve", {"nodes": ["Q148"], "property": "<-wikidataId->dcid"}
 
+    def erase_record(self) -> Request:
+        return "/v1/erasures", {"record": self.claim()["id"], "note": "By order of a court."}
+
     # webhooks and keys
 
     def create_webhook(self) -> Request:

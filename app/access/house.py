@@ -125,10 +125,13 @@ class House:
         moment.
         """
         place = await run_in_threadpool(self._place, base, moment)
-        if isinstance(base, Nearest):
-            base.need(place.seq)
-        then = await self.past.at(base, place, client)
-        return then.outside if base.public else then
+        while True:
+            if isinstance(base, Nearest):
+                base.need(place.seq)
+            then = await self.past.at(base, place, client)
+            before, place = place, await run_in_threadpool(self._place, base, str(place.seq))
+            if place.epoch == before.epoch:  # or something was erased while it was made
+                return then.outside if base.public else then
 
     def _place(self, base: Readable, moment: str) -> Place:
         if isinstance(base, Nearest):
@@ -139,6 +142,12 @@ class House:
             found = place(session, moment, primary=True)
         assert found is not None
         return found
+
+    def forget_what_was_erased(self) -> None:
+        """Let go of whatever was made of the base before something was erased. Called in the event loop."""
+        self.past.forget()
+        self.shelf.clear()
+        self.streams.forget()
 
     def open(self) -> None:
         """Begins to look at the standbys: until then, none is read from."""

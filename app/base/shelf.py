@@ -98,6 +98,7 @@ class Shelf:
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self._owners: dict[Key, str] = {}
         self._under_way: dict[Key, _Making] = {}
+        self._cleared = 0
 
     async def get(self, key: Key, make: Callable[[Job], Kept], client: str | None = None) -> Kept:
         """Return the file of that key, made by `make` in a thread of its own if it is not there. Those who
@@ -132,12 +133,15 @@ class Shelf:
             done.exception()  # it was for who waited, and nobody may have
 
     async def _made(self, make: Callable[[Job], Kept], client: str | None) -> Kept:
+        cleared = self._cleared
         try:
             made = await self._jobs.run(make, client)
         except OSError as fault:
             if fault.errno in NO_ROOM:  # what is kept makes way for whoever asks next
                 self.clear()
             raise
+        if cleared != self._cleared:  # what it was made of may be gone
+            return made
         self._kept[made.key] = made
         self._kept.move_to_end(made.key)
         if client is not None:
@@ -158,6 +162,7 @@ class Shelf:
             self._owners.pop(key, None)
 
     def clear(self) -> None:
-        """Lets go of every file."""
+        """Lets go of every file; one that is being made now is given to who waits for it and not kept."""
+        self._cleared += 1
         self._kept.clear()
         self._owners.clear()

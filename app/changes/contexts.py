@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, column, func, table, union
+from sqlalchemy import and_, column, func, or_, table, union
 from sqlmodel import col
 
 from app.base.db import ReadSession
@@ -69,13 +69,15 @@ def _sources_of(session: ReadSession, entries: Iterable[Entry]) -> dict[str, set
     for record_id, source_id in session.execute(now):
         found[record_id].add(source_id)
     told = func.coalesce(col(Change.difference), col(ChangeValues.difference))
+    remains = col(ChangeValues.remains)
     ever = (
-        select(col(Change.resource_id), told)
+        select(col(Change.resource_id), told, remains)
         .outerjoin(ChangeValues, col(ChangeValues.seq) == col(Change.seq))
         .where(and_(col(Change.resource) == "claim", among(session, Change.resource_id, claims)))
-        .where(told.contains('"appearances"', autoescape=True))
+        .where(or_(*(each.contains('"appearances"', autoescape=True) for each in (told, remains))))
     )
-    for record_id, difference in session.execute(ever):
-        for printed in _values(orjson.loads(difference), "appearances"):
-            found[record_id] |= {each["source_id"] for each in printed}
+    for record_id, difference, left in session.execute(ever):
+        for some in (orjson.loads(difference or "null"), orjson.loads(left or "{}").get("difference")):
+            for printed in _values(some or {}, "appearances"):
+                found[record_id] |= {each["source_id"] for each in printed}
     return found

@@ -117,6 +117,61 @@ def withheld(entry: Entry, hides: Callable[[str], bool]) -> dict[str, Any]:
     }
 
 
+def erased(entry: Entry, names: Collection[str], remains: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry without the values of these names, as `commitments` has them. `remains` is the
+    difference that rows are made of from now on, by field; what it has of other fields is left out.
+    """
+    left = entry.get("remains") or {"difference": {}}
+    if entry.get("form", 1) == 1:
+        told: Mapping[str, Any] = remains
+    else:
+        fields = {name.removeprefix("difference.") for name in names}
+        told = {**left["difference"], **{name: each for name, each in remains.items() if name in fields}}
+    return {
+        **withheld(entry, frozenset(names).__contains__),
+        "remains": {"nonce": new_salt(), "difference": told},
+    }
+
+
+def without_remains(entry: Entry) -> Entry:
+    """Return an entry as it is shown: without what is left of erased values for rows to be made of."""
+    return (
+        {name: value for name, value in entry.items() if name != "remains"} if "remains" in entry else entry
+    )
+
+
+def effective(entry: Entry) -> Mapping[str, Any]:
+    """Return the difference that rows are made of: what an entry tells, and what remains of erased values."""
+    told = entry["difference"] or {}
+    return {**told, **entry["remains"]["difference"]} if "remains" in entry else told
+
+
+def has_its_hash(entry: Entry) -> bool:
+    """Return whether an entry's hash is that of its values. One of the first form, of which something was
+    erased, has a hash that can no longer be made. Raise as `entry_hash` does.
+    """
+    if "remains" in entry and entry.get("form", 1) == 1:
+        return entry["difference"] is None and entry["reason"] is None
+    return bool(entry_hash(entry) == entry["hash"])
+
+
+def missing(entry: Entry, but: Collection[str] = ()) -> dict[str, Any] | None:
+    """Return which values of an entry were erased and the digest of what remains of them, as the entry of the
+    erasure names them; None if nothing was. Values named by `but` are withheld here.
+    """
+    if "remains" not in entry:
+        return None
+    whole = entry.get("form", 1) == 1
+    names = ["difference", "reason"] if whole else sorted((entry.get("commitments") or {}).keys() - {*but})
+    return {"values": names, "remains": hashlib.sha256(canonical(entry["remains"])).hexdigest()}
+
+
+def erasures(entry: Entry) -> Mapping[str, Any]:
+    """Return which entries an entry of an erasure names, by `seq`, with what `missing` has of each."""
+    told = (entry["difference"] or {}).get("erased") or {}
+    return (told.get("new") or {}).get("entries") or {}
+
+
 def _text(salt: bytes) -> str:
     return urlsafe_b64encode(salt).decode().rstrip("=")
 

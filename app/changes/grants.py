@@ -6,7 +6,9 @@ table that was made and not granted yet can be read and added to, and no more.
 
 from sqlalchemy.engine import Connection
 
-APPEND_ONLY = ("changes", "change_values", "ledger_nodes")
+APPEND_ONLY = ("changes", "ledger_nodes")
+ERASED_FROM = "change_values"
+"""The table whose rows are never removed, and lose values when those are erased."""
 READ_ONLY = "alembic_version"
 
 GRANTS = f"""DO $$ DECLARE statement text; BEGIN
@@ -16,6 +18,7 @@ GRANTS = f"""DO $$ DECLARE statement text; BEGIN
     FROM pg_class c,
       LATERAL (SELECT CASE WHEN c.relname = '{READ_ONLY}' THEN 'SELECT'
         WHEN c.relname IN {APPEND_ONLY} THEN 'INSERT, SELECT'
+        WHEN c.relname = '{ERASED_FROM}' THEN 'INSERT, SELECT, UPDATE'
         ELSE 'DELETE, INSERT, SELECT, UPDATE' END AS wanted) privileges,
       (SELECT DISTINCT acl.grantee AS role FROM pg_default_acl d, aclexplode(d.defaclacl) acl
         WHERE d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, current_schema()::regnamespace)
@@ -47,5 +50,5 @@ def check_owner(connection: Connection) -> None:
 
 
 _OWNER = f"""SELECT relowner::regrole::text AS owner, current_user::text AS role FROM pg_class
-  WHERE relnamespace = current_schema()::regnamespace AND relname IN {(READ_ONLY, *APPEND_ONLY)}
+  WHERE relnamespace = current_schema()::regnamespace AND relname IN {(READ_ONLY, ERASED_FROM, *APPEND_ONLY)}
     AND relowner <> current_user::regrole ORDER BY 1 LIMIT 1"""

@@ -1,12 +1,12 @@
 """The table of the ledger: how entries are kept, and read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, func
+from sqlalchemy import ColumnElement, Row, case, func
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
@@ -27,7 +27,7 @@ _ENTRY = ("seq", "at", "actor", "actor_name", "action", "resource", "resource_id
 _BESIDE = ("actor_name", "difference", "reason", "request_id")
 """The values of an entry that ChangeValues has, but for one of the first form."""
 
-_SALTED = ("salt", "salts", "commitments")
+_SALTED = ("salt", "salts", "commitments", "remains")
 
 
 def keep(session: WriteSession, made: Sequence[Entry]) -> None:
@@ -44,7 +44,7 @@ def rows_of(entry: Entry) -> tuple[dict[str, Any], dict[str, Any] | None]:
     row = dict.fromkeys(table_of(Change).columns.keys())
     row |= {**entry, "at": datetime.fromisoformat(entry["at"]), "form": entry.get("form", 1)}
     row["difference"] = orjson.dumps(entry["difference"]).decode()
-    if row["form"] == 1:
+    if row["form"] == 1 and "remains" not in entry:
         return row, None
     values = dict.fromkeys(table_of(ChangeValues).columns.keys())
     values |= {name: row[name] for name in ("seq", *_BESIDE)}
@@ -54,6 +54,20 @@ def rows_of(entry: Entry) -> tuple[dict[str, Any], dict[str, Any] | None]:
 
 def _json(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def whole(row: Row[Any]) -> dict[str, Any]:
+    """Return an entry, read by `entries`, with what remains of erased values, which is for rows to be made of
+    and for exports.
+    """
+    entry = document(row)
+    return entry if row.remains is None else {**entry, "remains": orjson.loads(row.remains)}
+
+
+def difference_of(row: Row[Any]) -> Mapping[str, Any]:
+    """Return what rows are made of by an entry, read by `entries`."""
+    told = orjson.loads(row.difference or "null") or {}
+    return told if row.remains is None else {**told, **orjson.loads(row.remains)["difference"]}
 
 
 def document(row: Row[Any]) -> dict[str, Any]:
@@ -79,9 +93,15 @@ def entries() -> Query:
 
 
 def told(name: str) -> ColumnElement[Any]:
-    """Return what has a value of an entry in the query for them."""
+    """Return what has a value of an entry in the query for them. An entry of the first form that has lost
+    values may still have them in its own row.
+    """
     kept: ColumnElement[Any] = getattr(Change, name)
-    return func.coalesce(kept, getattr(ChangeValues, name)).label(name) if name in _BESIDE else kept
+    if name not in _BESIDE:
+        return kept
+    beside: ColumnElement[Any] = getattr(ChangeValues, name)
+    covered = (col(Change.form) == 1) & col(ChangeValues.remains).is_not(None)
+    return case((covered, beside), else_=func.coalesce(kept, beside)).label(name)
 
 
 def history(

@@ -99,6 +99,13 @@ RULINGS = (
 """Which entries are told of as verdicts, in the words of their index."""
 
 
+ERASURES = (
+    "action IN ('claim.erase', 'entity.erase', 'source.erase', 'snapshot.erase', 'review.erase', "
+    "'evidence.erase')"
+)
+"""Which entries are the list of erasures, in the words of their index."""
+
+
 class Change(SQLModel, table=True):
     """One write to one record: who, when, why and what differs. Never changed, never removed. Entries of the
     first form (`form`) have all their values here; later ones have in ChangeValues what may have to be
@@ -111,6 +118,7 @@ class Change(SQLModel, table=True):
         Index(None, "at", "seq"),
         Index(None, "seq", sqlite_where=text(CORRECTIONS), postgresql_where=text(CORRECTIONS)),
         Index(None, "seq", "action", sqlite_where=text(RULINGS), postgresql_where=text(RULINGS)),
+        Index(None, "seq", "resource", sqlite_where=text(ERASURES), postgresql_where=text(ERASURES)),
     )
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -132,7 +140,8 @@ class Change(SQLModel, table=True):
 class ChangeValues(SQLModel, table=True):
     """Values of an entry that its hash covers by commitments (see `entry.py`), and their salt: one for the
     whole entry, or, where some of its values were erased, one for each that is left, and the commitments to
-    the others.
+    the others. An entry of the first form has a row here once something of it was erased; this row counts
+    then, whatever is left in `changes`. `remains` is what rows are made of in place of erased values.
     """
 
     __tablename__ = "change_values"
@@ -145,6 +154,7 @@ class ChangeValues(SQLModel, table=True):
     salt: str | None = Field(default=None, sa_type=Text)
     salts: str | None = Field(default=None, sa_type=Text)
     commitments: str | None = Field(default=None, sa_type=Text)
+    remains: str | None = Field(default=None, sa_type=Text)
 
 
 class ChangeFilters(BaseModel):

@@ -12,7 +12,7 @@ import weakref
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from itertools import count
@@ -32,7 +32,8 @@ from app.base.pools import SQLITE
 from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now
-from app.changes.ledger import document, entries, head
+from app.changes.erasure import epoch
+from app.changes.ledger import entries, head, whole
 from app.changes.model import Change
 from app.changes.reads import Place, hash_at
 from app.changes.replay import Replay
@@ -68,7 +69,7 @@ def place(session: ReadSession, moment: str, *, primary: bool) -> Place | None:
         if after is None and not primary:
             return None
         seq = last if after is None else int(after) - 1
-    return Place(seq, hash_at(session, seq)) if seq <= last else None
+    return Place(seq, hash_at(session, seq), epoch(session)) if seq <= last else None
 
 
 def _instant(moment: str) -> datetime:
@@ -146,6 +147,7 @@ class Past:
         self._maker = ThreadPoolExecutor(1, "past")
         self._numbers = count()
         self._ended = False
+        self._forgotten = 0
 
     async def at(self, base: Readable, place: Place, client: str | None = None) -> Database:
         """The base as it stood after an entry. A client has one moment made at a time, and waits for that
@@ -198,8 +200,8 @@ class Past:
         return made.path
 
     def _made(self, base: Readable, making: Making) -> Moment:
-        seq = making.place.seq
-        nearest = self._nearest(base, seq)  # held, so that its file stays
+        seq, forgotten = making.place.seq, self._forgotten
+        nearest = self._nearest(base, making.place)  # held, so that its file stays
         self._keep_to(self.most_bytes - (nearest.size if nearest else 0))
         directory = self._directory
         file = directory / f"{seq}-{next(self._numbers)}.db"  # of its own: another of that seq may be in use
@@ -219,18 +221,29 @@ class Past:
             raise
         weakref.finalize(made.base, _forget, file, *made.base.pools.values())
         with self._known:
+            if forgotten != self._forgotten:
+                return made
             self._kept[seq] = made
         self._keep_to(max(self.most_bytes, made.size))
         return made
 
-    def _nearest(self, base: Readable, seq: int) -> Moment | None:
-        """The latest moment before an entry that is of this ledger: a backup may have been restored since."""
+    def _nearest(self, base: Readable, place: Place) -> Moment | None:
+        """The latest moment before an entry that is of this ledger: a backup may have been restored since, or
+        something erased.
+        """
         with self._known:
-            before = [each for each in self._kept.values() if each.place.seq < seq]
+            kept = [each for each in self._kept.values() if each.place.epoch == place.epoch]
+            before = [each for each in kept if each.place.seq < place.seq]
         before.sort(key=lambda each: each.place.seq, reverse=True)
         with base.read() as session:
             there = (each for each in before if hash_at(session, each.place.seq) == each.place.hash)
             return next(there, None)
+
+    def forget(self) -> None:
+        """Let go of all moments, since what was erased is in them, and keep none that is being made."""
+        with self._known:
+            self._forgotten += 1
+        self._keep_to(0)
 
     def _keep_to(self, most_bytes: int) -> None:
         """Let go of the moments asked for longest ago, until the others have so many bytes at most, and are
@@ -264,7 +277,7 @@ class Past:
                 found = Place(*head(past))
             if found.seq != seq:
                 raise _no_room()
-            if found != making.place:
+            if found != replace(making.place, epoch=""):
                 raise Busy("A backup was restored meanwhile: ask again.", 1)
         except _NO_ROOM as fault:
             raise fault if reading else _no_room() from fault
@@ -282,7 +295,7 @@ class Past:
 
 def _entries(session: ReadSession, after: int, until: int) -> list[dict[str, Any]]:
     query = entries().where(col(Change.seq) > after, col(Change.seq) <= until)
-    return [document(row) for row in session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE))]
+    return [whole(row) for row in session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE))]
 
 
 def _end_log(db: Database) -> None:

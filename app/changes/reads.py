@@ -26,10 +26,13 @@ FOR_ADMINS = frozenset({"key", "person", "webhook"})
 
 @dataclass(frozen=True)
 class Place:
-    """The last entry that a reader has: its `seq`, and its hash where that is known."""
+    """The last entry that a reader has: its `seq`, and its hash where that is known. What is made of the base
+    up to it holds in one epoch of the erasures (`erasure.epoch`).
+    """
 
     seq: int
     hash: str | None = None
+    epoch: str = ""
 
 
 def hash_at(session: ReadSession, seq: int) -> str | None:

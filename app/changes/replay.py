@@ -8,20 +8,20 @@ from itertools import groupby
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
-import orjson
 from sqlalchemy import delete, update
 from sqlalchemy.exc import CompileError, DataError, IntegrityError, InterfaceError, ProgrammingError
 from sqlmodel import SQLModel, col
 
-from app.base.db import WriteSession
+from app.base.db import ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid
 from app.base.sql import select
 from app.base.sql import table as table_of
+from app.base.types import wire
 from app.changes import earlier
-from app.changes.entry import Entry, entry_hash
-from app.changes.ledger import GENESIS, entries, head, keep
+from app.changes.entry import Entry, effective, erasures, has_its_hash, missing
+from app.changes.ledger import GENESIS, difference_of, entries, head, keep
 from app.changes.model import Change, Part, Record, fresh
-from app.changes.store import New, Saved, insert_rows, tell
+from app.changes.store import New, Saved, given, insert_rows, ledger_columns, part_documents, tell
 from app.changes.tree import grow
 
 ORDER = ("entity", "source", "snapshot", "person", "key", "claim", "evidence", "review", "decision", "link",
@@ -103,6 +103,9 @@ class Replay:
         self.here, last = head(session)
         self.seq, self.hash = (self.here, last) if going_on else (0, GENESIS)
         self.added = 0
+        self.erased: dict[int, Entry] = {}
+        """The entries without some of their values, by `seq`."""
+        self._named: dict[int, Any] = {}
 
     def take(self, told: Sequence[Entry]) -> None:
         """Raises Invalid for entries that do not follow, Conflict where this base's own ledger differs."""
@@ -111,7 +114,7 @@ class Replay:
         self._compare([entry for entry in told if entry["seq"] <= self.here])
         new = [entry for entry in told if entry["seq"] > self.here]
         self.added += len(new)
-        for run in _runs(earlier.read(new, self._states(new))):
+        for run in _runs(earlier.read(map(_made_whole, new), self._states(new))):
             _write(self.session, run)
         if new:
             keep(self.session, new)
@@ -122,7 +125,7 @@ class Replay:
         changed = {
             entry["resource_id"]
             for entry in new
-            if entry["version"] > 1 and earlier.concerns(entry["resource"], entry["difference"])
+            if entry["version"] > 1 and earlier.concerns(entry["resource"], effective(entry))
         }
         states: dict[str, earlier.State] = {}
         query = entries().where(
@@ -130,22 +133,33 @@ class Replay:
         )
         query = query.order_by(col(Change.seq))
         for row in self.session.execute(query) if changed else ():
-            before, difference = states.get(row.resource_id, {}), orjson.loads(row.difference or "{}") or {}
-            states[row.resource_id] = earlier.after(row.resource, row.resource_id, before, difference)
+            before = states.get(row.resource_id, {})
+            states[row.resource_id] = earlier.after(row.resource, row.resource_id, before, difference_of(row))
         return states
 
     def _check(self, entry: Entry) -> None:
         try:
             follows = (entry["seq"], entry["previous_hash"]) == (self.seq + 1, self.hash)
-            if not follows or entry_hash(entry) != entry["hash"] or entry["resource"] not in kinds():
+            if not follows or entry["resource"] not in kinds() or not has_its_hash(entry):
                 raise ValueError
-            if entry.get("commitments"):
+            if entry.get("commitments") and "remains" not in entry:
                 raise Invalid(
                     f"Change {entry['seq']} is without some of its values: an admin's export has all."
                 )
+            self._named |= {int(seq): told for seq, told in erasures(entry).items()}
+            if "remains" in entry:
+                self.erased[entry["seq"]] = entry
         except (KeyError, TypeError, ValueError):
             raise Invalid(f"Change {self.seq + 1} is missing or was altered; nothing was kept.") from None
         self.seq, self.hash = entry["seq"], entry["hash"]
+
+    def check_erasures(self) -> None:
+        """Raise Invalid for an entry without some of its values that no entry taken so far has erased, or of
+        which something else remains.
+        """
+        for seq, entry in self.erased.items():
+            if self._named.get(seq) != missing(entry):
+                raise Invalid(f"Change {seq} is without some of its values, and no entry erased them.")
 
     def _compare(self, entries: Sequence[Entry]) -> None:
         if not entries:
@@ -160,6 +174,11 @@ class Replay:
                     f"This base has another history: it differs from change {entry['seq']} on. "
                     "A base is brought into an empty one, or into an earlier copy of itself."
                 )
+
+
+def _made_whole(entry: Entry) -> Entry:
+    """Return an entry with what remains of its erased values in their place."""
+    return {**entry, "difference": effective(entry)} if "remains" in entry else entry
 
 
 def _runs(told: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -242,8 +261,42 @@ def replay_some(session: WriteSession, told: Sequence[Entry]) -> None:
     """Makes the rows of some records alone, of all whose entries, which the caller has checked; they are not
     kept.
     """
-    for run in _runs(earlier.read(told, {})):
+    for run in _runs(earlier.read(map(_made_whole, told), {})):
         _write(session, run)
+
+
+def documents_of(session: ReadSession, kind: type[Record], record_id: str) -> dict[str, Any]:
+    """Return a record as its entries tell of it, by its rows."""
+    columns = select(*(table_of(kind).c[name] for name in ledger_columns(kind)))
+    row = session.execute(columns.where(table_of(kind).c.id == record_id)).one()
+    found = {name: wire(value) for name, value in row._mapping.items()}
+    return found | {
+        name: part_documents(session, kind, name, [record_id]).get(record_id, []) for name in kind.parts
+    }
+
+
+def remake(session: WriteSession, noun: str, record_id: str) -> None:
+    """Make the rows of one record anew of its entries, of which some have lost values."""
+    kind = kinds()[noun]
+    state: earlier.State = {}
+    query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
+    for row in session.execute(query.order_by(col(Change.seq))).all():
+        state = earlier.after(noun, record_id, state, difference_of(row))
+    state = earlier.today(noun, record_id, state)
+    before = documents_of(session, kind, record_id)
+    differing = {
+        name: {"old": old, "new": state.get(name)}
+        for name, old in before.items()
+        if given(old) != given(state.get(name))
+    }
+    last = {"resource_id": record_id, "version": row.version, "at": wire(row.at)}
+    _change(session, kind, {**last, "difference": differing})
+    left_open = OFF_LEDGER.get(noun)
+    if (state.get("erased") or {}).get("whole") and left_open and table_of(kind).c[left_open].nullable:
+        table = table_of(kind)
+        session.execute(update(table).where(table.c.id == record_id).values({left_open: None}))
+    session.expire_all()
+    tell(session, kind, [Saved(record_id, differing)])
 
 
 def supply(session: WriteSession, noun: str, record_id: str, columns: Mapping[str, Any]) -> None:

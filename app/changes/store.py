@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, inspect
 from sqlmodel import SQLModel
 
 from app.base.db import ReadSession, WriteSession
+from app.base.errors import Conflict
 from app.base.ids import request_id
 from app.base.sql import Query, in_order, insert_many, select
 from app.base.sql import table as table_of
@@ -18,6 +19,9 @@ from app.changes.entry import FORM, entry_hash, new_salt
 from app.changes.ledger import head, keep
 from app.changes.model import Part, Record
 from app.changes.tree import grow
+
+_OF_OTHERS = (".follow", ".carry")
+"""How the actions of entries end by which a record follows what was done to another."""
 
 BOOKKEEPING = frozenset({"id", "version", "created_at", "updated_at"})
 """The columns that an entry has no difference of: they are its own."""
@@ -114,6 +118,8 @@ def save(
     entry. If nothing differs, nothing is written and the answer is False.
     """
     _refuse_others(session, record)
+    if is_erased(record) and not action.endswith(_OF_OTHERS):
+        raise Conflict(f"{record.id} was erased, and nothing is written to it any more.")
     old, new = _columns_before(record), _columns(record)
     parts = parts or {}
     first = record.version == 0
@@ -133,10 +139,15 @@ def save(
     session.flush()
     written = New(record, parts)
     _replace(session, [written], had_none=first)
-    _append(session, [record], [difference], by=by, action=action, reason=reason)
+    append(session, [record], [difference], by=by, action=action, reason=reason)
     whole = first and parts.keys() == record.parts.keys()
     tell(session, type(record), [Saved(record.id, difference, written if whole else None)])
     return True
+
+
+def is_erased(record: Record) -> bool:
+    """Return whether a record has lost all of its words (see `erasure.py`)."""
+    return bool((getattr(record, "erased", None) or {}).get("whole"))
 
 
 def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action: str) -> None:
@@ -155,7 +166,7 @@ def save_all(session: WriteSession, news: Sequence[New[Any]], *, by: By, action:
     insert_rows(session, kind, [new.record for new in news])
     for name, part in kind.parts.items():
         insert_rows(session, part, [row for new in news for row in new.parts.get(name, ())])
-    _append(session, [new.record for new in news], differences, by=by, action=action, reason=None)
+    append(session, [new.record for new in news], differences, by=by, action=action, reason=None)
     pairs = zip(news, differences, strict=True)
     tell(session, kind, [Saved(new.record.id, difference, new) for new, difference in pairs])
 
@@ -190,7 +201,7 @@ def _save_parts(session: WriteSession, changed: Sequence[New[R]], *, by: By, act
     session.flush()
     _replace(session, differing)
     records = [each.record for each in differing]
-    _append(session, records, differences, by=by, action=action, reason=None)
+    append(session, records, differences, by=by, action=action, reason=None)
     saved = zip(records, differences, strict=True)
     tell(session, kind, [Saved(record.id, difference) for record, difference in saved])
 
@@ -217,7 +228,7 @@ def insert_rows(session: WriteSession, kind: type[SQLModel], rows: Sequence[SQLM
         insert_many(session, kind, [*map(in_order(kind), map(vars, rows))])
 
 
-def _append(
+def append(
     session: WriteSession,
     records: Sequence[Record],
     differences: Sequence[Mapping[str, Any]],
@@ -226,6 +237,7 @@ def _append(
     action: str,
     reason: str | None,
 ) -> None:
+    """Writes the entries of records that were just written; only this module and an erasure may."""
     seq, previous = head(session)
     before, asked = seq, request_id.get()
     made = []

@@ -48,7 +48,8 @@ _KEPT = 4
 _AT_A_TIME = 2
 """How many readings are under way: streams must not take every connection."""
 
-Pieces = Sequence[bytes]
+Pieces = Sequence[tuple[Place, bytes]]
+"""Entries as events, each with its place."""
 _Asked = tuple[str, int, int, bool, bool]
 
 
@@ -72,6 +73,7 @@ class Streams:
         self.most = most
         self.per_client = per_client
         self.last = 0
+        self.forgotten = 0
         self.ended = False
         self._base, self._at = base, at
         self._open: Counter[str | None] = Counter()
@@ -167,7 +169,8 @@ class Streams:
         return await asyncio.shield(reading)
 
     def forget(self) -> None:
-        """Has what was read be read anew."""
+        """Has what was read be read anew, by streams that are at it too."""
+        self.forgotten += 1
         self._readings.clear()
 
     async def _read(self, asked: _Asked, ask: ChangeFilters) -> Reading:
@@ -178,7 +181,7 @@ class Streams:
             try:
                 with base.read() as session:
                     found = between(session, ask, after, upto, secrets=secrets)
-                    pieces = [_event(each, hashed=hashed) for each in found]
+                    pieces = [(Place(e["seq"], e["hash"]), _event(e, hashed=hashed)) for e in found]
                     return Reading(hash_at(session, after), pieces, hash_at(session, upto))
             except Unavailable:
                 if isinstance(base, Nearest):
@@ -269,10 +272,14 @@ class Events(Response):
         silent_since = clock()
         while not (gone.done() or self.streams.ended):
             news = self.streams.news  # taken before the reading, so that none comes in between unseen
+            forgotten, place = self.streams.forgotten, self.place
             pieces = await self._more()
-            for piece in pieces or ():
+            for at, piece in pieces or ():
+                if forgotten != self.streams.forgotten:  # something was erased since it was read
+                    self.place, self._confirmed, pieces = place, False, None
+                    break
                 await sent(piece)
-                silent_since = clock()
+                place, silent_since = at, clock()
             if pieces is not None and self.ask.until is not None and self.place.seq >= self.ask.until:
                 return
             if pieces is not None and self.place.seq < self.streams.last:

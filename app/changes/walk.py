@@ -19,9 +19,9 @@ from app.base.sql import table as table_of
 from app.base.times import instant
 from app.base.types import wire
 from app.changes import earlier
-from app.changes.entry import entry_hash
+from app.changes.entry import entry_hash, erasures, missing
 from app.changes.guard import verify as verify_guard
-from app.changes.ledger import GENESIS, document, entries
+from app.changes.ledger import GENESIS, difference_of, entries, whole
 from app.changes.model import Change, ChangeValues, Record
 from app.changes.store import BOOKKEEPING, given, ledger_columns, part_documents
 from app.changes.tree import Walk
@@ -74,6 +74,7 @@ def record_kinds() -> list[type[Record]]:
 
 def _verify_chain(session: ReadSession, walk: Walk) -> Iterator[str]:
     seq, previous = 0, GENESIS
+    erased = _Erased()
     for row in _entries(session):
         if row is None:
             yield f"change {seq + 1}, or one soon after: holds what no such column can; the walk ends here"
@@ -84,20 +85,50 @@ def _verify_chain(session: ReadSession, walk: Walk) -> Iterator[str]:
             seq = row.seq
         if row.previous_hash != previous:
             yield f"change {row.seq}: does not follow from the entry before it"
-        if row.form > 1 and row.salt is None:
+        if row.form > 1 and row.salt is None and row.remains is None:
             yield f"change {row.seq}: some of its values are gone, and no entry erased them"
         digest = _recomputed_hash(row)
+        erased.note(row)
         if row.hash != digest:
             yield f"change {row.seq}: was altered, its hash does not match"
         walk.add(digest or GENESIS)
         previous = row.hash
+    yield from erased.faults()
+
+
+class _Erased:
+    """The entries that have lost values, and those that entries of erasures name."""
+
+    def __init__(self) -> None:
+        self.missing: dict[int, Any] = {}
+        self.named: dict[int, Any] = {}
+
+    def note(self, row: Row[Any]) -> None:
+        """Look at an entry, in order."""
+        with suppress(*_NO_ENTRY):
+            entry = whole(row)
+            if told := missing(entry):
+                self.missing[row.seq] = told
+            self.named |= {int(seq): told for seq, told in erasures(entry).items()}
+
+    def faults(self) -> Iterator[str]:
+        """Yield each entry of which one thing is missing and another was erased."""
+        for seq in sorted(self.missing.keys() | self.named.keys()):
+            there, named = self.missing.get(seq), self.named.get(seq)
+            if there is None:
+                yield f"change {seq}: was erased, and has its values again"
+            elif named is None or there["values"] != named["values"]:
+                yield f"change {seq}: some of its values are gone, and no entry erased them"
+            elif there != named:
+                yield f"change {seq}: what remains of its erased values was altered"
 
 
 def _verify_values(session: ReadSession) -> Iterator[str]:
     """Values that no entry has, as when entries were removed."""
     entry = table_of(Change)
     values = table_of(ChangeValues)
-    query = select(values.c.seq).outerjoin(entry, (entry.c.seq == values.c.seq) & (entry.c.form > 1))
+    has = (entry.c.form > 1) | values.c.remains.is_not(None)
+    query = select(values.c.seq).outerjoin(entry, (entry.c.seq == values.c.seq) & has)
     for seq in session.execute(query.where(entry.c.seq.is_(None)).order_by(values.c.seq)).scalars():
         yield f"change {seq}: has values, and is no such entry"
 
@@ -112,8 +143,10 @@ def _entries(session: ReadSession) -> Iterator[Row[Any] | None]:
 
 
 def _recomputed_hash(row: Row[Any]) -> str | None:
+    if row.form == 1 and row.remains is not None:  # its values are gone, and the chain covers its hash
+        return str(row.hash)
     try:
-        return entry_hash(document(row))
+        return entry_hash(whole(row))
     except (ValueError, TypeError):
         return None
 
@@ -149,9 +182,9 @@ def _changes(session: ReadSession, noun: str) -> Iterator[Any]:
 
 def _person(key: Row[Any]) -> Any:
     with suppress(*_NO_ENTRY):
-        if made := earlier.made_of(document(key)):
+        if made := earlier.made_of({**whole(key), "difference": difference_of(key)}):
             difference = orjson.dumps(made["difference"])
-            return SimpleNamespace(**{**made, "at": key.at, "difference": difference})
+            return SimpleNamespace(**{**made, "at": key.at, "difference": difference, "remains": None})
     return None
 
 
@@ -190,7 +223,7 @@ def _replay(noun: str, record_id: str, changes: Sequence[Any]) -> dict[str, Any]
     state: earlier.State = {}
     for change in changes:
         with suppress(*_NO_ENTRY):
-            state = earlier.after(noun, record_id, state, orjson.loads(change.difference or "{}"))
+            state = earlier.after(noun, record_id, state, difference_of(change))
     with suppress(*_NO_ENTRY):
         state = earlier.today(noun, record_id, state)
     first, last = changes[0], changes[-1]

@@ -266,6 +266,7 @@ class Claim(Record, table=True):
     attribution_agreement: str | None = Field(default=None, sa_type=Text)
     proposer_id: str | None = Field(default=None, sa_type=Id, foreign_key="keys.id")
     correction: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 STANDING = ("status", "verdict", "agreement", "assignee_id", "lease_expires_at", "reviewed_at",

@@ -226,6 +226,11 @@ def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[
     _COUNTS.add(session, difference)
 
 
+def forget_counts(session: WriteSession) -> None:
+    """Take away the counts of what no claim has any more, such as a topic that was erased."""
+    session.execute(delete(table(ClaimTally)).where(table(ClaimTally).c.claims == 0))
+
+
 # --- making anew and checking ------------------------------------------------------------------
 
 

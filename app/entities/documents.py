@@ -112,7 +112,8 @@ def _parts_of(kind: type[Part]) -> Query:
 def _merged() -> Query:
     """The query for the names of those that were merged into entities."""
     gone = (col(Entity.canonical_id).in_(_IDS), col(Entity.id) != col(Entity.canonical_id))
-    return select(col(Entity.canonical_id).label("holder"), Entity.name).where(*gone).order_by(Entity.id)
+    found = select(col(Entity.canonical_id).label("holder"), Entity.name).where(*gone)
+    return found.where(col(Entity.erased).is_(None)).order_by(Entity.id)  # whose name is nobody's any more
 
 
 def _aliases(session: ReadSession, ids: Sequence[str]) -> dict[str, list[Any]]:

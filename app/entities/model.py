@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, StringConstraints
 from pydantic import Field as Describe
@@ -10,7 +10,7 @@ from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
 from app.base.page import Question, Words
-from app.base.types import Edtf, Id, Language, Line, Prose, Shape, Slug, example, one_of
+from app.base.types import Edtf, Id, Json, Language, Line, Prose, Shape, Slug, example, one_of
 from app.changes.model import Part, Record
 from app.words.explain import MatchOut
 
@@ -87,6 +87,7 @@ class Entity(Record, table=True):
     description: str | None = Field(default=None, sa_type=Text)
     merged_into_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
     canonical_id: str = Field(sa_type=Id, foreign_key="entities.id", index=True)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 # --- in ----------------------------------------------------------------------------------------

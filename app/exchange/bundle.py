@@ -7,7 +7,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Row
 from sqlmodel import col
 
@@ -22,8 +21,8 @@ from app.base.sql import select
 from app.base.times import calendar_date
 from app.changes import log
 from app.changes.contexts import without_contexts
-from app.changes.entry import entry_hash, withheld
-from app.changes.ledger import document, entries, head
+from app.changes.entry import effective, erasures, has_its_hash, missing, withheld
+from app.changes.ledger import difference_of, entries, head, whole
 from app.changes.model import Change
 from app.changes.replay import UNKNOWN, replay_some
 from app.changes.tree import Tree, leaf_of
@@ -61,7 +60,7 @@ _OF_WORKERS = ("person", "key")
 _KEYS = frozenset({"assignee_id", "proposer_id"})
 """The columns of a claim that name keys."""
 
-_WITHHELD = frozenset(f"difference.{name}" for name in _KEYS)
+WITHHELD = frozenset(f"difference.{name}" for name in _KEYS)
 """The values of an entry that a bundle is without."""
 
 _LEFT_OUT = ("assignee", "lease_expires_at")
@@ -71,14 +70,15 @@ _LEFT_OUT = ("assignee", "lease_expires_at")
 def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any]:
     """The bundle of a claim. Raises NotFound, and Conflict where it would have words of a withheld text."""
     said = record(session, claim_id)
-    entries = [document(row) for row in _changes(session, claim_id)]
-    if without_contexts(session, entries) != entries:
+    entries = [whole(row) for row in _changes(session, claim_id)]
+    told = [{**each, "difference": effective(each)} for each in entries]
+    if without_contexts(session, told) != told:
         raise Conflict("Its history has words of a text that is withheld: there is no bundle of it.")
     changes = [*map(_without_workers, entries)]
     size, _ = head(session)
     tree = Tree(session)
     proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]
-    whole = {
+    made = {
         **_described(said, VERSION),
         "version": VERSION,
         "record": said,
@@ -89,11 +89,11 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
             "inclusion": [[b64encode(each).decode() for each in hashes] for hashes in proofs],
         },
     }
-    return proven(whole, signer, created=_last_at(changes))
+    return proven(made, signer, created=_last_at(changes))
 
 
 def _without_workers(change: Mapping[str, Any]) -> Mapping[str, Any]:
-    return withheld(change, _WITHHELD.__contains__) if "form" in change else change
+    return withheld(change, WITHHELD.__contains__) if "form" in change else change
 
 
 def _last_at(changes: Sequence[Mapping[str, Any]]) -> str:
@@ -133,7 +133,7 @@ def _changes(session: ReadSession, claim_id: str) -> list[Row[Any]]:
         query = entries().where(col(Change.resource_id).in_(wanted), col(Change.resource).not_in(_OF_WORKERS))
         rows = session.execute(query).all()
         found |= {row.seq: row for row in rows}
-        wanted = {each for row in rows for each in _ids(orjson.loads(row.difference))} - known
+        wanted = {each for row in rows for each in _ids({**difference_of(row), "erased": None})} - known
     return [found[seq] for seq in sorted(found)]
 
 
@@ -224,7 +224,7 @@ def _not_included(
 ) -> Iterator[str]:
     for change, proof in zip(changes, proofs, strict=True):
         seq, hashes = change["seq"], [b64decode(each) for each in proof]
-        if entry_hash(change) != change["hash"]:
+        if not has_its_hash(change):
             yield f"change {seq}: was altered, its hash does not match"
         elif not merkle.includes(signed.root, signed.size, seq - 1, leaf_of(change["hash"]), hashes):
             yield f"change {seq}: is not in the log of the checkpoint"
@@ -242,13 +242,23 @@ def _not_in_order(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _not_shown(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What an entry withholds could be what the record says nothing of."""
+    """What an entry withholds could be what the record says nothing of, unless another says that it was
+    erased, and what remains.
+    """
+    named: dict[str, Any] = {}
     for change in changes:
-        for name in sorted((change.get("commitments") or {}).keys() - _WITHHELD):
+        named |= erasures(change)
+    for change in changes:
+        withheld_names = (change.get("commitments") or {}).keys() - WITHHELD
+        if (told := named.get(str(change["seq"]))) and missing(change, but=WITHHELD) == told:
+            continue
+        for name in sorted(withheld_names):
             yield f"change {change['seq']}: {name} is withheld"
+        if "remains" in change:
+            yield f"change {change['seq']}: what remains of it is of no erasure"
 
 
 def _without_keys(change: Mapping[str, Any]) -> dict[str, Any]:
     """An entry without whose keys work on the claim: entries of keys are not in a bundle."""
-    rest = {name: each for name, each in (change["difference"] or {}).items() if name not in _KEYS}
-    return {**change, "difference": rest}
+    rest = {name: each for name, each in effective(change).items() if name not in _KEYS}
+    return {**{name: each for name, each in change.items() if name != "remains"}, "difference": rest}

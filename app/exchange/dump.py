@@ -2,11 +2,12 @@
 
     {"on_the_record": 1, "head": {"seq": 2, "hash": "…"}}
     {"change": {"seq": 1, …}}
-    {"change": {"seq": 2, …}}
+    {"change": {"seq": 2, …, "remains": {"difference": {…}, "nonce": "…"}}}
     {"off_ledger": {"noun": "snapshot", "id": "snp_…", "text": "…"}}
     {"end": {"lines": 4, "sha256": "… of all the lines before"}}
 
-The rows are not in it: they are what the ledger tells. So the same base gives the same file on any database.
+An entry that lost values by an erasure has what `remains` of them, for rows to be made of. The rows are not
+in it: they are what the ledger tells. So the same base gives the same file on any database.
 """
 
 import hashlib
@@ -20,9 +21,11 @@ from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
 from app.base.sql import select, table
 from app.base.types import wire
-from app.changes.ledger import document, entries, head
+from app.changes.erasure import adopt
+from app.changes.ledger import entries, head, whole
 from app.changes.model import Change
 from app.changes.replay import OFF_LEDGER, UNKNOWN, Replay, kinds, supply
+from app.words.index import forget
 
 FIRST = b'{"on_the_record":'
 """How such a file begins."""
@@ -53,7 +56,7 @@ def _values(session: ReadSession) -> Iterator[Mapping[str, Any]]:
     yield {"on_the_record": _FORM, "head": {"seq": seq, "hash": digest}}
     query = entries().order_by(col(Change.seq)).execution_options(yield_per=_AT_ONCE)
     for row in session.execute(query):
-        yield {"change": document(row)}
+        yield {"change": whole(row)}
     for noun in OFF_LEDGER:
         yield from _off_ledger(session, noun)
 
@@ -76,6 +79,8 @@ def restore(session: WriteSession, lines: Iterable[bytes]) -> tuple[int, int]:
     replay = Replay(session)
     try:
         _replay(replay, _checked(lines))
+        replay.check_erasures()
+        forget(session, adopt(session, replay))
     except UNKNOWN as fault:
         raise Invalid("The file tells of what this version does not know.") from fault
     return replay.added, replay.seq

@@ -267,6 +267,11 @@ def turn(session: WriteSession, webhook_id: str, *, anew: bool, **values: Any) -
     session.execute(update(_PROGRESS).where(_PROGRESS.c.webhook_id == webhook_id).values(raised))
 
 
+def interrupt(session: WriteSession) -> None:
+    """Have every run that is under way end after the message that it is at: what it has read was erased."""
+    session.execute(update(_PROGRESS).values({"turn": _PROGRESS.c.turn + 1}))
+
+
 def announce_reset(session: WriteSession, at: datetime) -> None:
     """Has every webhook told that a backup was restored, before anything else."""
     raised = {"turn": _PROGRESS.c.turn + 1, "reset_at": at, "batch_end": None, **_RESTED}

@@ -1,7 +1,7 @@
 """Links between claims, and suggestions of some: the table and the shapes of input and output."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel
 from pydantic import Field as Describe
@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Text, UniqueConstraint
 from sqlmodel import Field
 
 from app.base.page import Question
-from app.base.types import Id, Prose, Shape, example, one_of
+from app.base.types import Id, Json, Prose, Shape, example, one_of
 from app.changes.model import Record
 from app.claims.standing import VerificationOut, Withdrawn
 from app.figures.model import FigureClaim
@@ -45,6 +45,7 @@ class Link(Record, table=True):
     note: str | None = Field(default=None, sa_type=Text)
     judged_by: str = Field(sa_type=Id)
     judged_by_name: str = Field(sa_type=Text)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 # --- in ----------------------------------------------------------------------------------------

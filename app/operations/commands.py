@@ -1,24 +1,32 @@
 """The commands of whoever runs a base: they work on one whose schema is older, too."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from app import projections
 from app.access.secret import secret_fault, secret_file
 from app.base import schema
-from app.base.db import Database
+from app.base.db import Database, ReadSession
+from app.base.errors import Unavailable
 from app.base.logs import printable
+from app.base.problems import checked
+from app.changes.erasure import tally
 from app.changes.ledger import head
+from app.changes.store import By
+from app.erasure import store as erasures
+from app.erasure.model import ErasureIn
 from app.operations import backup as backups
 from app.operations import offline
 from app.operations.checks import faults, faults_of_a_backup
 from app.operations.doctor import examine
+from app.operations.erasing import make_again, read_list, remove_bytes
 from app.settings import Settings
 
 operations = typer.Typer()
@@ -61,13 +69,83 @@ def restore(
     file: Annotated[Path, typer.Argument(help="The backup.")],
     force: Annotated[bool, FORCE] = False,
 ) -> None:
-    """Puts a backup in the place of the base: all of it, or nothing if anything is wrong with it."""
+    """Puts a backup in the place of the base: all of it, or nothing if anything is wrong with it. What was
+    erased since the backup is erased again.
+    """
     with base() as (settings, db):
+        erased = _erasures_of(db)
         seq, digest = backups.restore(db, file, faults_of_a_backup, force=force)
         say(f"{seq} changes, up to {digest}, are in the base")
-        if fault := staleness(db) or secret_fault(settings, db):
+        stale = staleness(db)
+        if fault := stale or secret_fault(settings, db):
             say(fault, err=True)
+        if stale and erased:
+            kept = file.with_name(f"{file.name}.erasures")
+            kept.write_bytes(b"".join(erased))
+            say(f"Then erase again what was erased since: python -m app erase --again {kept}", err=True)
+        elif erased:
+            _erase_again(db, erased)
         _remind(settings)
+
+
+def _erasures_of(db: Database) -> list[bytes]:
+    """Return the list of erasures of a base that is about to be replaced, as far as it can be read."""
+    with suppress(DBAPIError, Unavailable):
+        if schema.staleness(db) is None:
+            with db.read() as session:
+                return [*_listed(session)]
+    return []
+
+
+def _listed(session: ReadSession) -> Iterator[bytes]:
+    for each in erasures.every(session):
+        yield orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _erase_again(db: Database, lines: Iterable[bytes]) -> None:
+    with db.write() as session:
+        made = make_again(session, read_list(lines), by=By("cli", "command line"))
+    say(f"{made} erasures were made again")
+    if made:
+        _remove_bytes(db)
+
+
+def _remove_bytes(db: Database) -> None:
+    entries = remove_bytes(db)
+    say(f"What was erased is out of the files; {entries} entries of the first form have lost their words")
+
+
+@operations.command()
+def erase(
+    record: Annotated[
+        str | None, typer.Argument(help="The id of what is to be erased; else no more than the files.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Why, for everyone to read.")] = None,
+    again: Annotated[
+        Path | None, typer.Option(help="Make the erasures again that are in a list or export.", exists=True)
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print the list of erasures, to be kept.")] = False,
+) -> None:
+    """Removes what was erased from the files of the base, as the tables' owner; and erases a record first, if
+    one is named.
+    """
+    if (record is None) != (note is None):
+        raise typer.BadParameter("a record and --note go together")
+    with current_base() as (_, db):
+        if list_:
+            with db.read() as session:
+                sys.stdout.buffer.writelines(_listed(session))
+            return
+        if again is not None:
+            with again.open("rb") as lines:
+                _erase_again(db, lines)
+            return
+        if record is not None:
+            wish = checked(ErasureIn, {"record": record, "note": note})
+            with db.write() as session:
+                made = erasures.order(session, wish.record, wish.note, by=By("cli", "command line"))
+            say(f"{wish.record} is erased, and {len(made['also'])} records with it: change {made['seq']}")
+        _remove_bytes(db)
 
 
 @operations.command()
@@ -114,9 +192,12 @@ def verify(
             found += 1
             say(fault)
         seq, digest = head(session)
+        values, of = tally(session)
     if found:
         sys.exit(f"{found} faults in {seq} changes")
     say(f"{seq} changes, unbroken up to {digest}")
+    if values:
+        say(f"{values} values of {of} changes are erased, each by an entry that names it")
     if signed:
         say(f"They begin with the {signed.size} changes that the checkpoint of {signed.origin} is signed for")
 
@@ -128,6 +209,8 @@ def _verify_bundle(file: Path, key: str | None) -> None:
     if found:
         sys.exit(f"{len(found)} faults in {file}")
     say(f"{file} is whole: signed, and all that it says follows from changes that are in the log")
+    withheld, erased = offline.left_out(file)
+    say(f"{withheld} values are withheld in it, and {erased} erased")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from app.base import schema
 from app.base.db import Database, ReadSession
 from app.base.errors import Unavailable
 from app.base.times import now
+from app.changes.erasure import covered
 from app.changes.ledger import entries, head
 from app.changes.model import Change
 from app.hooks import store as webhooks
@@ -93,6 +94,7 @@ def _base(settings: Settings, db: Database) -> Findings:
             yield Finding("projections", "ok", f"of version {projections.VERSION}")
             yield from _records(session)
         yield from _attributions(session)
+        yield from _erased(session)
         yield from _clock(session)
         yield from _keys(session)
         yield from _webhooks(session)
@@ -215,6 +217,12 @@ def _attributions(session: ReadSession) -> Findings:
     if count:
         detail = f"{count} confirmed as said, on evidence that would not be enough today: docs/checking.md"
         yield Finding("attributions", "warning", detail)
+
+
+def _erased(session: ReadSession) -> Findings:
+    if count := covered(session):
+        detail = f"{count} entries of the log still have words that were erased: python -m app erase"
+        yield Finding("erasures", "warning", detail)
 
 
 def _clock(session: ReadSession) -> Findings:

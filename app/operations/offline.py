@@ -14,8 +14,9 @@ from app.base import schema
 from app.base.db import Database
 from app.base.notes import Checkpoint, Verifier
 from app.base.scratch import scratch_directory
+from app.changes.entry import missing
 from app.changes.log import signer_of
-from app.exchange.bundle import MOST_BYTES, faults
+from app.exchange.bundle import MOST_BYTES, WITHHELD, faults
 from app.exchange.dump import MAX_EXPORTED, restore
 from app.exchange.lines import of_file
 from app.exchange.records import KeepNothing
@@ -78,3 +79,13 @@ def bundle_faults(file: Path, key: str | None) -> list[str]:
         found = [*faults(content, public, session)]
         raise KeepNothing
     return found
+
+
+def left_out(file: Path) -> tuple[int, int]:
+    """Return how many values a bundle, which was found to be whole, withholds, and how many were erased."""
+    withheld = erased = 0
+    for change in orjson.loads(file.read_bytes())["changes"]:
+        gone = len((missing(change, but=WITHHELD) or {"values": ()})["values"])
+        withheld += len(change.get("commitments") or ()) - (gone if "form" in change else 0)
+        erased += gone
+    return withheld, erased

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.base.db import Database, ReadSession
 from app.base.pools import SQLITE
 from app.base.times import now
-from app.changes.grants import APPEND_ONLY, READ_ONLY
+from app.changes.grants import APPEND_ONLY, ERASED_FROM, READ_ONLY
 from app.operations.backup import damage
 from app.operations.clients import Clients
 
@@ -120,7 +120,8 @@ _TOO_MUCH = """
       ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS what
     WHERE NOT pg_has_role(relowner, 'MEMBER') AND has_table_privilege(oid, what)
       AND (relname = :read_only OR what IN ('TRUNCATE', 'TRIGGER')
-           OR relname = ANY(:append_only) AND what <> 'INSERT')"""
+           OR relname = ANY(:append_only) AND what <> 'INSERT'
+           OR relname = :erased_from AND what = 'DELETE')"""
 _TOO_LITTLE = """
   SELECT what || ' on ' || relname
   FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS what
@@ -128,12 +129,13 @@ _TOO_LITTLE = """
     AND relowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass(:read_only))
     AND NOT has_table_privilege(pg_class.oid, what)
     AND (what = 'SELECT' OR relname <> :read_only)
-    AND (what IN ('SELECT', 'INSERT') OR relname <> ALL(:append_only))"""
+    AND (what IN ('SELECT', 'INSERT') OR relname <> ALL(:append_only))
+    AND (what <> 'DELETE' OR relname <> :erased_from)"""
 
 
 def _role(session: ReadSession) -> Looked:
     """A server needs to write rows, and to add to the ledger and the log; nothing else."""
-    tables = {"read_only": READ_ONLY, "append_only": [*APPEND_ONLY]}
+    tables = {"read_only": READ_ONLY, "erased_from": ERASED_FROM, "append_only": [*APPEND_ONLY]}
     role = _one(session, "SELECT current_user")
     too_much = session.execute(text(_TOO_MUCH), tables).scalars().all()
     too_little = session.execute(text(_TOO_LITTLE), tables).scalars().all()

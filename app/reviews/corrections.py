@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel
 from pydantic import Field as Describe
 from sqlalchemy import ColumnElement, Row, exists, text
@@ -19,8 +18,8 @@ from app.base.page import Page, Question, page
 from app.base.sql import Query, select
 from app.base.types import Moment, wire
 from app.changes.earlier import stood_today
-from app.changes.ledger import entries, told
-from app.changes.model import CORRECTIONS, Change
+from app.changes.ledger import difference_of, entries, told
+from app.changes.model import CORRECTIONS, Change, ChangeValues
 from app.claims import bodies
 from app.claims.model import Appearance, ClaimSpeaker, CorrectionKind
 from app.claims.shapes import SpeakerOut
@@ -79,7 +78,7 @@ def find(session: ReadSession, ask: CorrectionQuestion, after: Sequence[Any] | N
     """A page of corrections, newest first. Raises Invalid for unknown entities."""
     found = page(session, _query().where(*_clauses(session, ask)), [col(Change.seq)], ask, after)
     claims = bodies.of(session, sorted({row.resource_id for row in found.rows}))
-    made = [(row, orjson.loads(row.difference)) for row in found.rows]
+    made = [(row, difference_of(row)) for row in found.rows]
     reviews = {difference["correction"]["new"]["review"] for _, difference in made} - {None}
     corrected = select(Review.id, Review.corrects_id).where(col(Review.id).in_(reviews))
     replaced = {row.id: row.corrects_id for row in session.execute(corrected)}
@@ -88,7 +87,8 @@ def find(session: ReadSession, ask: CorrectionQuestion, after: Sequence[Any] | N
 
 def _query() -> Query:
     # Entries of before claims kept their corrections do not say all that has to be said here.
-    whole = told("difference").contains('"correction":{"old":')
+    said = '"correction":{"old":'
+    whole = told("difference").contains(said) | col(ChangeValues.remains).contains(said)
     return entries().where(text(CORRECTIONS), whole)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, model_validator
 from pydantic import Field as Describe
@@ -18,6 +18,7 @@ from app.base.types import (
     Exact,
     Id,
     Instant,
+    Json,
     Line,
     Number,
     Prose,
@@ -87,6 +88,7 @@ class Evidence(Record, table=True):
     named_start: int | None = Field(default=None, sa_type=BigInteger)
     named_end: int | None = Field(default=None, sa_type=BigInteger)
     locator: str | None = Field(default=None, sa_type=Text)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class ReviewEvidence(Part, table=True):
@@ -131,6 +133,7 @@ class Review(Record, table=True):
     actual_words: str | None = Field(default=None, sa_type=Text)
     actual_speaker_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
     confirmed_by: str | None = Field(default=None, sa_type=Text)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class Decision(Record, table=True):
@@ -145,6 +148,7 @@ class Decision(Record, table=True):
     note: str | None = Field(default=None, sa_type=Text)
     decided_by: str = Field(sa_type=Id)
     decided_by_name: str = Field(sa_type=Text)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 # --- in ----------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Describe
 from sqlalchemy import Row, text
@@ -19,7 +18,7 @@ from app.base.db import ReadSession
 from app.base.page import MAX_PAGE
 from app.base.sql import Query
 from app.changes.earlier import stood_today
-from app.changes.ledger import entries
+from app.changes.ledger import difference_of, entries
 from app.changes.model import RULINGS, Change
 from app.claims import bodies
 from app.claims.filters import listed_under
@@ -100,7 +99,7 @@ def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[s
 
 
 def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] | None) -> Verdict:
-    correction = (orjson.loads(row.difference).get("correction") or {}).get("new")
+    correction = (difference_of(row).get("correction") or {}).get("new")
     kind = KINDS[row.action]
     if correction is None or kind in ("verdict", "attribution"):
         was = None

@@ -1,7 +1,7 @@
 """Sources and snapshots: tables and the shapes of input and output."""
 
 from datetime import date, datetime
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, StringConstraints
 from pydantic import Field as Describe
@@ -18,6 +18,7 @@ from app.base.types import (
     Flag,
     Id,
     Instant,
+    Json,
     Language,
     Line,
     Sha256,
@@ -68,6 +69,7 @@ class Source(Record, table=True):
     language: str | None = Field(default=None, sa_type=Text)
     kind: str = Field(sa_type=Text)
     archive_url: str | None = Field(default=None, sa_type=Text)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class Snapshot(Record, table=True):
@@ -87,6 +89,7 @@ class Snapshot(Record, table=True):
     text_withheld: bool
     text_at_hand: bool
     text: str | None = Field(default=None, sa_type=Text)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class SnapshotIn(Shape):

@@ -202,6 +202,24 @@ def _write(
     _COUNTS.add(session, more)
 
 
+def forget(session: WriteSession, texts: Iterable[str]) -> None:
+    """Take the words of erased texts out of those that are known, but for words that a record still has."""
+    gone = {form[:_LONGEST] for written in texts for form in forms(written)}
+    for form in sorted(gone):
+        stem_id = session.execute(select(Form.stem_id).where(col(Form.form) == form)).scalar()
+        if stem_id is not None and not _is_used(session, form, stem_id):
+            session.execute(delete(table(Form)).where(table(Form).c.form == form))
+    session.execute(delete(table(Stem)).where(table(Stem).c.documents == 0, table(Stem).c.stem != ""))
+    session.info.pop(_Known, None)
+
+
+def _is_used(session: ReadSession, form: str, stem_id: int) -> bool:
+    documents = select(Document.number).join(Posting, col(Posting.document) == col(Document.number))
+    having = col(Document.words).contains(f" {form} ", autoescape=True)
+    query = documents.where(col(Posting.stem_id) == stem_id, having)
+    return session.execute(query.limit(1)).first() is not None
+
+
 def clear(session: WriteSession) -> None:
     """Empties the index."""
     for kind in (Posting, Form, Stem, Document):

@@ -1,0 +1,1 @@
+"""Erasures: words removed for good, by order of an admin, from wherever they are read."""

@@ -1,0 +1,217 @@
+"""Erasure in the files: no byte of the words is left in a database, its log, a dump or an export."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import psycopg
+import pytest
+
+from tests.commands import Command, Done, tamper
+from tests.earlier import lay
+from tests.newsroom import SECRET, Bases, Newsroom, Server, ok
+from tests.postgres import installations, plain
+from tests.served import environment, served
+from tests.test_erasure import NOTE, erase, last, leaks, moments
+
+pytestmark = pytest.mark.usefixtures("client_programs")
+
+
+def succeed(done: Done) -> str:
+    assert done.code == 0, done
+    return done.out
+
+
+def bytes_of(url: str) -> bytes:
+    """All bytes that a database is kept in: the file, its log and what else is beside it, or the files of its
+    tables, and what a dump of it says.
+    """
+    if url.startswith("sqlite"):
+        files = Path(url.removeprefix("sqlite:///")).parent.glob("record.db*")
+        return b"\n".join(file.read_bytes() for file in files)
+    with psycopg.connect(plain(url), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        found = connection.execute(
+            "SELECT pg_read_binary_file(pg_relation_filepath(oid)) FROM pg_class "
+            "WHERE relkind IN ('r', 'i', 't') AND relfilenode <> 0 AND pg_relation_size(oid) > 0"
+        ).fetchall()
+    dump = installations()[0].bin / "pg_dump"
+    dumped = subprocess.run([dump, plain(url)], capture_output=True, check=True).stdout
+    return b"\n".join([*(row[0] for row in found), dumped])
+
+
+def in_bytes(url: str, words: list[str]) -> list[str]:
+    found = bytes_of(url).lower()
+    return [word for word in words if word.encode() in found]
+
+
+@pytest.fixture
+def earlier(bases: Bases, command: Command) -> Iterator[str]:
+    """A database of an earlier version, brought up to date: its entries are of the first form."""
+    with bases.fresh(migrated=False) as url:
+        lay(url)
+        succeed(command(url, "migrate"))
+        yield url
+
+
+def test_entries_of_the_first_form_are_covered_at_once_and_lose_their_words_by_command(
+    earlier: str, server: Server, command: Command, tmp_path: Path
+) -> None:
+    with Newsroom(server, earlier) as room:
+        claim = room.get("/v1/claims")["data"][-1]
+        text = claim["text"].lower()
+        path, seqs = f"/v1/claims/{claim['id']}", last(room)
+        stated = room.get(f"{path}/history")["data"][-1]
+        made = erase(room, claim["id"])
+        assert made["covered"] > 0
+        hidden = room.get(f"{path}/history")["data"][-1]
+        assert (hidden["difference"], hidden["reason"], hidden["hash"]) == (None, None, stated["hash"])
+        told = room.admin.get("/v1/changes?limit=200").text + room.anyone.get(path).text
+        assert leaks(told.lower() + moments(room, path, every=seqs // 5), [text]) == []
+        assert room.faults() == []
+        ok(room.anyone.get(f"{path}/bundle"))
+        assert f"{made['covered']} entries of the log still have" in command(earlier, "doctor").out
+        room.sound = room.state()
+    succeed(command(earlier, "erase"))
+    out = succeed(command(earlier, "verify"))
+    assert "are erased, each by an entry that names it" in out
+    assert in_bytes(earlier, [text]) == []
+    assert "erasures" not in command(earlier, "doctor").out
+    with Newsroom(server, earlier) as room:
+        assert leaks(moments(room, path, "/v1/claims", every=seqs // 5), [text]) == []
+        bundle = tmp_path / "bundle.jsonld"
+        bundle.write_text(room.anyone.get(f"{path}/bundle").text)
+        key = room.anyone.get("/v1/log/key").text.strip()
+        said = succeed(command(earlier, "verify", str(bundle), "--key", key))
+        assert "erased" in said
+
+
+def test_no_byte_of_the_words_is_left(bases: Bases, command: Command, tmp_path: Path) -> None:
+    words = [f"unheard{name}" for name in ("text", "place", "topic", "name", "title", "page")]
+    with bases.fresh() as url:
+        key = succeed(command(url, "key", "create", "Admin", "--role", "admin")).strip()
+        with served(environment(url, RECORD_SECRET=SECRET), tmp_path / "log") as server:
+            with server.client(key) as client:
+                entity = ok(client.post("/v1/entities", json={"name": "Unheardname One", "kind": "person"}))
+                page = {"url": "https://example.org/x", "title": "Unheardtitle"}
+                source = ok(client.post("/v1/sources", json=page))
+                text = {"text": "The unheardpage is long. " * 400}
+                ok(client.post(f"/v1/sources/{source['id']}/snapshots", json=text))
+                body = {
+                    "text": "Unheardtext, said he. " * 40,
+                    "mode": "paraphrase",
+                    "speakers": [entity["id"]],
+                }
+                more = {"place": "Unheardplace", "topics": ["unheardtopic"]}
+                claim = ok(client.post("/v1/claims", json=body | more, headers={"Idempotency-Key": "k"}))
+                assert in_bytes(url, words) == words
+                before = ok(client.get("/v1/changes?limit=1&order=desc"))["data"][0]["seq"]
+                for at in (f"?as_of={before}", ".ndjson"):
+                    assert "nheardtext" in client.get(f"/v1/claims{at}").text
+                for record in (claim["id"], entity["id"], source["id"]):
+                    ok(client.post("/v1/erasures", json={"record": record, **NOTE}))
+                after = [client.get(f"/v1/claims{at}") for at in (f"?as_of={before}", ".ndjson", "")]
+                told = "\n".join(each.text.lower() for each in after)
+                assert leaks(told, words) == []
+                succeed(command(url, "erase"))
+                assert in_bytes(url, words) == []
+                assert client.get("/v1/claims").status_code == 200
+            file = tmp_path / "export.ndjson"
+            succeed(command(url, "export", str(file)))
+            assert leaks(file.read_text().lower(), words) == []
+        assert leaks((tmp_path / "log").read_text().lower(), words) == []
+
+
+def test_an_export_brings_nothing_back(
+    bases: Bases, server: Server, command: Command, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.ndjson", tmp_path / "new.ndjson"
+    with bases.fresh() as url, bases.fresh() as other:
+        with Newsroom(server, url) as room:
+            claim = room.claim("Unheard words.", place="Unheardplace")
+            succeed(command(url, "export", str(old)))
+            succeed(command(other, "import", str(old)))
+            assert in_bytes(other, ["unheardplace"])
+            erase(room, claim["id"])
+        succeed(command(url, "export", str(new)))
+        succeed(command(url, "import", str(old)))
+        with Newsroom(server, url) as room:
+            assert leaks(room.anyone.get(f"/v1/claims/{claim['id']}").text.lower(), ["unheard"]) == []
+            room.sound = room.state()
+        # A copy follows by the later export, and knows which values it has to lose.
+        succeed(command(other, "import", str(new)))
+        with Newsroom(server, other) as copy:
+            told = copy.admin.get("/v1/changes?limit=200").text + moments(copy, f"/v1/claims/{claim['id']}")
+            assert leaks(told.lower(), ["unheard"]) == []
+            assert copy.get("/v1/search", q="unheard")["data"] == []
+            assert copy.faults() == []
+        succeed(command(other, "erase"))
+        assert in_bytes(other, ["unheard"]) == []
+        assert "2 values of 1 changes are erased" in succeed(command(other, "verify"))
+        forged = tmp_path / "forged.ndjson"
+        _forge(new, forged)
+        assert "no entry erased them" in command("sqlite:///none/x.db", "verify", str(forged)).err
+
+
+def _forge(export: Path, into: Path) -> None:
+    """An export in which another value is put in the place of one that was erased."""
+    lines = export.read_text().splitlines()
+    altered = [line.replace('"new":"[erased]"', '"new":"Forged."') for line in lines[:-1]]
+    assert altered != lines[:-1]
+    written = "".join(f"{line}\n" for line in altered).encode()
+    end = {"end": {"lines": len(altered), "sha256": hashlib.sha256(written).hexdigest()}}
+    into.write_bytes(written + orjson.dumps(end) + b"\n")
+
+
+def test_a_restore_does_not_bring_the_words_back(
+    bases: Bases, server: Server, command: Command, tmp_path: Path
+) -> None:
+    backup, kept = tmp_path / "record.backup", tmp_path / "erasures.ndjson"
+    with bases.fresh() as url, bases.fresh() as lost:
+        with Newsroom(server, url) as room:
+            figure = {"measure": "unheardmeasure", "value": "3", "unit": "USD", "kind": "promised"}
+            claim, other = room.claim("Unheard words."), room.claim("Others.", figures=[figure])
+            room.sound = room.state()
+        succeed(command(url, "backup", str(backup)))
+        with Newsroom(server, url) as room:
+            erase(room, claim["id"])
+            erase(room, other["figures"][0]["id"])
+            room.sound = room.state()
+        kept.write_text(succeed(command(url, "erase", "--list")))
+        assert leaks(kept.read_text(), ["unheard"]) == []
+        said = succeed(command(url, "restore", str(backup), "--force"))
+        assert "2 erasures were made again" in said
+        succeed(command(lost, "restore", str(backup), "--force"))  # of whose erasures nothing is known
+        assert in_bytes(lost, ["unheard"])
+        assert "2 erasures" in succeed(command(lost, "erase", "--again", str(kept)))
+        assert "0 erasures" in succeed(command(lost, "erase", "--again", str(kept)))
+        for each in (url, lost):
+            assert in_bytes(each, ["unheard"]) == []
+            succeed(command(each, "verify"))
+
+
+FAULTS = {
+    "some of its values are gone, and no entry erased them": (
+        "UPDATE change_values SET salt = NULL, salts = '{}', commitments = '{}', remains = "
+        '\'{"nonce": "x", "difference": {}}\' WHERE seq = (SELECT max(seq) FROM changes)'
+    ),
+    "what remains of its erased values was altered": (
+        "UPDATE change_values SET remains = replace(remains, '[erased]', 'Forged') WHERE remains IS NOT NULL"
+    ),
+    "was erased, and has its values again": (
+        "UPDATE change_values SET remains = NULL WHERE remains IS NOT NULL"
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_value_that_is_missing_and_was_not_erased_is_a_fault(room: Newsroom, fault: str) -> None:
+    claim = room.claim("Unheard words.")
+    erase(room, claim["id"])
+    room.claim("Others.")
+    assert room.faults() == []
+    room.tampered = True
+    tamper(room.settings.database_url, FAULTS[fault])
+    assert fault in "\n".join(room.faults())
