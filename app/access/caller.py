@@ -11,7 +11,10 @@ class Caller:
     """Who asks: whoever has a key is inside, with its role, and anyone else is of the public."""
 
     by: By
+    """The person, who is the actor of what they write."""
     role: Role | None = None
+    key: str = "anonymous"
+    """The id of the key that was sent: what a client has, such as limits and kept answers, goes by that."""
 
     @property
     def inside(self) -> bool:

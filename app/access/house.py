@@ -195,4 +195,4 @@ def counted_for(request: Request) -> str | None:
     """Return whom a request that was let in counts for: a key or an address, and nobody on this machine."""
     place = client_of(request.scope, request.headers.get("host", "").encode("latin-1"))
     caller: Caller = request.state.caller
-    return caller.by.id if place and caller.inside else place
+    return caller.key if place and caller.inside else place

@@ -280,7 +280,7 @@ class Write(_Call[WriteSession]):
         return hashlib.sha256(asked.encode() + if_match.encode() + b"\n" + self.body).hexdigest()
 
     def _replay(self, key: str) -> None:
-        kept = self.session.get(Idempotency, (self.by.id, key))
+        kept = self.session.get(Idempotency, (self.caller.key, key))
         if kept is None:
             return
         if kept.created_at < now() - _REPLAYS_KEPT:
@@ -304,7 +304,7 @@ class Write(_Call[WriteSession]):
         }
         self.session.add(
             Idempotency(
-                actor=self.by.id,
+                actor=self.caller.key,
                 key=key,
                 request_hash=self._request_hash(),
                 status=response.status_code,

@@ -128,7 +128,7 @@ def recognise(db: Database, secret: bytes, token: str) -> tuple[Caller, int]:
         case "expired":
             raise Unauthorized("The key has expired.")
     _note_use(db, key)
-    return Caller(By(key.id, key.name), role_of(key)), key.position or 0
+    return Caller(By(key.person_id, key.person_name), role_of(key), key.id), key.position or 0
 
 
 def _note_use(db: Database, key: Row[Any]) -> None:

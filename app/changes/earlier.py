@@ -24,13 +24,32 @@ _OPEN = (None, "unconfirmed")
 
 _FIELDS: Mapping[str, frozenset[str]] = {
     "claim": frozenset(
-        {"verdict", "attribution", "agreement", "attribution_agreement", "correction", "repeats_id"}
+        {
+            "verdict",
+            "attribution",
+            "agreement",
+            "attribution_agreement",
+            "correction",
+            "repeats_id",
+            "assignee_id",
+            "proposer_id",
+        }
     ),
-    "review": frozenset({"verdict", "attribution"}),
+    "review": frozenset({"verdict", "attribution", "reviewer_id"}),
+    "decision": frozenset({"decided_by"}),
+    "link": frozenset({"judged_by"}),
     "key": frozenset({"person_id", "role"}),
 }
 """By resource, the fields that say something in other words than before, or that those depend on."""
 
+
+_WORKERS: Mapping[str, tuple[str, ...]] = {
+    "claim": ("assignee_id", "proposer_id"),
+    "review": ("reviewer_id",),
+    "decision": ("decided_by",),
+    "link": ("judged_by",),
+}
+"""By resource, the fields that name people, and keys before there were any."""
 
 KEY, PERSON = "key_", "per_"
 """How the ids of keys and people begin."""
@@ -54,8 +73,16 @@ def stood_today(stood: State, *, repeats: bool = False) -> State:
 
 
 def person_of(key_id: str) -> str:
-    """Return the id of the person that a key of before people is."""
-    return PERSON + key_id.removeprefix(KEY)
+    """Return the id of the person that a key of before people is; other ids stay as they are."""
+    return PERSON + key_id.removeprefix(KEY) if key_id.startswith(KEY) else key_id
+
+
+def actors(people: Iterable[str]) -> set[str]:
+    """Return the actors that entries name where some people are meant: them, and the keys of before that
+    they are.
+    """
+    wanted = {*people}
+    return wanted | {KEY + each.removeprefix(PERSON) for each in wanted if each.startswith(PERSON)}
 
 
 def made_of(key: Entry) -> Entry | None:
@@ -71,6 +98,11 @@ def made_of(key: Entry) -> Entry | None:
 def today(resource: str, record_id: str, state: State) -> State:
     """Return the state of a record in today's words."""
     if resource not in _FIELDS:
+        return state
+    keys = [name for name in _WORKERS.get(resource, ()) if (state.get(name) or "").startswith(KEY)]
+    if keys:
+        state = {**state, **{name: person_of(state[name]) for name in keys}}
+    if resource in ("decision", "link"):
         return state
     if resource == "key":
         return state if "person_id" in state or not state else {**state, "person_id": person_of(record_id)}

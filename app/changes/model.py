@@ -175,7 +175,10 @@ class ChangeFilters(BaseModel):
     ] = None
     resource: Annotated[list[str], Describe(description="A noun, such as claim.")] = []
     resource_id: list[str] = []
-    actor: Annotated[list[str], Describe(description="A key's id.")] = []
+    actor: Annotated[
+        list[str],
+        Describe(description="A person's id. It finds what was written with a key of before people, too."),
+    ] = []
 
 
 class ChangeQuestion(ChangeFilters, Question):

@@ -12,6 +12,7 @@ from app.base.db import Database, ReadSession
 from app.base.errors import LedgerReset
 from app.base.page import Page, page
 from app.base.sql import select
+from app.changes import earlier
 from app.changes.contexts import without_contexts
 from app.changes.entry import Entry, withheld
 from app.changes.ledger import GENESIS, document, entries, head
@@ -91,7 +92,7 @@ def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
     if ask.resource_id:
         yield col(Change.resource_id).in_(ask.resource_id)
     if ask.actor:
-        yield col(Change.actor).in_(ask.actor)
+        yield col(Change.actor).in_(earlier.actors(ask.actor))
 
 
 def shown(session: ReadSession, rows: Sequence[Row[Any]], *, secrets: bool) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""The names of what claims refer to: entities, sources and keys.
+"""The names of what claims refer to: entities, sources and people.
 
 A claim's body has a mark in their place, which is filled in when it is read, so that a rename rewrites no
 claim. What was read is kept in memory for as long as the base's epoch, which is read with the claims, is the
@@ -20,7 +20,7 @@ from sqlalchemy import Engine, bindparam, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.access.model import Key
+from app.access.model import Person
 from app.base.caches import Cache
 from app.base.db import Readable, ReadSession, WriteSession, at_once
 from app.base.prepared import NotAtOnce, Prepared
@@ -184,11 +184,11 @@ def _name_queries() -> Mapping[str, _Name]:
     entity = select(col(written.id).label("asked"), *brief_columns(winner, "entity")).select_from(written)
     entity = entity.join(winner, col(winner.id) == col(written.canonical_id))
     source = select(col(Source.id).label("asked"), *brief_source_columns(publisher)).select_from(Source)
-    key = select(col(Key.id).label("asked"), Key.name).select_from(Key)
+    person = select(col(Person.id).label("asked"), Person.name).select_from(Person)
     return {
         "ent": _Name(entity, col(written.id), lambda row: brief(row, "entity")),
         "src": _Name(join_publisher(source, publisher), col(Source.id), brief_source),
-        "key": _Name(key, col(Key.id), lambda row: {"id": row.asked, "name": row.name}),
+        "per": _Name(person, col(Person.id), lambda row: {"id": row.asked, "name": row.name}),
     }
 
 
@@ -249,6 +249,6 @@ def _existed(saved: Saved, always: str) -> bool:
 _SHOWN: Mapping[type[Record], tuple[frozenset[str], str]] = {
     Entity: (frozenset({"slug", "name", "canonical_id"}), "name"),
     Source: (frozenset({"title", "url", "publisher_id"}), "title"),
-    Key: (frozenset({"name"}), "name"),
+    Person: (frozenset({"name"}), "name"),
 }
 PROJECTION = Projection("names", {kind: _begins_another(*shown) for kind, shown in _SHOWN.items()})

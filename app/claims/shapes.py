@@ -221,13 +221,14 @@ class ClaimFilters(StatusFilters):
         QueryFlag | None,
         Describe(description="Whether they repeat another since the day on which that was last ruled on."),
     ] = None
-    assignee: Annotated[list[str], Describe(description="The key that has taken it: its id.")] = []
+    assignee: Annotated[list[str], Describe(description="The person who has taken it: their id.")] = []
     due_before: Day | None = None
     is_repeat: Annotated[
         QueryFlag | None, Describe(description="Whether they carry another claim's verification.")
     ] = None
     not_proposed_by: Annotated[
-        str | None, Describe(description="A key's id: waiting rulings that it may be the one to approve.")
+        str | None,
+        Describe(description="A person's id: waiting rulings that they may be the one to approve."),
     ] = None
     lease_expires_before: Annotated[
         Moment | None, Describe(description="Taken, until before this moment.")

@@ -45,7 +45,7 @@ class StatusFilters(Question):
 
 
 class AssigneeOut(BaseModel):
-    """The key that has taken the claim."""
+    """The person who has taken the claim."""
 
     id: str
     name: str

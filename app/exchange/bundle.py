@@ -49,10 +49,12 @@ _EMBEDDED: Mapping[str, Any] = {
 }
 """The context of bundles before version 3."""
 
-VERSION = 3
-"""The form of a bundle: 2 since entries may be of form 2, 3 since `record` has words of now and
-`@context` is of addresses alone. The first have no `version`.
+VERSION = 4
+"""The form of a bundle: 2 since entries may be of form 2, 3 since `@context` is of addresses alone, 4 since
+`record` names people, not keys. The first have no `version`.
 """
+
+_OF_ADDRESSES = 3
 
 _OF_WORKERS = ("person", "key")
 """The nouns of which no entries are in a bundle."""
@@ -157,7 +159,7 @@ def _ids(value: Any) -> Iterator[str]:
 
 def _described(said: Mapping[str, Any], version: int | None) -> dict[str, Any]:
     """The claim in the words of schema.org, as that version of bundles has them."""
-    claim, is_of_now = said["claim"], version == VERSION
+    claim, is_of_now = said["claim"], (version or 1) >= _OF_ADDRESSES
     return {
         "@context": [*CONTEXT] if is_of_now else dict(_EMBEDDED),
         "@type": "Claim",
@@ -193,7 +195,7 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         said = record(empty, found["record"]["claim"]["id"])
         log_of = {"key": str(key), "checkpoint": logged["checkpoint"], "inclusion": logged["inclusion"]}
         version = _version(found)
-        told = said if version.get("version") == VERSION else retold(said, changes)
+        told = retold(said, changes, version.get("version", 1))
         described = _described(said, version.get("version"))
         again = {**version, **described, "record": told, "changes": changes, "log": log_of}
         for name in sorted(again.keys() | found.keys() - {"proof"}):
@@ -205,7 +207,7 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
 def _version(found: Mapping[str, Any]) -> Mapping[str, int]:
     if "version" not in found:
         return {}
-    if found["version"] not in (2, VERSION):
+    if found["version"] not in range(2, VERSION + 1):
         raise ValueError
     return {"version": found["version"]}
 

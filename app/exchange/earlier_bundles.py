@@ -10,13 +10,44 @@ _OF_A_CLAIM = ("verdict", "attribution", "agreement", "attribution_agreement", "
 _OF_A_REVIEW = ("verdict", "attribution")
 
 
-def retold(said: Mapping[str, Any], changes: Sequence[Entry]) -> dict[str, Any]:
-    """Return what the base says of a claim (`bundle.record`) in the words that its entries have."""
+_OF_PEOPLE, _OF_TODAYS_WORDS = 4, 3
+"""The first versions of bundles that name people, and that have words of now."""
+
+
+def retold(said: Mapping[str, Any], changes: Sequence[Entry], version: int) -> Mapping[str, Any]:
+    """Return what the base says of a claim (`bundle.record`) in the words that its entries have, as far as
+    bundles of a version have those.
+    """
+    if version >= _OF_PEOPLE:
+        return said
+    states = _states(changes)
+    said = {**said, "reviews": [_of_keys(each, states) for each in said["reviews"]]}
+    return said if version >= _OF_TODAYS_WORDS else _in_their_words(said, states)
+
+
+def _states(changes: Sequence[Entry]) -> dict[str, earlier.State]:
     states: dict[str, earlier.State] = {}
     for entry in changes:
         record_id, difference = entry["resource_id"], entry["difference"] or {}
         before = states.get(record_id, {})
         states[record_id] = earlier.after(entry["resource"], record_id, before, difference)
+    return states
+
+
+def _of_keys(review: Mapping[str, Any], states: Mapping[str, earlier.State]) -> dict[str, Any]:
+    """A review with the ids of whoever ruled as its entries have them."""
+    reviewer = {**review["reviewer"], "id": states[review["id"]]["reviewer_id"]}
+    if (decision := review["decision"]) is None:
+        return {**review, "reviewer": reviewer}
+    [decided] = [each for each in states.values() if each.get("review_id") == review["id"]]
+    return {
+        **review,
+        "reviewer": reviewer,
+        "decision": {**decision, "decided_by": {**decision["decided_by"], "id": decided["decided_by"]}},
+    }
+
+
+def _in_their_words(said: Mapping[str, Any], states: Mapping[str, earlier.State]) -> dict[str, Any]:
     claim = said["claim"]
     verification = {**claim["verification"], **_words(_OF_A_CLAIM, states[claim["id"]])}
     return {

@@ -109,7 +109,7 @@ class LinkedClaim(FigureClaim):
 
 
 class JudgeOut(BaseModel):
-    """The key that judged."""
+    """The person who judged."""
 
     id: str
     name: str

@@ -279,7 +279,9 @@ class AssignmentIn(Shape):
     model_config = example({"minutes": 60})
 
     minutes: Annotated[int | None, Describe(strict=True, ge=1, le=43_200)] = None
-    assignee: Annotated[str | None, Describe(description="Another key's id; editors only.")] = None
+    assignee: Annotated[
+        str | None, Describe(description="Another person: an id or a name. Editors only.")
+    ] = None
 
 
 class DecisionIn(Shape):
@@ -344,7 +346,7 @@ class RatingOut(BaseModel):
 
 
 class ReviewerOut(BaseModel):
-    """The key that ruled."""
+    """The person who ruled."""
 
     id: str
     name: str

@@ -38,8 +38,8 @@ class QueuesOut(BaseModel):
     data: list[QueueOut]
 
 
-def of(session: ReadSession, key_id: str, at: datetime) -> list[dict[str, Any]]:
-    """The queues of the holder of a key at a moment."""
+def of(session: ReadSession, person_id: str, at: datetime) -> list[dict[str, Any]]:
+    """The queues of a person at a moment."""
     return [
         {
             "name": name,
@@ -47,11 +47,11 @@ def of(session: ReadSession, key_id: str, at: datetime) -> list[dict[str, Any]]:
             "claims": _count(session, asked),
             "url": f"/v1/claims?{urlencode({**asked, **order})}",
         }
-        for name, about, asked, order in _queues(key_id, at)
+        for name, about, asked, order in _queues(person_id, at)
     ]
 
 
-def _queues(key_id: str, at: datetime) -> Iterator[tuple[str, str, Asked, Asked]]:
+def _queues(person_id: str, at: datetime) -> Iterator[tuple[str, str, Asked, Asked]]:
     """Name, meaning, filters and order of each. What repeats another claim waits for nobody: it carries that
     one's verification.
     """
@@ -59,9 +59,9 @@ def _queues(key_id: str, at: datetime) -> Iterator[tuple[str, str, Asked, Asked]
     waiting = {"status": "unverified", **own}
     yield "repeated", "Unverified, the most repeated first.", waiting, {"sort": "repeats"}
     yield "read", "Unverified, the most read first.", waiting, {"sort": "reads"}
-    mine = {"status": "in_review", "assignee": key_id, **own}
+    mine = {"status": "in_review", "assignee": person_id, **own}
     yield "mine", "Taken by you.", mine, {}
-    second = {"status": "pending_approval", "not_proposed_by": key_id, **own}
+    second = {"status": "pending_approval", "not_proposed_by": person_id, **own}
     yield "awaiting_approval", "Ruled on by another, and waiting for a second pair of eyes.", second, {}
     # Whole hours, so that an answer stays the same for as long as nothing happens.
     end = at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)

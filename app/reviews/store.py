@@ -7,12 +7,14 @@ from datetime import timedelta
 from sqlalchemy import and_, column, or_, table
 from sqlmodel import col
 
-from app.access.model import Key, Role
+from app.access import people
+from app.access.model import Person, Role
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Forbidden, Invalid, NotFound
 from app.base.ids import new_id
 from app.base.sql import select
 from app.base.times import now
+from app.changes import earlier
 from app.changes.model import Change
 from app.changes.store import By, save
 from app.claims import repeats
@@ -54,11 +56,10 @@ class Checker:
 def take(session: WriteSession, claim: Claim, wish: AssignmentIn, lease: timedelta, *, who: Checker) -> None:
     """Gives the claim to the caller, or by an editor to another checker, until the lease expires."""
     _check(session, "take", claim, who)
-    assignee = wish.assignee or who.by.id
+    named = wish.assignee if wish.assignee not in (None, who.by.name) else who.by.id
+    assignee = people.resolve(session, named or who.by.id, "/assignee")
     if assignee != who.by.id:
         _check_assignee(session, assignee, who)
-    if session.get(Key, assignee) is None:
-        raise Invalid.at("/assignee", f"there is no key {assignee}")
     if wish.minutes is not None:
         lease = timedelta(minutes=wish.minutes)
     claim.status, claim.assignee_id, claim.lease_expires_at = "in_review", assignee, now() + lease
@@ -68,16 +69,21 @@ def take(session: WriteSession, claim: Claim, wish: AssignmentIn, lease: timedel
 def _check_assignee(session: ReadSession, assignee: str, who: Checker) -> None:
     if who.role < Role.editor:
         raise Forbidden("Only an editor may give a claim to another.")
-    key = session.get(Key, assignee)
-    if key is None or key.revoked_at is not None or Role[key.role] < Role.checker:
-        raise Invalid.at("/assignee", f"{assignee} is not the key of a checker")
+    if Role[session.get_one(Person, assignee).role] < Role.checker:
+        raise Invalid.at("/assignee", f"{assignee} is not a checker")
 
 
 def release(session: WriteSession, claim: Claim, *, who: Checker) -> None:
     """Puts the claim back as it was before it was taken."""
     _check(session, "release", claim, who)
+    free(session, claim, by=who.by)
+
+
+def free(session: WriteSession, claim: Claim, *, by: By) -> None:
+    """Ends the lease on a claim, which then stands as it did before."""
     settle(session, claim)
-    _save(session, claim, who, "claim.release")
+    save(session, claim, by=by, action="claim.release")
+    repeats.carry(session, claim, by=by)
 
 
 def review(session: WriteSession, claim: Claim, ruling: ReviewIn, *, four_eyes: bool, who: Checker) -> Review:
@@ -347,13 +353,13 @@ def _only_author(session: ReadSession, claim: Claim) -> str | None:
         and_(col(Change.resource) == "claim", col(Change.resource_id) == claim.id),
         and_(col(Change.resource) == "evidence", col(Change.resource_id).in_(evidence)),
     )
-    at_work = select(Change.actor).where(work, col(Change.action).not_in(_OF_THE_TEXT)).distinct().limit(2)
-    actors = session.execute(at_work).scalars().all()
+    at_work = select(Change.actor).where(work, col(Change.action).not_in(_OF_THE_TEXT)).distinct().limit(3)
+    actors = {earlier.person_of(each) for each in session.execute(at_work).scalars()}
     links = table("links", column("claim_id"), column("other_id"))  # which are a module to the right
     ends = (links.c.claim_id == claim.id) | (links.c.other_id == claim.id)
     others = [select(Claim.id).where(col(Claim.repeats_id) == claim.id), select(links.c.claim_id).where(ends)]
     untouched = not any(session.execute(other.limit(1)).first() for other in others)
-    return actors[0] if len(actors) == 1 and untouched else None
+    return actors.pop() if len(actors) == 1 and untouched else None
 
 
 _OF_THE_TEXT = ("claim.anchor", "evidence.anchor")
