@@ -43,6 +43,7 @@ from app.exchange.records import Form, KeepNothing, bring_in, bringing_in
 from app.exchange.shapes import ImportQuestion, Mode, Noun
 from app.main import create_app, unfitness
 from app.operations.commands import base, operations, say
+from app.operations.people import person
 from app.operations.secrets import secret
 from app.operations.startup import announce
 from app.reviews.quoted import archive_text
@@ -67,6 +68,7 @@ key = typer.Typer(help="API keys.", no_args_is_help=True)
 source = typer.Typer(help="Published documents.", no_args_is_help=True)
 cli.add_typer(operations)
 cli.add_typer(key, name="key")
+cli.add_typer(person, name="person")
 cli.add_typer(secret, name="secret")
 cli.add_typer(source, name="source")
 

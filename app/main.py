@@ -68,6 +68,7 @@ from app.hooks.routes import router as webhooks
 from app.links.routes import router as links
 from app.operations.metrics import measure
 from app.operations.routes import router as measures
+from app.people.routes import router as people
 from app.projections import refuse_to_write
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
@@ -101,6 +102,7 @@ ROUTERS: Sequence[APIRouter] = (
     log_of_changes,
     erasures,
     reconciliation,
+    people,
     keys,
     webhooks,
     measures,

@@ -309,6 +309,11 @@ class Newsroom:
             made, token = keys.create(session, SECRET.encode(), wish, by=TESTS)
         return made.id, token
 
+    def person(self, role: RoleName, name: str) -> tuple[str, str]:
+        """A new person's id, and the token of their key."""
+        key_id, token = self.key(role, name)
+        return str(ok(self.admin.get(f"/v1/keys/{key_id}"))["person"]["id"]), token
+
     def another(self, role: RoleName, name: str | None = None) -> httpx.Client:
         """A client with a new key."""
         key_id, token = self.key(role, name)

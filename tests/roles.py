@@ -71,7 +71,8 @@ class Cells:
     def status(self, caller: RoleName | None) -> int:
         """401, 403 or 409 if the caller is refused, 501 if everyone is, else 200."""
         needed = Role[self.route.gates[0].needs]
-        public = needed is Role.reader and getattr(USUAL, self.route.gates[0].public)
+        setting = self.route.gates[0].public
+        public = needed is Role.reader and setting is not None and getattr(USUAL, setting)
         if caller is None and not public:
             return 401
         if caller is not None and Role[caller] < needed:

@@ -124,6 +124,7 @@ LAYOUT = (
         "model archived labels rules confirmation evidence quoted documents settled store corrections queues"
         " verdicts syndication routes",
     ),
+    ("people", "model store routes"),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     ("erasure", "model cuts store watch routes"),
@@ -142,7 +143,7 @@ LAYOUT = (
     (
         "operations",
         "metrics routes checks clients backup servers temporary doctor erasing offline commands secrets"
-        " startup",
+        " people startup",
     ),
     ("main", ""),
     ("cli", ""),

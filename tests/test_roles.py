@@ -174,7 +174,15 @@ class Stage:
     def erase_record(self) -> Request:
         return "/v1/erasures", {"record": self.claim()["id"], "note": "By order of a court."}
 
-    # webhooks and keys
+    # webhooks, people and keys
+
+    def create_person(self) -> Request:
+        return "/v1/people", {"name": f"Person {self.number}", "role": "reader"}
+
+    def revise_person(self) -> Request:
+        path, body = self.create_person()
+        made = ok(self.room.admin.post(path, json=body))
+        return f"{path}/{made['id']}", {"byline": "A. E."}
 
     def create_webhook(self) -> Request:
         return "/v1/webhooks", {"url": "https://desk.invalid/hook"}
@@ -288,7 +296,8 @@ def test_without_public_reading_the_first_column_is_401_throughout(furnished: Ne
     above = {cells.name for cells in read if cells.status("reader") != 200}
     not_answered = {name for name in roles.NOT_ANSWERED if name.startswith("GET")}
     admins = {f"GET /v1/{path}" for path in ("keys", "keys/{key_id}", "webhooks", "webhooks/{webhook_id}")}
-    assert above == {*admins, "GET /v1/queues", *not_answered}
+    checkers = {f"GET /v1/{path}" for path in ("queues", "people", "people/{person_id}")}
+    assert above == {*admins, *checkers, *not_answered}
     with furnished.with_settings(public_reading=False) as private:
         for name, path in paths.items():
             assert private.anyone.get(path).status_code == 401, name
@@ -299,7 +308,7 @@ def test_without_public_reading_the_first_column_is_401_throughout(furnished: Ne
 def test_a_claim_that_was_taken_is_revised_and_given_to_others_by_editors_only(seeded: Newsroom) -> None:
     claim = seeded.claim()
     seeded.take(claim)
-    other = seeded.key("checker", "Other")[0]
+    other = seeded.person("checker", "Other")[0]
     path = f"/v1/claims/{claim['id']}"
     for role, status in (("reporter", 403), ("checker", 403), ("editor", 200)):
         client: httpx.Client = getattr(seeded, role)

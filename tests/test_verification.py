@@ -81,13 +81,13 @@ def test_a_claim_that_another_has_taken_is_theirs_until_the_lease_expires(room: 
 
 def test_an_editor_gives_a_claim_to_a_checker(room: Newsroom) -> None:
     claim = room.claim()
-    desk, _ = room.key("checker", "Energy desk")
+    desk, _ = room.person("checker", "Energy desk")
     body = {"assignee": desk, "minutes": 5}
     problem(move(room, room.checker, "POST", claim, "assignment", body), 403)
     given = ok(move(room, room.editor, "POST", claim, "assignment", body))
     assert given["verification"]["assignee"] == {"id": desk, "name": "Energy desk"}
     other = room.claim("Another.")
-    for wrong in ("key_00000000000000000000000000", room.key("reporter")[0], other["id"]):
+    for wrong in ("key_00000000000000000000000000", room.person("reporter", "Ann")[0], "Ann", other["id"]):
         refused = move(room, room.editor, "POST", other, "assignment", {"assignee": wrong})
         assert problem(refused, 422)["errors"][0]["pointer"] == "/assignee"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.access.model import Role
+from app.base.errors import Forbidden
 from app.changes.store import By
 
 
@@ -24,6 +25,13 @@ class Caller:
     def has(self, role: Role) -> bool:
         """Whether the caller has a role, or one above it."""
         return self.role is not None and self.role >= role
+
+    def must_have(self, role: Role) -> None:
+        """Hold a caller with a key to a role. Raises Forbidden."""
+        if self.inside and not self.has(role):
+            own = (self.role or Role.reader).name
+            told = f"This needs the role {role.name}; the key's is {own}."
+            raise Forbidden(told, role=own, needed=role.name)
 
 
 ANONYMOUS = Caller(By("anonymous", "anonymous"))

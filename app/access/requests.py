@@ -32,14 +32,7 @@ from app.access.model import Idempotency, Role
 from app.access.store import recognise
 from app.base.body import received, strict_json
 from app.base.db import Readable, ReadSession, WriteSession
-from app.base.errors import (
-    Forbidden,
-    Invalid,
-    Malformed,
-    Problem,
-    Unauthorized,
-    Unavailable,
-)
+from app.base.errors import Invalid, Malformed, Problem, Unauthorized, Unavailable
 from app.base.http import AS_OF, JSON, Shortcut, etag_of, respond
 from app.base.page import Cursors, Page, Question, page_body
 from app.base.prepared import NotAtOnce
@@ -341,10 +334,13 @@ C = TypeVar("C", bound="Read | Write")
 
 class May(Generic[C]):
     """The gate that lets a request in by its role, and the dependency that gives it its transaction. `public`
-    is the setting by which a reader needs no key, `then` whether it can be read as of an earlier moment.
+    is the setting by which a reader needs no key, if there is one, `then` whether it can be read as of an
+    earlier moment.
     """
 
-    def __init__(self, role: Role, call: type[C], public: str = "public_reading", then: bool = False) -> None:
+    def __init__(
+        self, role: Role, call: type[C], public: str | None = "public_reading", then: bool = False
+    ) -> None:
         self.role = role
         self.public = public
         self.then = then
@@ -361,18 +357,17 @@ class May(Generic[C]):
         if token is not None:
             caller, known = await run_in_threadpool(recognise, house.db, house.secret, token)
             position = max(position, known)
-        elif self.role > Role.reader or not getattr(house.settings, self.public):
+        elif not self.is_free(house.settings):
             raise Unauthorized("Send a key: Authorization: Bearer otr_…")
-        if (role := caller.role) is not None and role < self.role:
-            raise Forbidden(
-                f"This needs the role {self.role.name}; the key's is {role.name}.",
-                role=role.name,
-                needed=self.role.name,
-            )
+        caller.must_have(self.role)
         request.state.caller = caller
         request.state.base = base = house.at(position, public=not caller.inside)
         if self.then and (moment := request.query_params.get(AS_OF)) is not None:
             request.state.base = await house.as_of(base, moment, counted_for(request))
+
+    def is_free(self, settings: Settings) -> bool:
+        """Return whether a request needs no key."""
+        return self.role is Role.reader and self.public is not None and bool(getattr(settings, self.public))
 
     def retreat(self, request: Request) -> bool:
         """Whether a request that has failed may do better if it is read anew, from the primary."""
@@ -389,6 +384,7 @@ class May(Generic[C]):
 Reading = Annotated[Read, Depends(May(Role.reader, Read, then=True))]
 ReadingNow = Annotated[Read, Depends(May(Role.reader, Read))]
 Measuring = Annotated[Read, Depends(May(Role.reader, Read, "public_metrics"))]
+Identifying = Annotated[Read, Depends(May(Role.reader, Read, None))]
 Surveying = Annotated[Read, Depends(May(Role.checker, Read))]
 Reporting = Annotated[Write, Depends(May(Role.reporter, Write))]
 Importing = Annotated[Upload, Depends(May(Role.reporter, Upload))]

@@ -97,12 +97,12 @@ def produces(media: str) -> Callable[[E], E]:
 @runtime_checkable
 class Gate(Protocol):
     """A dependency that decides who may come in, before anything else of the request is looked at. `needs`
-    is the name of the role that it takes, `public` that of the setting under which a reader needs no key,
-    `then` whether what it lets read can be read as of an earlier moment.
+    is the name of the role that it takes, `public` that of the setting under which a reader needs no key, if
+    there is one, `then` whether what it lets read can be read as of an earlier moment.
     """
 
     needs: str
-    public: str
+    public: str | None
     then: bool
     call: type
 

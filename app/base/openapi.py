@@ -211,7 +211,7 @@ def describe(app: FastAPI, routes: Sequence[Route], *, public_reading: bool) -> 
 
 def _complete(method: str, operation: dict[str, Any], route: Route, public_reading: bool) -> None:
     role = route.gates[0].needs
-    free = public_reading and role == "reader"
+    free = public_reading and role == "reader" and route.gates[0].public is not None
     operation["security"] = [{}, {"key": []}] if free else [{"key": []}]
     operation["x-role"] = role
     first = re.split(r"[.:]\s", operation.get("description", ""))[0]

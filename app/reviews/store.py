@@ -56,21 +56,22 @@ class Checker:
 def take(session: WriteSession, claim: Claim, wish: AssignmentIn, lease: timedelta, *, who: Checker) -> None:
     """Gives the claim to the caller, or by an editor to another checker, until the lease expires."""
     _check(session, "take", claim, who)
-    named = wish.assignee if wish.assignee not in (None, who.by.name) else who.by.id
-    assignee = people.resolve(session, named or who.by.id, "/assignee")
-    if assignee != who.by.id:
-        _check_assignee(session, assignee, who)
+    assignee = who.by.id
+    if wish.assignee not in (None, who.by.id, who.by.name):
+        assignee = _other_assignee(session, str(wish.assignee), who)
     if wish.minutes is not None:
         lease = timedelta(minutes=wish.minutes)
     claim.status, claim.assignee_id, claim.lease_expires_at = "in_review", assignee, now() + lease
     _save(session, claim, who, "claim.take")
 
 
-def _check_assignee(session: ReadSession, assignee: str, who: Checker) -> None:
+def _other_assignee(session: ReadSession, named: str, who: Checker) -> str:
     if who.role < Role.editor:
         raise Forbidden("Only an editor may give a claim to another.")
+    assignee = people.resolve(session, named, "/assignee")
     if Role[session.get_one(Person, assignee).role] < Role.checker:
-        raise Invalid.at("/assignee", f"{assignee} is not a checker")
+        raise Invalid.at("/assignee", f"{named} is not a checker")
+    return assignee
 
 
 def release(session: WriteSession, claim: Claim, *, who: Checker) -> None:

@@ -3,14 +3,19 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
 _COLUMNS = {"claims": ("assignee_id", "proposer_id"), "reviews": ("reviewer_id",), "decisions": ("decided_by",),
             "links": ("judged_by",)}  # fmt: skip
 _DIFFERENCE = "coalesce(changes.difference, change_values.difference)"
+_NAMED = (
+    "SELECT min(changes.seq) FROM changes LEFT JOIN change_values ON change_values.seq = changes.seq "
+    f"WHERE resource IN ('claim', 'review', 'decision', 'link') AND {_DIFFERENCE} LIKE '%\"per\\_%' ESCAPE '\\'"
+)
+"""The first entry of what works on claims that has a person's id."""
 
 
 def upgrade() -> None:
@@ -18,16 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    first = (
-        op.get_bind()
-        .execute(
-            sa.text(
-                "SELECT min(changes.seq) FROM changes LEFT JOIN change_values ON change_values.seq = changes.seq "
-                f"WHERE actor LIKE 'per\\_%' ESCAPE '\\' OR {_DIFFERENCE} LIKE '%\"per\\_%' ESCAPE '\\'"
-            )
-        )
-        .scalar()
-    )
+    first = op.get_bind().execute(sa.text(_NAMED)).scalar()
     if first is not None:
         raise ValueError(
             f"Entries from {first} on name people, whom the version before does not know: "
