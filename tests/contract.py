@@ -247,6 +247,9 @@ def furnish(room: Newsroom) -> None:
     twin = room.entity("A twin")
     same = {"into": "vladimir-putin"}
     ok(room.admin.post("/v1/entities/a-twin/merge", headers=match(twin), json=same))
+    for n in (1, 2, 3):
+        erased = {"record": room.claim(f"To be erased, {n}.")["id"], "note": "By order of a court."}
+        ok(room.admin.post("/v1/erasures", json=erased))
     ok(room.admin.patch("/v1/entities/china", headers={"If-Match": "*"}, json={"description": "A country."}))
     ok(room.admin.patch(f"/v1/sources/{source['id']}", headers={"If-Match": "*"}, json={"title": "Another"}))
 

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
@@ -14,7 +15,7 @@ from tests.earlier import lay
 from tests.newsroom import SECRET, Bases, Newsroom, Server, ok
 from tests.postgres import installations, plain
 from tests.served import environment, served
-from tests.test_erasure import NOTE, erase, last, leaks, moments
+from tests.test_erasure import NOTE, end, erase, last, leaks, moments
 
 pytestmark = pytest.mark.usefixtures("client_programs")
 
@@ -215,3 +216,27 @@ def test_a_value_that_is_missing_and_was_not_erased_is_a_fault(room: Newsroom, f
     room.tampered = True
     tamper(room.settings.database_url, FAULTS[fault])
     assert fault in "\n".join(room.faults())
+
+
+def test_a_person_whom_a_key_of_before_made_is_erased(earlier: str, server: Server, command: Command) -> None:
+    with Newsroom(server, earlier) as room:
+        seqs = last(room)
+        entries = ok(room.admin.get("/v1/changes?limit=200"))["data"]
+        [key, *_] = [each for each in entries if each["action"] == "review.give" and "form" not in each]
+        person, name = ok(room.admin.get(f"/v1/keys/{key['actor']}"))["person"]["id"], key["actor_name"]
+        end(room, person)
+        erase(room, person)
+        own = {key["actor"], person}
+        told = ok(room.admin.get("/v1/changes?limit=200"))["data"]
+        mine = [each for each in told if own & {each["actor"], each["resource_id"]}]
+        assert len(mine) > 5
+        assert [each for each in mine if name in str(each)] == []  # another key has the same name
+        for at in ("", *(f"?as_of={seq}" for seq in range(1, seqs, seqs // 5))):
+            reviews: list[Any] = [*room.get(f"/v1/reviews.json{at}")]
+            assert [each for each in reviews if key["actor"] in str(each) and name in str(each)] == []
+        corrections = room.get("/v1/corrections")["data"]
+        assert all(each["note"] for each in corrections if each["kind"] != "reinstatement")
+        assert room.faults() == []
+        room.sound = room.state()
+    succeed(command(earlier, "erase"))
+    succeed(command(earlier, "verify"))

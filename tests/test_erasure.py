@@ -7,9 +7,12 @@ import httpx
 import orjson
 import pytest
 
+from app.access.model import Person
+from app.base.times import now
 from app.changes.entry import entry_hash
+from app.changes.store import save
 from tests.contract import NEEDED, operations, places
-from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
+from tests.newsroom import TESTS, Json, Newsroom, match, ok, problem, ruling
 
 NOTE = {"note": "By order of the court of 2 November 2026."}
 ANY = {"If-Match": "*"}
@@ -280,3 +283,37 @@ def test_followers_are_told_which_record_was_erased_and_never_the_words(room: Ne
     assert told[-1]["reason"] == NOTE["note"]
     named = told[-1]["difference"]["erased"]["new"]["entries"]
     assert [each["values"] for each in named.values()] == [["difference.text"]]
+
+
+def end(room: Newsroom, person: str) -> None:
+    """End a person with their keys, as the table has it."""
+    with room.db.write() as session:
+        record = session.get_one(Person, person)
+        record.ended_at = now()
+        save(session, record, by=TESTS, action="person.end")
+
+
+def test_a_person_is_erased_wherever_they_are_named(room: Newsroom) -> None:
+    key, token = room.key("editor", "Pname of the desk")
+    client = room._clients[key] = room.client(token)
+    claim = room.claim("Checked by somebody.")
+    path = f"/v1/claims/{claim['id']}"
+    ok(client.patch(path, json={"place": "Rome"}, headers=match(claim)))
+    room.take(claim, by=client)
+    room.review(claim, by=client)
+    link = {"other": room.claim("Another.")["id"], "relation": "contradicts", "judgement": "positive"}
+    ok(client.post(f"{path}/links", json=link))
+    person = ok(room.admin.get(f"/v1/keys/{key}"))["person"]["id"]
+    before = last(room)
+    assert "pname" in ledger(room, room.admin)
+    problem(room.admin.post("/v1/erasures", json={"record": person, **NOTE}), 409)
+    end(room, person)
+    made = erase(room, person)
+    assert (made["type"], key in made["also"]) == ("person", True)
+    assert leaks(everything(room, room.admin), ["pname"]) == []
+    assert leaks(moments(room, f"{path}/reviews", "/v1/claims", first=before - 3), ["pname"]) == []
+    [review] = room.get(f"{path}/reviews")["data"]
+    assert review["summary"] == ruling()["summary"], "what they said stays"
+    assert room.fresh(claim)["place"] == "Rome"
+    ok(room.anyone.get(f"{path}/bundle"))
+    still_sound(room)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 from pydantic import Field as Describe
 from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
-from app.base.types import Id, Instant, Line, Moment, Shape, example, one_of
+from app.base.types import Id, Instant, Json, Line, Moment, Shape, example, one_of
 from app.changes.model import Part, Record
 
 
@@ -53,6 +53,7 @@ class Person(Record, table=True):
     email: str | None = Field(default=None, sa_type=Text)
     email_set_at: datetime | None = Field(default=None, sa_type=Instant)
     ended_at: datetime | None = Field(default=None, sa_type=Instant)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class Key(Record, table=True):
@@ -70,6 +71,7 @@ class Key(Record, table=True):
     token_hash: str = Field(sa_type=Id, unique=True)
     last_used_at: datetime | None = Field(default=None, sa_type=Instant)
     person_id: str = Field(sa_type=Id, foreign_key="people.id", index=True)
+    erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class Idempotency(SQLModel, table=True):

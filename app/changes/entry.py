@@ -98,7 +98,7 @@ def withheld(entry: Entry, hides: Callable[[str], bool]) -> dict[str, Any]:
     first form loses its difference and reason whole, and its hash can no longer be made anew.
     """
     if entry.get("form", 1) == 1:
-        return {**entry, "difference": None, "reason": None}
+        return {**without_remains(entry), "difference": None, "reason": None}
     named = _salts(entry, dict(_values(entry)))
     hidden = {name for name in named if hides(name)}
     if not hidden:
@@ -114,7 +114,17 @@ def withheld(entry: Entry, hides: Callable[[str], bool]) -> dict[str, Any]:
         "difference": difference or None,
         "salts": {name: _text(salt) for name, salt in named.items() if name not in hidden},
         "commitments": {name: each for name, each in made.items() if name in hidden or name not in named},
+        **_remains_but(entry, hides),
     }
+
+
+def _remains_but(entry: Entry, hides: Callable[[str], bool]) -> dict[str, Any]:
+    """Return what remains of erased values but for those that are to be hidden."""
+    if "remains" not in entry:
+        return {}
+    left = entry["remains"]["difference"]
+    shown = {name: change for name, change in left.items() if not hides(f"difference.{name}")}
+    return {"remains": {**entry["remains"], "difference": shown}}
 
 
 def erased(entry: Entry, names: Collection[str], remains: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,15 +132,17 @@ def erased(entry: Entry, names: Collection[str], remains: Mapping[str, Any]) -> 
     difference that rows are made of from now on, by field; what it has of other fields is left out.
     """
     left = entry.get("remains") or {"difference": {}}
+    told: dict[str, Any] = {"nonce": new_salt()}
     if entry.get("form", 1) == 1:
-        told: Mapping[str, Any] = remains
+        told["difference"] = remains
+        if "reason" not in names and (reason := entry["reason"] or left.get("reason")):
+            told["reason"] = reason
     else:
         fields = {name.removeprefix("difference.") for name in names}
-        told = {**left["difference"], **{name: each for name, each in remains.items() if name in fields}}
-    return {
-        **withheld(entry, frozenset(names).__contains__),
-        "remains": {"nonce": new_salt(), "difference": told},
-    }
+        told["difference"] = {**left["difference"], **{n: each for n, each in remains.items() if n in fields}}
+    if told["difference"] == left["difference"] and told.get("reason") == left.get("reason"):
+        told["nonce"] = left.get("nonce", told["nonce"])  # what names its digest goes on to be right
+    return {**withheld(entry, frozenset(names).__contains__), "remains": told}
 
 
 def without_remains(entry: Entry) -> Entry:

@@ -21,6 +21,7 @@ from app.base.prepared import Prepared
 from app.base.properties import DatabaseProperty
 from app.base.sql import in_order, insert_many, select, table
 from app.base.times import now
+from app.changes import earlier
 from app.changes.entry import Entry, effective, erased, missing
 from app.changes.ledger import difference_of, entries, head, rows_of, whole
 from app.changes.model import Change, ChangeValues
@@ -57,7 +58,7 @@ class Order:
 class Target:
     """One record that loses values by an order: the record that it `names`, or one that it takes along. A
     `whole` one loses all of its words. `changed` are simple columns that differ besides; `also` are the ids
-    of the records that were taken along.
+    of the records that were taken along. Entries by the `actors`, of any record, lose the actor's name.
     """
 
     noun: str
@@ -67,6 +68,7 @@ class Target:
     whole: bool = False
     changed: Mapping[str, Any] | None = None
     also: Sequence[str] = ()
+    actors: Sequence[str] = ()
 
 
 def erase(session: WriteSession, target: Target, order: Order) -> list[str] | None:
@@ -74,6 +76,7 @@ def erase(session: WriteSession, target: Target, order: Order) -> list[str] | No
     ordered and has none of them.
     """
     named, gone = _erase_entries(session, target)
+    named |= _erase_names(session, target.actors)
     if not named and not target.names and not target.changed:
         return None
     record: Any = session.get_one(kinds()[target.noun], target.id, populate_existing=True)
@@ -81,7 +84,7 @@ def erase(session: WriteSession, target: Target, order: Order) -> list[str] | No
     told = {
         "order": order.record,
         "whole": target.whole or before.get("whole", False),
-        "entries": {**before.get("entries", {}), **named},
+        "entries": {**_missing(session, target), **named},
         **({"also": [*target.also]} if target.also else {}),
     }
     difference = {"erased": {"old": record.erased, "new": told}}
@@ -106,7 +109,7 @@ def _erase_entries(session: WriteSession, target: Target) -> tuple[dict[str, Any
         before = effective(entry)
         after = target.cut.of(before)
         names = {f"difference.{name}" for name in before if after[name] != before[name]}
-        reason = entry["reason"]
+        reason = row.reason
         if reason is not None and not row.action.endswith(_ERASING) and target.cut.takes(reason):
             names.add("reason")
             gone.append(reason)
@@ -116,6 +119,33 @@ def _erase_entries(session: WriteSession, target: Target) -> tuple[dict[str, Any
             _put(session, made)
             named[str(row.seq)] = missing(made)
     return named, gone
+
+
+def _erase_names(session: WriteSession, actors: Sequence[str]) -> dict[str, Any]:
+    """Erase the names of actors from all of their entries."""
+    named: dict[str, Any] = {}
+    if not actors:
+        return named
+    for row in session.execute(
+        entries().where(col(Change.actor).in_(actors)).order_by(col(Change.seq))
+    ).all():
+        entry = whole(row)
+        if entry["actor_name"] is None:
+            continue
+        if row.form == 1:
+            made = {**erased({**entry, "reason": row.reason}, (), effective(entry)), "actor_name": None}
+        else:
+            made = erased(entry, ["actor_name"], {})
+        _put(session, made)
+        named[str(row.seq)] = missing(made)
+    return named
+
+
+def _missing(session: ReadSession, target: Target) -> dict[str, Any]:
+    """Return what the entries of a record have lost by now, as the entry of an erasure names it."""
+    mine = (col(Change.resource) == target.noun, col(Change.resource_id) == target.id)
+    rows = session.execute(entries().where(*mine, col(ChangeValues.remains).is_not(None)))
+    return {str(row.seq): missing(whole(row)) for row in rows}
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -145,15 +175,19 @@ def adopt(session: WriteSession, replay: Replay) -> list[str]:
     """
     gone: list[str] = []
     records: dict[tuple[str, str], None] = {}
-    for seq, entry in replay.erased.items():
+    for seq in sorted(replay.newly_erased):
+        entry = replay.erased[seq]
         row = session.execute(entries().where(col(Change.seq) == seq)).one()
-        if whole(row).get("remains") == entry["remains"]:
+        if whole(row) == entry:
             continue
         gone += _texts([{**difference_of(row)}, row.reason])
         _put(session, entry)
         records[row.resource, row.resource_id] = None
     for noun, record_id in records:
         remake(session, noun, record_id)
+        person: Any = kinds()["person"]
+        if noun == "key" and session.get(person, earlier.person_of(record_id)):
+            remake(session, "person", earlier.person_of(record_id))
     if replay.erased:
         _begin_epoch(session)
     return gone

@@ -49,6 +49,8 @@ def rows_of(entry: Entry) -> tuple[dict[str, Any], dict[str, Any] | None]:
     values = dict.fromkeys(table_of(ChangeValues).columns.keys())
     values |= {name: row[name] for name in ("seq", *_BESIDE)}
     values |= {name: _json(entry.get(name)) for name in _SALTED}
+    if row["form"] == 1:
+        values["reason"] = entry["remains"].get("reason")
     return {**row, **dict.fromkeys(_BESIDE)}, values
 
 
@@ -75,7 +77,7 @@ def document(row: Row[Any]) -> dict[str, Any]:
     entry = {name: wire(getattr(row, name)) for name in _ENTRY}
     entry["difference"] = entry["difference"] and orjson.loads(entry["difference"])
     if row.form == 1:
-        return entry
+        return entry if row.remains is None else {**entry, "reason": None}
     entry = {"form": row.form, **entry}
     if row.salt is not None:
         entry["salt"] = row.salt

@@ -101,7 +101,7 @@ RULINGS = (
 
 ERASURES = (
     "action IN ('claim.erase', 'entity.erase', 'source.erase', 'snapshot.erase', 'review.erase', "
-    "'evidence.erase')"
+    "'evidence.erase', 'person.erase')"
 )
 """Which entries are the list of erasures, in the words of their index."""
 

@@ -19,7 +19,7 @@ from app.base.sql import table as table_of
 from app.base.types import wire
 from app.changes import earlier
 from app.changes.entry import Entry, effective, erasures, has_its_hash, missing
-from app.changes.ledger import GENESIS, difference_of, entries, head, keep
+from app.changes.ledger import GENESIS, difference_of, entries, head, keep, whole
 from app.changes.model import Change, Part, Record, fresh
 from app.changes.store import New, Saved, given, insert_rows, ledger_columns, part_documents, tell
 from app.changes.tree import grow
@@ -105,6 +105,8 @@ class Replay:
         self.added = 0
         self.erased: dict[int, Entry] = {}
         """The entries without some of their values, by `seq`."""
+        self.newly_erased: set[int] = set()
+        """Those that new entries have erased, here too."""
         self._named: dict[int, Any] = {}
 
     def take(self, told: Sequence[Entry]) -> None:
@@ -146,7 +148,10 @@ class Replay:
                 raise Invalid(
                     f"Change {entry['seq']} is without some of its values: an admin's export has all."
                 )
-            self._named |= {int(seq): told for seq, told in erasures(entry).items()}
+            named = {int(seq): told for seq, told in erasures(entry).items()}
+            self._named |= named
+            if entry["seq"] > self.here:
+                self.newly_erased |= named.keys()
             if "remains" in entry:
                 self.erased[entry["seq"]] = entry
         except (KeyError, TypeError, ValueError):
@@ -155,10 +160,12 @@ class Replay:
 
     def check_erasures(self) -> None:
         """Raise Invalid for an entry without some of its values that no entry taken so far has erased, or of
-        which something else remains.
+        which something else remains, and for one that was erased and has them.
         """
-        for seq, entry in self.erased.items():
-            if self._named.get(seq) != missing(entry):
+        for seq in sorted(self._named.keys() | self.erased.keys()):
+            if seq not in self.erased:
+                raise Invalid(f"Change {seq} was erased, and has its values again.")
+            if self._named.get(seq) != missing(self.erased[seq]):
                 raise Invalid(f"Change {seq} is without some of its values, and no entry erased them.")
 
     def _compare(self, entries: Sequence[Entry]) -> None:
@@ -275,10 +282,20 @@ def documents_of(session: ReadSession, kind: type[Record], record_id: str) -> di
     }
 
 
+def _made_of(session: ReadSession, person_id: str) -> earlier.State:
+    """Return the state of a person that a key of an earlier version has made, if one has."""
+    key = earlier.KEY + person_id.removeprefix(earlier.PERSON)
+    first = entries().where(col(Change.resource_id) == key, col(Change.version) == 1)
+    if (row := session.execute(first).first()) is None:
+        return {}
+    made = earlier.made_of({**whole(row), "difference": difference_of(row)})
+    return earlier.after("person", person_id, {}, made["difference"]) if made else {}
+
+
 def remake(session: WriteSession, noun: str, record_id: str) -> None:
     """Make the rows of one record anew of its entries, of which some have lost values."""
     kind = kinds()[noun]
-    state: earlier.State = {}
+    state = _made_of(session, record_id) if noun == "person" else {}
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     for row in session.execute(query.order_by(col(Change.seq))).all():
         state = earlier.after(noun, record_id, state, difference_of(row))

@@ -73,6 +73,8 @@ _WORDS: Mapping[str, Sequence[tuple[Taken, str]]] = {
         (_nothing, "exact prefix suffix start end state score last_found_in"),
         (_nothing, "named_exact named_start named_end"),
     ),
+    "person": ((_word, "name byline"),),
+    "key": ((_word, "name"),),
     "decision": ((_word, "note"),),
     "link": ((_word, "note"),),
 }
@@ -119,6 +121,24 @@ class Passages:
         """Return a difference without it."""
         around = {name: {"old": None, "new": None} for name in ("prefix", "suffix") if name in difference}
         return {**difference, **around}
+
+    def takes(self, reason: str) -> bool:  # noqa: ARG002
+        """Return False."""
+        return False
+
+
+@dataclass(frozen=True)
+class Named:
+    """The name of a person in one field."""
+
+    field: str
+
+    def of(self, difference: Difference) -> Difference:
+        """Return a difference without it."""
+        if self.field not in difference:
+            return difference
+        change = difference[self.field]
+        return {**difference, self.field: {side: _word(value) for side, value in change.items()}}
 
     def takes(self, reason: str) -> bool:  # noqa: ARG002
         """Return False."""

@@ -9,7 +9,7 @@ from pydantic import Field as Describe
 from app.base.page import Question
 from app.base.types import Prose, Shape, example
 
-ErasableType = Literal["claim", "figure", "entity", "source", "snapshot", "review", "evidence"]
+ErasableType = Literal["claim", "figure", "entity", "source", "snapshot", "review", "person", "evidence"]
 TYPES: tuple[ErasableType, ...] = get_args(ErasableType)
 
 
@@ -25,7 +25,8 @@ class ErasureIn(Shape):
         Describe(
             min_length=1,
             max_length=40,
-            description="The id of a claim, figure, entity, source, snapshot, review or piece of evidence.",
+            description="The id of a claim, figure, entity, source, snapshot, review, person or piece of "
+            "evidence.",
         ),
     ]
     note: Annotated[Prose, Describe(description="Public, so without the words that are to be erased.")]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, or_, text, update
 from sqlmodel import col
 
-from app.access.model import Idempotency, Role
+from app.access.model import Idempotency, Key, Role
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid
 from app.base.ids import noun_of
@@ -22,7 +23,7 @@ from app.changes.store import By, is_erased, save
 from app.claims import upkeep
 from app.claims.repeats import point
 from app.entities.model import Entity
-from app.erasure.cuts import Contexts, Notes, OneFigure, Passages, whole
+from app.erasure.cuts import Contexts, Named, Notes, OneFigure, Passages, whole
 from app.erasure.model import TYPES, ErasureQuestion
 from app.hooks.progress import interrupt
 from app.links.model import Link
@@ -51,7 +52,8 @@ def order(session: WriteSession, record_id: str, note: str, *, by: By) -> dict[s
         if texts is not None:
             also.append(target.id)
             gone += texts
-    gone += erase(session, Target(**{**vars(main), "also": sorted(set(also)), "names": True}), given) or []
+    actors = _actors(session, noun, record_id)
+    gone += erase(session, replace(main, also=sorted({*also}), names=True, actors=actors), given) or []
     forget(session, gone)
     upkeep.forget_counts(session)
     _forget_answers(session, {main.id, *also, record_id})
@@ -75,6 +77,13 @@ def _targets(session: WriteSession, noun: str, given: Order) -> list[Target]:
 def _whole(noun: str, record_id: str, given: Order) -> Target:
     changed = {"text_at_hand": False} if noun == "snapshot" else None
     return Target(noun, record_id, whole(noun, record_id, given.note), whole=True, changed=changed)
+
+
+def _actors(session: ReadSession, noun: str, record_id: str) -> list[str]:
+    """The ids under which a person is the actor of entries."""
+    if noun != "person":
+        return []
+    return [record_id, *_ids(session, Key, col(Key.person_id) == record_id)]
 
 
 def _figure(session: ReadSession, given: Order) -> Target:
@@ -155,6 +164,21 @@ def _with_a_review(session: WriteSession, review: Any, given: Order) -> Iterator
         yield _whole("decision", each, given)
 
 
+def _with_a_person(session: WriteSession, person: Any, given: Order) -> Iterator[Target]:
+    """Take the name of a person from their keys, and from what they ruled, decided and judged."""
+    if person.ended_at is None:
+        raise Conflict(f"{person.id} works here: end the person before erasing the name.")
+    keys = _ids(session, Key, col(Key.person_id) == person.id)
+    yield from (_whole("key", each, given) for each in keys)
+    own = [person.id, *keys]
+    for kind, by, name in (
+        (Review, col(Review.reviewer_id), "reviewer_name"),
+        (Decision, col(Decision.decided_by), "decided_by_name"),
+        (Link, col(Link.judged_by), "judged_by_name"),
+    ):
+        yield from (Target(kind.noun, each, Named(name)) for each in _ids(session, kind, by.in_(own)))
+
+
 def _with_nothing(_session: WriteSession, _record: Any, _given: Order) -> Iterator[Target]:
     yield from ()
 
@@ -166,6 +190,7 @@ _TAKEN_ALONG = {
     "snapshot": _with_a_snapshot,
     "review": _with_a_review,
     "evidence": _with_nothing,
+    "person": _with_a_person,
 }
 
 

@@ -65,6 +65,9 @@ _KEYS = frozenset({"assignee_id", "proposer_id"})
 WITHHELD = frozenset(f"difference.{name}" for name in _KEYS)
 """The values of an entry that a bundle is without."""
 
+_UNNEEDED = WITHHELD | {"actor_name"}
+"""The values that nothing follows from: a person who was erased has no name in any entry."""
+
 _LEFT_OUT = ("assignee", "lease_expires_at")
 """What is of the work on a claim, not of its standing."""
 
@@ -77,6 +80,8 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
     if without_contexts(session, told) != told:
         raise Conflict("Its history has words of a text that is withheld: there is no bundle of it.")
     changes = [*map(_without_workers, entries)]
+    if [*_not_shown(changes)]:
+        raise Conflict("Its history has entries that the erasure of a person has closed: there is no bundle.")
     size, _ = head(session)
     tree = Tree(session)
     proofs = [merkle.inclusion(change["seq"] - 1, size, tree.at) for change in changes]
@@ -251,12 +256,12 @@ def _not_shown(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for change in changes:
         named |= erasures(change)
     for change in changes:
-        withheld_names = (change.get("commitments") or {}).keys() - WITHHELD
-        if (told := named.get(str(change["seq"]))) and missing(change, but=WITHHELD) == told:
+        gone, told = missing(change, but=_UNNEEDED), named.get(str(change["seq"]))
+        if told and gone == {**told, "values": [each for each in told["values"] if each not in _UNNEEDED]}:
             continue
-        for name in sorted(withheld_names):
+        for name in sorted((change.get("commitments") or {}).keys() - _UNNEEDED):
             yield f"change {change['seq']}: {name} is withheld"
-        if "remains" in change:
+        if gone and (change.get("form", 1) == 1 or change["remains"]["difference"]):
             yield f"change {change['seq']}: what remains of it is of no erasure"
 
 

@@ -23,8 +23,8 @@ EventType = Literal[
     "review", "review.give", "review.erase", "review.erase.follow",
     "decision", "review.approved", "review.returned", "decision.erase.follow",
     "link", "link.judge", "link.rejudge", "link.erase.follow",
-    "person", "person.create", "person.revise", "person.end",
-    "key", "key.create", "key.revoke",
+    "person", "person.create", "person.revise", "person.end", "person.erase",
+    "key", "key.create", "key.revoke", "key.erase.follow",
     "webhook", "webhook.create", "webhook.revise", "webhook.rotate", "webhook.disable", "webhook.remove",
 ]  # fmt: skip
 """What a webhook can be told of: the nouns of the ledger, each for all that is done to one, and actions."""
