@@ -10,6 +10,7 @@ from time import monotonic
 import orjson
 from sqlalchemy import Connection, inspect
 
+from app import visibility
 from app.base import properties, schema
 from app.base.db import Database, ReadSession, WriteSession
 from app.base.errors import Unavailable
@@ -42,6 +43,7 @@ databases that have another.
 VERSION = max(DIGESTS)
 
 PROJECTIONS = (
+    *visibility.PROJECTIONS,
     references.PROJECTION,
     ranks.PROJECTION,
     twins.PROJECTION,

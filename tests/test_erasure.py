@@ -122,7 +122,7 @@ def test_a_claim_is_erased_from_every_answer(room: Newsroom) -> None:
     worked_on(room, claim)
     path, before = f"/v1/claims/{claim['id']}", last(room)
     words = (*OF_THE_CLAIM, *OF_ITS_RULINGS)
-    told = ledger(room, room.anyone)
+    told = ledger(room, room.reader)
     assert [word for word in words if word not in told] == []
     assert "wtext" in room.anyone.get(f"{path}?as_of={before}").text
     made = erase(room, claim["id"])

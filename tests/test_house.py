@@ -99,12 +99,13 @@ LAYOUT = (
     (
         "base",
         "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
-        " sql types moments postgres pools prepared outages db properties jobs scratch shelf recent schema"
-        " body http page problems limits boundary middleware protocol openapi",
+        " sql types moments postgres public pools prepared outages db properties jobs scratch shelf recent"
+        " schema body http page problems limits boundary middleware protocol openapi",
     ),
     (
         "changes",
-        "entry earlier model contexts guard grants tree ledger store reads walk replay erasure past log"
+        "entry earlier model contexts hidden guard grants tree ledger store reads walk replay erasure"
+        " past log"
         " replicas streams",
     ),
     ("access", "model caller people secret store house conditions requests routes"),
@@ -127,6 +128,7 @@ LAYOUT = (
     ("people", "model store routes"),
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
+    ("visibility", ""),
     ("erasure", "model cuts store watch routes"),
     ("projections", ""),
     (
@@ -271,6 +273,8 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
     ("app/claims/ranks.py", "_put_right"): "how often claims are repeated, made anew",
     ("app/claims/ranks.py", ""): "how often claims are repeated and read",
+    ("app/visibility.py", "keep"): "which records are hidden, which follows them",
+    ("app/visibility.py", "_clear"): "which records are hidden, made anew",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",
     ("app/words/index.py", "_write_forms"): "the index, which follows records",
     ("app/words/index.py", "_write"): "the index, which follows records",

@@ -221,7 +221,10 @@ def test_evidence_gathered_before_is_cited_in_the_ruling(room: Newsroom) -> None
     assert (gathered["anchor"]["state"], gathered["anchor"]["start"]) == ("exact", 7)
     missing = {**item, "anchor": {"exact": "signed and sealed in full, with a ribbon around it"}}
     assert problem(room.checker.post(path, json=missing), 422)["errors"][0]["pointer"] == "/anchor"
-    assert room.get(path)["data"] == [gathered]
+    assert ok(room.reader.get(path))["data"] == [gathered]
+    assert room.get(path)["data"] == [
+        {name: value for name, value in gathered.items() if name != "note_visibility"} | {"note": None}
+    ]
     room.take(claim)
     review = room.review(claim, evidence=None, cites=[gathered["id"]])
     assert review["evidence"] == [gathered]
@@ -297,7 +300,8 @@ def test_a_ruling_sent_back_goes_to_its_proposer(room: Newsroom) -> None:
         second = careful.review(claim, verdict="false")
         ok(move(careful, careful.editor, "POST", claim, "approval"))
         states = {
-            each["id"]: each["state"] for each in careful.get(f"/v1/claims/{claim['id']}/reviews")["data"]
+            each["id"]: each["state"]
+            for each in ok(careful.checker.get(f"/v1/claims/{claim['id']}/reviews"))["data"]
         }
         assert states == {first["id"]: "returned", second["id"]: "published"}
         assert standing(careful, claim)["verdict"] == "false"

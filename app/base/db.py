@@ -96,7 +96,8 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._file = self.url.database if self.sqlite else None
         door = Door(read_seconds or STATEMENT_SECONDS)
-        self._inside, self._outside = (reading(self.url, pool_size, door) for _ in range(2))
+        self._inside = reading(self.url, pool_size, door, public=False)
+        self._outside = reading(self.url, pool_size, door, public=True)
         self.writer = sqlite_engine(self.url, 1, writes=True) if self.sqlite else self.reader
 
     def engines(self, *, public: bool) -> Engines:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from app.base.caches import Cache
 from app.base.files import create
 from app.base.postgres import CONNECT_SECONDS, KEEPALIVE, Door, for_reading, read_url
+from app.base.public import read_for_the_public
 
 try:  # a current SQLite: those before 3.51.3 can corrupt a WAL file when it is reset
     import pysqlite3.dbapi2 as sqlite
@@ -45,12 +46,15 @@ class Engines(NamedTuple):
     prompt: Engine
 
 
-def reading(url: URL, pool_size: int, door: Door) -> Engines:
-    """The pools that a base is read by."""
+def reading(url: URL, pool_size: int, door: Door, *, public: bool) -> Engines:
+    """The pools that a base is read by, for the public or for those inside."""
     if url.get_backend_name() == "sqlite":
-        prompt = sqlite_engine(url, _PROMPT_CONNECTIONS, patience=0)
-        return Engines(sqlite_engine(url, pool_size), prompt)
-    return Engines(_pg(url, pool_size, door), _pg(url, pool_size, door, prompt=True))
+        prompt = sqlite_engine(url, _PROMPT_CONNECTIONS, patience=0, public=public)
+        return Engines(sqlite_engine(url, pool_size, public=public), prompt)
+    made = Engines(_pg(url, pool_size, door), _pg(url, pool_size, door, prompt=True))
+    for engine in made if public else ():
+        event.listen(engine, "connect", lambda connection, _entry: read_for_the_public(connection))
+    return made
 
 
 def engine_url(url: str) -> URL:
@@ -93,7 +97,9 @@ def _pg(url: URL, pool_size: int, door: Door, *, prompt: bool = False) -> Engine
     return door.guard(engine, prompt=prompt)
 
 
-def sqlite_engine(url: URL, pool_size: int, *, writes: bool = False, patience: int | None = None) -> Engine:
+def sqlite_engine(
+    url: URL, pool_size: int, *, writes: bool = False, patience: int | None = None, public: bool = False
+) -> Engine:
     """Return a pool of connections. A pool of one for writing is the queue in which writers wait their turn.
 
     `patience` is the time in seconds to wait for a connection and for a lock of the file (None: the usual).
@@ -123,6 +129,8 @@ def sqlite_engine(url: URL, pool_size: int, *, writes: bool = False, patience: i
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
+        if public:
+            read_for_the_public(connection)
         cursor = connection.cursor()
         # Only a writer creates the file or turns it to WAL; FULL, or a power cut loses commits.
         pragmas = ["journal_mode=WAL", "synchronous=FULL"] if writes else ["query_only=ON"]

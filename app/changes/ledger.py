@@ -17,6 +17,7 @@ from app.base.sql import table as table_of
 from app.base.types import wire
 from app.changes.contexts import without_contexts
 from app.changes.entry import Entry
+from app.changes.hidden import as_seen
 from app.changes.model import Change, ChangeValues
 
 GENESIS = "0" * 64
@@ -112,7 +113,8 @@ def history(
     """A page of the entries of one record."""
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     found = page(session, query, [col(Change.seq)], ask, after)
-    return Page(without_contexts(session, [document(row) for row in found.rows]), found.last)
+    told = without_contexts(session, [document(row) for row in found.rows])
+    return Page(as_seen(session, told), found.last)
 
 
 @cache

@@ -15,6 +15,7 @@ from app.base.sql import select
 from app.changes import earlier
 from app.changes.contexts import without_contexts
 from app.changes.entry import Entry, withheld
+from app.changes.hidden import as_seen, is_seen
 from app.changes.ledger import GENESIS, document, entries, head
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
 
@@ -66,7 +67,7 @@ def since(
     """
     for place in places(ask, after):
         must_hold(session, place)
-    query = entries().where(*_clauses(ask))
+    query = entries().where(*_clauses(session, ask))
     if ask.after is not None:
         query = query.where(col(Change.seq) > ask.after)
     found = page(session, query, [col(Change.seq)], ask, after)
@@ -82,11 +83,13 @@ def places(ask: ChangeQuestion, after: Sequence[Any] | None) -> list[Place]:
 
 def between(session: ReadSession, ask: ChangeFilters, after: int, upto: int, *, secrets: bool) -> list[Entry]:
     """The entries after one `seq` up to another, oldest first, that match the other filters."""
-    query = entries().where(*_clauses(ask), col(Change.seq) > after, col(Change.seq) <= upto)
+    query = entries().where(*_clauses(session, ask), col(Change.seq) > after, col(Change.seq) <= upto)
     return shown(session, session.execute(query.order_by(col(Change.seq))).all(), secrets=secrets)
 
 
-def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
+def _clauses(session: ReadSession, ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
+    if session.public and (ask.resource or ask.resource_id or ask.actor):
+        yield is_seen()
     if ask.resource:
         yield col(Change.resource).in_(ask.resource)
     if ask.resource_id:
@@ -96,14 +99,15 @@ def _clauses(ask: ChangeFilters) -> Iterator[ColumnElement[bool]]:
 
 
 def shown(session: ReadSession, rows: Sequence[Row[Any]], *, secrets: bool) -> list[Entry]:
-    """Return entries as they are told, with `secrets` to an admin."""
+    """Return entries as they are told to whoever reads in a session, with `secrets` to an admin."""
     found = [document(row) for row in rows]
     if secrets:
         return [*found]
-    return [
+    told = [
         withheld(entry, _is_of_difference) if entry["resource"] in FOR_ADMINS else entry
         for entry in without_contexts(session, found)
     ]
+    return as_seen(session, told)
 
 
 def _is_of_difference(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
+from app.access.caller import Caller
 from app.access.model import Role
 from app.access.requests import Read, ReadingNow
 from app.base.errors import Conflict, Invalid, LedgerReset
@@ -19,7 +20,7 @@ from app.changes.log import ConsistencyOut, ConsistencyQuestion, InclusionOut, I
 from app.changes.model import ChangeFilters, ChangeOut, ChangeQuestion, StreamQuestion
 from app.changes.reads import Place, places, since
 from app.changes.replicas import Nearest
-from app.changes.streams import Events
+from app.changes.streams import Events, Told
 
 router, of_log = v1("changes"), v1("log")
 TEXT = "text/plain"
@@ -100,12 +101,13 @@ async def follow_changes(
 
     [gate] = read.request.scope["route"].gates
 
-    async def sees_keys() -> bool:
+    async def admitted() -> Told:
         await gate.admit(read.request)  # its key may have ended by now
-        return bool(read.request.state.caller.has(Role.admin))
+        caller: Caller = read.request.state.caller
+        return Told(public=not caller.inside, secrets=caller.has(Role.admin))
 
     hashed = ask.after_hash is not None or ":" in (last_event_id or "")
-    return Events(read.house.streams, read.client, ask, after, sees_keys, hashed=hashed)
+    return Events(read.house.streams, read.client, ask, after, admitted, hashed=hashed)
 
 
 def _place(ask: StreamQuestion, last_event_id: str | None) -> Place | None:

@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import orjson
 from fastapi import Response
@@ -50,7 +51,23 @@ _AT_A_TIME = 2
 
 Pieces = Sequence[tuple[Place, bytes]]
 """Entries as events, each with its place."""
-_Asked = tuple[str, int, int, bool, bool]
+
+
+class At(Protocol):
+    """Gives what is read from that has all up to a position."""
+
+    def __call__(self, position: int, *, public: bool = False) -> Readable:
+        """As `House.at`."""
+
+
+class Told(NamedTuple):
+    """Who is told: the `public`, or somebody inside, who may see what was done to keys (`secrets`) or not."""
+
+    public: bool
+    secrets: bool
+
+
+_Asked = tuple[str, int, int, bool, bool, bool]
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ class Streams:
     when there is a later one, and `ended` is whether the server is to stop.
     """
 
-    def __init__(self, base: Database, at: Callable[[int], Readable], most: int, per_client: int) -> None:
+    def __init__(self, base: Database, at: At, most: int, per_client: int) -> None:
         self.most = most
         self.per_client = per_client
         self.last = 0
@@ -154,13 +171,13 @@ class Streams:
             return await run_in_threadpool(read)
 
     async def entries(
-        self, ask: ChangeFilters, after: int, upto: int, *, secrets: bool, hashed: bool
+        self, ask: ChangeFilters, after: int, upto: int, *, caller: Told, hashed: bool
     ) -> Reading:
         """The matching entries after one `seq` up to another, as events, whose ids have hashes if `hashed`.
         Raises Unavailable.
         """
         filters = ask.model_dump_json(include={"resource", "resource_id", "actor"})
-        asked = (filters, after, upto, secrets, hashed)
+        asked = (filters, after, upto, caller.public, caller.secrets, hashed)
         reading = self._readings.get(asked)
         if reading is None:
             reading = self._readings[asked] = asyncio.ensure_future(self._read(asked, ask))
@@ -174,10 +191,10 @@ class Streams:
         self._readings.clear()
 
     async def _read(self, asked: _Asked, ask: ChangeFilters) -> Reading:
-        _, after, upto, secrets, hashed = asked
+        _, after, upto, public, secrets, hashed = asked
 
         def read() -> Reading:
-            base = self._at(upto)
+            base = self._at(upto, public=public)
             try:
                 with base.read() as session:
                     found = between(session, ask, after, upto, secrets=secrets)
@@ -218,8 +235,8 @@ def _reset(reset: LedgerReset) -> bytes:
 
 
 class Events(Response):
-    """One stream: what matches `ask` after an entry. `admitted` says whether its client may see what was done
-    to keys, and raises Unauthorized once it may see nothing more.
+    """One stream: what matches `ask` after an entry. `admitted` says what its client may see, and raises
+    Unauthorized once that is nothing more.
     """
 
     media_type = EVENTS
@@ -230,7 +247,7 @@ class Events(Response):
         client: str | None,
         ask: StreamQuestion,
         after: Place,
-        admitted: Callable[[], Awaitable[bool]],
+        admitted: Callable[[], Awaitable[Told]],
         *,
         hashed: bool,
     ) -> None:
@@ -302,8 +319,8 @@ class Events(Response):
                 self._confirmed = True
             if upto <= after:
                 return ()
-            secrets = await self.admitted()
-            found = await self.streams.entries(self.ask, after, upto, secrets=secrets, hashed=self.hashed)
+            caller = await self.admitted()
+            found = await self.streams.entries(self.ask, after, upto, caller=caller, hashed=self.hashed)
             if found.before != self.place.hash or found.reached is None:
                 self.streams.forget()
                 await self.streams.confirm(self.place)

@@ -267,6 +267,9 @@ class Claim(Record, table=True):
     proposer_id: str | None = Field(default=None, sa_type=Id, foreign_key="people.id")
     correction: dict[str, Any] | None = Field(default=None, sa_type=Json)
     erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    visibility: str | None = Field(default=None, sa_type=Text)
+    embargoed_until: datetime | None = Field(default=None, sa_type=Instant, index=True)
+    publication: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 STANDING = ("status", "verdict", "agreement", "assignee_id", "lease_expires_at", "reviewed_at",

@@ -1,8 +1,10 @@
-"""How many claims repeat each claim, kept in the transaction of every write; and how often each was read."""
+"""How many public claims repeat each claim, kept in the transaction of every write; and how often each was
+read.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import func
 from sqlmodel import col
@@ -31,12 +33,21 @@ def _after_claims(session: WriteSession, saved: Sequence[Saved]) -> None:
     status = [(changed["status"]["new"], claim_id) for claim_id, changed in told if "status" in changed]
     insert_many(session, ClaimRank, [(claim_id, now, 0, 0) for now, claim_id in status if claim_id in new])
     many(session, _MOVE, [(now, claim_id) for now, claim_id in status if claim_id not in new])
+    moved = [claim_id for claim_id, changed in told if {"repeats_id", "visibility"} & changed.keys()]
+    if moved:
+        add(session, "repeats", _moves(session, moved, dict(told)))
+
+
+def _moves(session: ReadSession, moved: Sequence[str], told: Mapping[str, Any]) -> Counter[str]:
     by: Counter[str] = Counter()
-    for _, changed in told:
-        repeats = changed.get("repeats_id", {})
-        by.update(filter(None, [repeats.get("new")]))
-        by.subtract(filter(None, [repeats.get("old")]))
-    add(session, "repeats", by)
+    columns = Claim.id, Claim.repeats_id, Claim.visibility
+    for row in session.execute(select(*columns).where(col(Claim.id).in_(moved))):
+        for sign, when in ((1, "new"), (-1, "old")):
+            repeats = told[row.id].get("repeats_id", {when: row.repeats_id})[when]
+            hidden = told[row.id].get("visibility", {when: row.visibility})[when]
+            if repeats and not hidden:
+                by[repeats] += sign
+    return by
 
 
 def add(session: WriteSession, count: Count, by: Mapping[str, int]) -> None:
@@ -76,6 +87,7 @@ def _kept(session: ReadSession, ids: Sequence[str]) -> dict[str, tuple[str, int]
 def _true(session: ReadSession, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
     original = col(Claim.repeats_id)
     repeats = select(original, func.count().label("repeats")).where(original.in_(ids)).group_by(original)
+    repeats = repeats.where(col(Claim.visibility).is_(None))
     count = {row.repeats_id: row.repeats for row in session.execute(repeats)}
     rows = session.execute(select(Claim.id, Claim.status).where(col(Claim.id).in_(ids)))
     return {row.id: (row.status, count.get(row.id, 0)) for row in rows}

@@ -63,12 +63,15 @@ def _listings(claim_id: str, facts: Facts) -> set[tuple[str, str, str, str]]:
 
 
 def _cells(facts: Facts) -> list[Cell]:
-    """The tallies that a claim is in, each once."""
+    """The tallies that a claim is in, each once; those of a hidden one are counted apart once more."""
     # What an earlier version kept may lack a dimension.
     values = {name: facts.get(name, ()) for name in DIMENSIONS} | {"status": [facts["status"]]}
     singles = [(dimension, value) for dimension, some in values.items() for value in some]
     pairs = [(first, second, a, b) for (first, a), (second, b) in combinations(singles, 2) if first != second]
-    return [("", "", "", ""), *((first, "", a, "") for first, a in singles), *pairs]
+    seen = [("", "", "", ""), *((first, "", a, "") for first, a in singles), *pairs]
+    if not facts.get("hidden"):
+        return seen
+    return [*seen, *((f"~{first}", *rest) for first, *rest in seen)]
 
 
 _NAMING = (ClaimSpeaker, ClaimAbout, FigureAbout)
@@ -114,6 +117,7 @@ def _facts(claim: Any, parts: Mapping[Any, Sequence[Any]], others: _Others) -> F
         "status": claim.status,
         "topic": sorted({*topics} or [""]),
         "verdict": [claim.verdict or ""],
+        **({"hidden": True} if claim.visibility else {}),
     }
 
 

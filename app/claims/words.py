@@ -27,6 +27,7 @@ def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
 
 def _of(claim: Mapping[str, Any], facts: Mapping[str, Any]) -> Words:
     words = Words([(factor, claim[name]) for name, factor in _FIELDS if claim[name]])
+    words.hidden = "hidden" in facts
     words.texts += [(0.5, topic.replace("-", " ")) for topic in claim["topics"]]
     words.texts += [(0.5, f"{figure['measure']} {figure['display']}") for figure in claim["figures"]]
     for listed in facts["listed"]:

@@ -26,7 +26,7 @@ from app.entities import documents
 from app.entities.model import Entity, EntityExternalId
 from app.sources import store as sources
 from app.sources.model import Source
-from app.words.index import KINDS, SLOTS, Kind
+from app.words.index import SLOTS, Kind, slots
 from app.words.model import Document, Posting, Stem
 from app.words.plan import NAME, SPELLED, Known
 from app.words.text import forms, latin, spelling, stem
@@ -190,7 +190,7 @@ def _spellings(session: ReadSession, letters: Sequence[str]) -> Mapping[str, Map
 def _holders(session: ReadSession, stem_ids: Iterable[int], kind: Kind) -> Mapping[int, Sequence[str]]:
     """The ids of the records of a kind that have each stem."""
     found: dict[int, list[str]] = defaultdict(list)
-    of_kind = col(Document.number) % SLOTS == KINDS.index(kind)
+    of_kind = (col(Document.number) % SLOTS).in_(slots(kind))
     query = select(Posting.stem_id, Document.record_id).join(
         Document, col(Document.number) == Posting.document
     )

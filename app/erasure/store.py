@@ -16,6 +16,7 @@ from app.base.page import Page, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
 from app.changes.erasure import Order, Target, erase
+from app.changes.hidden import hidden_among, is_seen
 from app.changes.ledger import difference_of, entries, told
 from app.changes.model import ERASURES, Change, ChangeValues, Record
 from app.changes.replay import kinds
@@ -243,8 +244,14 @@ def find(session: ReadSession, ask: ErasureQuestion, after: Sequence[Any] | None
     query = _query()
     if ask.record:
         query = query.where(or_(*(_names(each) for each in ask.record)))
+    if session.public:
+        query = query.where(is_seen())
     found = page(session, query, [col(Change.seq)], ask, after)
-    return Page([_document(row) for row in found.rows], found.last)
+    made = [_document(row) for row in found.rows]
+    hidden = hidden_among(session, {each for one in made for each in one["also"]}) if session.public else ()
+    return Page(
+        [{**one, "also": [each for each in one["also"] if each not in hidden]} for one in made], found.last
+    )
 
 
 def _names(record_id: str) -> Any:

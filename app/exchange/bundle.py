@@ -22,6 +22,7 @@ from app.base.times import calendar_date
 from app.changes import log
 from app.changes.contexts import without_contexts
 from app.changes.entry import effective, erasures, has_its_hash, missing, withheld
+from app.changes.hidden import as_seen, is_seen
 from app.changes.ledger import difference_of, entries, head, whole
 from app.changes.model import Change
 from app.changes.replay import UNKNOWN, replay_some
@@ -65,8 +66,10 @@ _KEYS = frozenset({"assignee_id", "proposer_id"})
 WITHHELD = frozenset(f"difference.{name}" for name in _KEYS)
 """The values of an entry that a bundle is without."""
 
-_UNNEEDED = WITHHELD | {"actor_name"}
-"""The values that nothing follows from: a person who was erased has no name in any entry."""
+_UNNEEDED = WITHHELD | {"actor_name", "reason", "difference.note"}
+"""The values that nothing follows from: a person who was erased has no name in any entry, and the public has
+neither the reasons of proposals nor the internal notes of evidence, which are null then.
+"""
 
 _LEFT_OUT = ("assignee", "lease_expires_at")
 """What is of the work on a claim, not of its standing."""
@@ -79,7 +82,7 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
     told = [{**each, "difference": effective(each)} for each in entries]
     if without_contexts(session, told) != told:
         raise Conflict("Its history has words of a text that is withheld: there is no bundle of it.")
-    changes = [*map(_without_workers, entries)]
+    changes = [*map(_without_workers, as_seen(session, entries))]
     if [*_not_shown(changes)]:
         raise Conflict("Its history has entries that the erasure of a person has closed: there is no bundle.")
     size, _ = head(session)
@@ -138,7 +141,7 @@ def _changes(session: ReadSession, claim_id: str) -> list[Row[Any]]:
     while wanted:
         known |= wanted
         query = entries().where(col(Change.resource_id).in_(wanted), col(Change.resource).not_in(_OF_WORKERS))
-        rows = session.execute(query).all()
+        rows = session.execute(query.where(is_seen()) if session.public else query).all()
         found |= {row.seq: row for row in rows}
         wanted = {each for row in rows for each in _ids({**difference_of(row), "erased": None})} - known
     return [found[seq] for seq in sorted(found)]

@@ -22,10 +22,12 @@ def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
 
 
 def _figures(session: ReadSession, claim_ids: Sequence[str]) -> Iterator[tuple[str, Words]]:
-    for claim in (each.document for each in upkeep.latest(session, claim_ids)):
+    for derived in upkeep.latest(session, claim_ids):
+        claim = derived.document
         speakers = [(0.5, f"@speaker:{speaker[REFERENCE]}") for speaker in claim["speakers"]]
         for figure in claim["figures"]:
             words = Words([(2, figure["measure"]), (1, figure["display"]), (0.5, claim["text"])])
+            words.hidden = "hidden" in derived.facts
             words.texts += [(1, figure["condition"])] if figure["condition"] else []
             words.terms = [*speakers, *((1.0, f"@about:{entity[REFERENCE]}") for entity in figure["about"])]
             yield figure["id"], words

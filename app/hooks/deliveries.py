@@ -130,7 +130,7 @@ class Deliveries:
         told that, from its next run on.
         """
         try:
-            with self._house.db.read() as session:
+            with self._house.db.outside.read() as session:
                 chunk = progress.chunk(session, hook, run)
         except LedgerReset as reset:
             log.error("The webhook %s begins anew: %s", hook.id, reset.detail)

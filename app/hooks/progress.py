@@ -14,6 +14,7 @@ from sqlmodel import col
 from app.base.db import ReadSession, WriteSession
 from app.base.prepared import Prepared
 from app.base.sql import select, table
+from app.changes.hidden import is_seen
 from app.changes.ledger import entries, head, last_seq
 from app.changes.model import Change
 from app.changes.reads import Place, hash_at, must_hold, shown
@@ -165,7 +166,8 @@ def _read(session: ReadSession, hook: Due, after: int, upto: int) -> tuple[list[
 
 
 def _wanted(types: Sequence[str]) -> Iterator[ColumnElement[bool]]:
-    if types:
+    if types:  # what an entry that is told of without its values is of would be told by that
+        yield is_seen()
         yield or_(col(Change.action).in_(types), col(Change.resource).in_(types))
 
 

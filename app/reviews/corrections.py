@@ -18,10 +18,11 @@ from app.base.page import Page, Question, page
 from app.base.sql import Query, select
 from app.base.types import Moment, wire
 from app.changes.earlier import stood_today
+from app.changes.hidden import of_seen
 from app.changes.ledger import difference_of, entries, told
 from app.changes.model import CORRECTIONS, Change, ChangeValues
 from app.claims import bodies
-from app.claims.model import Appearance, ClaimSpeaker, CorrectionKind
+from app.claims.model import Appearance, Claim, ClaimSpeaker, CorrectionKind
 from app.claims.shapes import SpeakerOut
 from app.claims.standing import StoodOut
 from app.entities.model import Ref
@@ -89,7 +90,7 @@ def _query() -> Query:
     # Entries of before claims kept their corrections do not say all that has to be said here.
     said = '"correction":{"old":'
     whole = told("difference").contains(said) | col(ChangeValues.remains).contains(said)
-    return entries().where(text(CORRECTIONS), whole)
+    return entries().where(text(CORRECTIONS), whole, of_seen(Claim.id))
 
 
 def _clauses(session: ReadSession, ask: CorrectionQuestion) -> list[ColumnElement[bool]]:

@@ -14,6 +14,7 @@ from app.base.ids import new_id
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
+from app.changes.hidden import INTERNAL
 from app.changes.model import fresh
 from app.changes.store import By, save
 from app.claims.anchors import locate
@@ -23,19 +24,39 @@ from app.claims.passages import Selector
 from app.claims.quotes import Texts, look_up, must_be_inside
 from app.claims.shapes import AnchorIn
 from app.entities.model import Entity
-from app.reviews.model import Evidence, EvidenceIn
+from app.reviews.model import Evidence, EvidenceIn, ReviewEvidence
 from app.sources.model import Source
 from app.sources.store import brief_source, brief_source_columns, join_publisher, resolve, text_of
 
 
-def gather(session: WriteSession, claim: Claim, evidence: EvidenceIn, *, by: By, at: str = "") -> Evidence:
+def gather(
+    session: WriteSession,
+    claim: Claim,
+    evidence: EvidenceIn,
+    *,
+    by: By,
+    at: str = "",
+    internal: bool = False,
+) -> Evidence:
     """Adds a piece of evidence to a claim; `at` is the JSON pointer to it. Raises Invalid if the passage
     is not in the text at hand.
     """
     sources = resolve(session, {f"{at}/source": evidence.source} if evidence.source else {})
     record = compose(claim.id, evidence, sources, partial(text_of, session), at=at)
+    record.visibility = INTERNAL if internal else None
     save(session, record, by=by, action="evidence.gather")
     return record
+
+
+def show(session: WriteSession, review_id: str, *, by: By) -> list[str]:
+    """Make public what a ruling rests on that has come to count. Return the ids of what was internal."""
+    cited = select(ReviewEvidence.evidence_id).where(col(ReviewEvidence.review_id) == review_id)
+    query = select(Evidence).where(col(Evidence.id).in_(cited), col(Evidence.visibility).is_not(None))
+    found = session.execute(query.order_by(col(Evidence.id))).scalars().all()
+    for record in found:
+        record.visibility = None
+        save(session, record, by=by, action="evidence.publish")
+    return [record.id for record in found]
 
 
 def compose(
@@ -49,6 +70,7 @@ def compose(
         url=evidence.url,
         stance=evidence.stance,
         note=evidence.note,
+        note_visibility=INTERNAL if evidence.note and evidence.note_visibility == INTERNAL else None,
         locator=evidence.locator,
     )
     if evidence.source is not None:
@@ -118,6 +140,8 @@ def document(row: Row[Any]) -> dict[str, Any]:
         "url": row.url,
         "stance": row.stance,
         "note": row.note,
+        **({"note_visibility": INTERNAL} if row.note and row.note_visibility else {}),
+        **({"visibility": INTERNAL} if row.visibility else {}),
         "version": row.version,
         "created_at": wire(row.created_at),
     }

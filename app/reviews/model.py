@@ -35,6 +35,7 @@ from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
 
 Stance = Literal["supports", "refutes", "context"]
+Visibility = Literal["public", "internal"]
 Outcome = Literal["approved", "returned"]
 ConfirmedBy = Literal["read", "unread"]
 ReviewState = Literal["proposed", "returned", "published", "corrected"]
@@ -89,6 +90,8 @@ class Evidence(Record, table=True):
     named_end: int | None = Field(default=None, sa_type=BigInteger)
     locator: str | None = Field(default=None, sa_type=Text)
     erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    visibility: str | None = Field(default=None, sa_type=Text)
+    note_visibility: str | None = Field(default=None, sa_type=Text)
 
 
 class ReviewEvidence(Part, table=True):
@@ -181,6 +184,7 @@ class EvidenceIn(Shape):
     url: Url | None = None
     stance: Stance
     note: Prose | None = None
+    note_visibility: Annotated[Visibility, Describe(description="Who may read the note.")] = "internal"
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:
@@ -332,7 +336,9 @@ class EvidenceOut(BaseModel):
     locator: str | None = None
     url: str | None
     stance: Stance
-    note: str | None
+    note: Annotated[str | None, Describe(description="Null to the public if it is internal.")]
+    note_visibility: Literal["internal"] | None = None
+    visibility: Literal["internal"] | None = None
     version: int
     created_at: datetime
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import and_, column, or_, table
 from sqlmodel import col
@@ -117,7 +118,10 @@ def publish(
         record.corrects_id = corrected.id
         record.correction_note = ruling.correction_note or CHANGED
     pages = (EvidenceIn(url=url, stance="context") for url in dict.fromkeys(ruling.citations))
-    _keep(session, record, [gathered.gather(session, claim, page, by=who.by).id for page in pages], who.by)
+    cited = [
+        gathered.gather(session, claim, page, by=who.by, internal=record.needs_approval).id for page in pages
+    ]
+    _keep(session, record, cited, who.by)
     _rule(session, claim, record, move, who, record.correction_note or ruling.summary)
     return record
 
@@ -155,7 +159,9 @@ def _rule(session: WriteSession, claim: Claim, record: Review, move: Move, who: 
         _wait(claim, record.reviewer_id)
         action = "claim.propose"
     else:
+        publication = _reveal(session, record.id, who, waited=False)
         settle(session, claim)
+        claim.publication = publication or claim.publication
         if record.corrects_id is not None:
             correct(claim, "correction", was, record.correction_note, record.id)
     _save(session, claim, who, action, reason=reason)
@@ -195,7 +201,7 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
     record.actual_words = ruling.actual_words
     record.actual_speaker_id = entities[ruling.actual_speaker] if ruling.actual_speaker else None
     _check_actual_speaker(session, claim, ruling)
-    cited = _cited(session, claim, ruling, by)
+    cited = _cited(session, claim, ruling, by, internal=record.needs_approval)
     check_attribution(ruling, cited)
     if ruling.attribution == "confirmed":
         record.confirmed_by = confirm(session, claim, cited)
@@ -250,14 +256,14 @@ def _corrected(session: ReadSession, claim: Claim, ruling: ReviewIn) -> Review |
     return corrected
 
 
-def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By) -> list[str]:
+def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, internal: bool) -> list[str]:
     query = select(Evidence.id).where(col(Evidence.claim_id) == claim.id, col(Evidence.id).in_(ruling.cites))
     known = set(session.execute(query).scalars())
     for n, cited in enumerate(ruling.cites):
         if cited not in known:
             raise Invalid.at(f"/cites/{n}", "is not evidence of this claim")
     fresh = [
-        gathered.gather(session, claim, item, by=by, at=f"/evidence/{n}").id
+        gathered.gather(session, claim, item, by=by, at=f"/evidence/{n}", internal=internal).id
         for n, item in enumerate(ruling.evidence)
     ]
     return [*ruling.cites, *fresh]
@@ -296,7 +302,9 @@ def decide(
     )
     save(session, decision, by=who.by, action=f"review.{outcome}", reason=note)
     was = stood(claim) | {"status": "reviewed"}
+    publication = _reveal(session, waiting.id, who, waited=True) if outcome == "approved" else None
     settle(session, claim)
+    claim.publication = publication or claim.publication
     if outcome == "returned":
         claim.status, claim.assignee_id = "in_review", waiting.reviewer_id
         claim.lease_expires_at = now() + lease
@@ -306,6 +314,18 @@ def decide(
         _save(session, claim, who, "claim.correct", waiting.correction_note)
     else:
         _save(session, claim, who, "claim.approve", note)
+
+
+def _reveal(session: WriteSession, review_id: str, who: Checker, *, waited: bool) -> dict[str, Any] | None:
+    """Show the public what a ruling rests on that has come to count. Return which earlier entries that
+    reveals: its own too if it has `waited` for approval.
+    """
+    shown = gathered.show(session, review_id, by=who.by) + ([review_id] if waited else [])
+    if not shown:
+        return None
+    of_these = col(Change.resource_id).in_(shown), col(Change.action) != "evidence.publish"
+    seqs = session.execute(select(Change.seq).where(*of_these).order_by(col(Change.seq))).scalars()
+    return {"reveals": [*seqs]}
 
 
 def withdraw(session: WriteSession, claim: Claim, note: str, *, who: Checker) -> None:

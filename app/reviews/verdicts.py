@@ -18,10 +18,12 @@ from app.base.db import ReadSession
 from app.base.page import MAX_PAGE
 from app.base.sql import Query
 from app.changes.earlier import stood_today
+from app.changes.hidden import of_seen
 from app.changes.ledger import difference_of, entries
 from app.changes.model import RULINGS, Change
 from app.claims import bodies
 from app.claims.filters import listed_under
+from app.claims.model import Claim
 from app.entities.model import Ref
 from app.reviews import corrections, documents
 from app.reviews.model import Review
@@ -78,7 +80,7 @@ def find(session: ReadSession, ask: VerdictQuestion) -> list[Verdict]:
 
 def latest() -> Query:
     """The query for entries that are told of, to which the feed adds its filters."""
-    return entries().where(text(RULINGS))
+    return entries().where(text(RULINGS), of_seen(Claim.id))
 
 
 def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:

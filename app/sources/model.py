@@ -70,6 +70,7 @@ class Source(Record, table=True):
     kind: str = Field(sa_type=Text)
     archive_url: str | None = Field(default=None, sa_type=Text)
     erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    visibility: str | None = Field(default=None, sa_type=Text)
 
 
 class Snapshot(Record, table=True):

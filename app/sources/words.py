@@ -15,13 +15,15 @@ from app.words.index import Noun, Words, batches, put
 
 
 def _words(session: ReadSession, ids: Sequence[str]) -> Mapping[str, Words]:
-    columns = Source.id, Source.title, Source.authors, Source.url, Source.publisher_id, Source.kind
+    names = ("id", "title", "authors", "url", "publisher_id", "kind", "visibility")
+    columns = (getattr(Source, name) for name in names)
     rows = session.execute(select(*columns).where(col(Source.id).in_(ids)))
     return {row.id: _of(row) for row in rows}
 
 
 def _of(source: Any) -> Words:
     words = Words([(2, source.title), *((1, author) for author in source.authors)])
+    words.hidden = source.visibility is not None
     host = (urlsplit(source.url).hostname or "").removeprefix("www.")
     words.texts += [(0.5, host.replace(".", " ")), (0.5, source.kind.replace("_", " "))]
     words.terms = [(1, f"@publisher:{source.publisher_id}")] if source.publisher_id else []

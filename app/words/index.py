@@ -7,10 +7,11 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from sqlalchemy import bindparam, delete, func
-from sqlmodel import SQLModel, col
+from sqlalchemy import bindparam, case, delete, func
+from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
+from app.base.public import HIDDEN_SLOT
 from app.base.sql import Counts, Query, among, insert_many, many, select, table
 from app.changes.model import Record
 from app.changes.store import Follower, Projection
@@ -20,7 +21,9 @@ from app.words.text import forms, is_run, stem
 Kind = Literal["claim", "entity", "source", "figure"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SLOTS = 8
-"""Document numbers are a multiple of this and the place of their kind in KINDS."""
+"""Document numbers are a multiple of this and the place of their kind in KINDS, and HIDDEN_SLOT more if the
+record is hidden.
+"""
 
 _USUAL_LENGTH = {"claim": 25, "entity": 12, "source": 12, "figure": 25}
 """How many words a document of a kind has. Fixed, so that no weight depends on what else is there."""
@@ -33,10 +36,24 @@ _LONGEST = 200
 
 @dataclass
 class Words:
-    """What a record is found by: texts, each with how much its words count, and terms that are no words."""
+    """What a record is found by: texts, each with how much its words count, and terms that are no words. The
+    public does not find it if it is `hidden`.
+    """
 
     texts: list[tuple[float, str]] = field(default_factory=list)
     terms: list[tuple[float, str]] = field(default_factory=list)
+    hidden: bool = False
+
+
+def slots(kind: Kind) -> tuple[int, int]:
+    """Return what the numbers of documents of a kind have as remainder, if they are seen and if hidden."""
+    place = KINDS.index(kind)
+    return place, place + HIDDEN_SLOT
+
+
+def kind_of(number: int) -> Kind:
+    """Return the kind of a document by its number."""
+    return KINDS[number % HIDDEN_SLOT]
 
 
 def weight(kind: str, frequency: float, length: int) -> int:
@@ -97,8 +114,9 @@ def put(
     _write_forms(session, entries.values(), ids)
     rows: list[tuple[int, str, str, str]] = []
     postings: list[tuple[int, int, int]] = []
-    numbers = _numbers(session, kind, [key for key in entries if key not in old])
-    numbers |= {record_id: row.number for record_id, row in old.items()}
+    slot = {key: slots(kind)[words.hidden] for key, words in records.items()}
+    kept = {key: row.number for key, row in old.items() if slot.get(key) == row.number % SLOTS}
+    numbers = _numbers(session, {key: slot[key] for key in entries if key not in kept}) | kept
     for record_id, entry in entries.items():
         number, weights = numbers[record_id], {ids[stem]: weight for stem, weight in entry.weights.items()}
         rows.append((number, record_id, entry.words, " ".join(map(str, sorted(weights)))))
@@ -123,10 +141,10 @@ def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
         yield everything[start : start + _CHUNK]
 
 
-def _numbers(session: ReadSession, kind: Kind, record_ids: Sequence[str]) -> dict[str, int]:
+def _numbers(session: ReadSession, slot: Mapping[str, int]) -> dict[str, int]:
     last = session.execute(select(func.max(Document.number))).scalar() or 0
     first = last // SLOTS + 1
-    return {record_id: (first + n) * SLOTS + KINDS.index(kind) for n, record_id in enumerate(record_ids)}
+    return {record_id: (first + n) * SLOTS + slot[record_id] for n, record_id in enumerate(slot)}
 
 
 @dataclass
@@ -157,7 +175,7 @@ def _stem_ids(session: WriteSession, stems: Iterable[str]) -> Mapping[str, int]:
     if missing:
         last = session.execute(select(func.max(Stem.id))).scalar() or 0
         new = {stem: last + n for n, stem in enumerate(missing, 1)}
-        insert_many(session, Stem, [(stem_id, stem, 0) for stem, stem_id in new.items()])
+        insert_many(session, Stem, [(stem_id, stem, 0, 0) for stem, stem_id in new.items()])
         known.update(new)
     return known
 
@@ -175,10 +193,13 @@ def _write_forms(session: WriteSession, entries: Iterable[_Entry], ids: Mapping[
 
 
 _MOVE_FORM = "UPDATE forms SET stem_id = ? WHERE form = ?"
-_COUNTS = Counts(
-    "UPDATE stems SET documents = documents + ?2 WHERE id = ?1",
-    "UPDATE stems SET documents = documents + counted"
-    " FROM unnest(?::int[], ?::bigint[]) AS more (stem_id, counted) WHERE id = stem_id",
+_COUNTS, _HIDDEN_COUNTS = (
+    Counts(
+        f"UPDATE stems SET {name} = {name} + ?2 WHERE id = ?1",
+        f"UPDATE stems SET {name} = {name} + counted"
+        " FROM unnest(?::int[], ?::bigint[]) AS more (stem_id, counted) WHERE id = stem_id",
+    )
+    for name in ("documents", "hidden")
 )
 _UNPOST = "DELETE FROM postings WHERE stem_id = ? AND document = ?"
 
@@ -196,10 +217,21 @@ def _write(
     insert_many(session, Document, rows)
     many(session, _UNPOST, sorted(before))
     insert_many(session, Posting, sorted(postings))
-    more = Counter((stem_id,) for stem_id, _, _ in postings)
-    more.subtract((stem_id,) for stem_id, _ in before)
-    more[_stem_ids(session, ())[""],] += len(rows) - len(old)
-    _COUNTS.add(session, more)
+    now, then = [row[:2] for row in postings], [*before]
+    now += [(_stem_ids(session, ())[""], row[0]) for row in rows]
+    then += [(_stem_ids(session, ())[""], row.number) for row in old.values()]
+    _COUNTS.add(session, _more(now, then))
+    _HIDDEN_COUNTS.add(session, _more(filter(_is_hidden, now), filter(_is_hidden, then)))
+
+
+def _more(now: Iterable[tuple[int, int]], then: Iterable[tuple[int, int]]) -> Counter[Any]:
+    found = Counter((stem_id,) for stem_id, _ in now)
+    found.subtract((stem_id,) for stem_id, _ in then)
+    return found
+
+
+def _is_hidden(posting: tuple[int, int]) -> bool:
+    return bool(posting[1] & HIDDEN_SLOT)
 
 
 def forget(session: WriteSession, texts: Iterable[str]) -> None:
@@ -247,25 +279,23 @@ def kept(session: ReadSession, record_ids: Sequence[str]) -> dict[str, dict[str,
 
 def miscounts(session: ReadSession) -> Iterator[str]:
     """Yields what is wrong with the counts of the index as a whole."""
-    counted = select(Posting.stem_id, func.count().label("n")).group_by(col(Posting.stem_id)).subquery()
-    wrong = (
-        select(Stem.stem)
-        .outerjoin(counted, counted.c.stem_id == col(Stem.id))
-        .where(col(Stem.documents) != func.coalesce(counted.c.n, 0), col(Stem.stem) != "")
-    )
-    for stemmed in session.execute(wrong.limit(10)).scalars():
+    hides = col(Posting.document).bitwise_and(HIDDEN_SLOT) != 0
+    numbers = func.count().label("n"), func.count(case((hides, 1))).label("hidden")
+    counted = select(Posting.stem_id, *numbers).group_by(col(Posting.stem_id)).subquery()
+    astray = col(Stem.documents) != func.coalesce(counted.c.n, 0)
+    astray |= col(Stem.hidden) != func.coalesce(counted.c.hidden, 0)
+    wrong = select(Stem.stem).outerjoin(counted, counted.c.stem_id == col(Stem.id))
+    for stemmed in session.execute(wrong.where(astray, col(Stem.stem) != "").limit(10)).scalars():
         yield f"the count of documents with {stemmed!r} is out of date"
-    total = session.execute(select(Stem.documents).where(col(Stem.stem) == "")).scalar() or 0
-    if total != _size(session, Document):
+    total = session.execute(select(Stem.documents, Stem.hidden).where(col(Stem.stem) == "")).first()
+    hides = col(Document.number).bitwise_and(HIDDEN_SLOT) != 0
+    size = session.execute(select(func.count(), func.count(case((hides, 1)))).select_from(table(Document)))
+    if tuple(total or (0, 0)) != tuple(size.one()):
         yield "the count of documents is out of date"
 
 
 COUNTS = Projection("word counts", {}, clear=clear, verify=miscounts, totals=miscounts)
 """What is counted of all kinds together."""
-
-
-def _size(session: ReadSession, kind: type[SQLModel]) -> int:
-    return int(session.execute(select(func.count()).select_from(table(kind))).scalar_one())
 
 
 # --- nouns -------------------------------------------------------------------------------------
@@ -294,13 +324,15 @@ class Noun:
         """Yields each record that is not found by just the words that it has."""
         seen = 0
         for ids in self.ids(session, ""):
-            found = kept(session, ids)
+            found, standing = kept(session, ids), {row.record_id: row.number for row in _kept(session, ids)}
             words = self.words(session, ids)
             seen += len(words)
             for record_id in ids:
                 expected = _entry(self.kind, words[record_id]).weights if record_id in words else {}
                 if found.get(record_id, {}) != expected:
                     yield f"{self.kind} {record_id}: is not found by the words that it has"
+                elif expected and standing[record_id] % SLOTS != slots(self.kind)[words[record_id].hidden]:
+                    yield f"{self.kind} {record_id}: is found by others than it should be"
         there = session.execute(_standing(), {"slot": KINDS.index(self.kind)}).scalar_one()
         if there != seen:
             yield f"{there} documents stand for {seen} records of kind {self.kind}"
@@ -309,7 +341,7 @@ class Noun:
 @cache
 def _standing() -> Query:
     """The query for how many documents stand for records of a kind."""
-    this = col(Document.number) % SLOTS == bindparam("slot")
+    this = col(Document.number) % HIDDEN_SLOT == bindparam("slot")
     return select(func.count()).select_from(table(Document)).where(this)
 
 

@@ -7,8 +7,9 @@ from app.base.types import Id
 
 
 class Document(SQLModel, table=True):
-    """A record that can be found. Its number tells its kind (`number % 8`) and, within one, its age. `words`
-    are its folded words in order, each between spaces, and `stems` the ids of all stems that it is found by.
+    """A record that can be found. Its number tells its kind (`number % 4`), whether it is hidden
+    (`number & 4`) and, within one kind, its age. `words` are its folded words in order, each between spaces,
+    and `stems` the ids of all stems that it is found by.
     """
 
     __tablename__ = "documents"
@@ -20,13 +21,16 @@ class Document(SQLModel, table=True):
 
 
 class Stem(SQLModel, table=True):
-    """What is looked for, and how many documents have it. The empty one stands for all documents."""
+    """What is looked for, and how many documents have it, with how many `hidden` ones among them. The empty
+    one stands for all documents.
+    """
 
     __tablename__ = "stems"
 
     id: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
     stem: str = Field(sa_type=Id, unique=True)
     documents: int = Field(sa_type=BigInteger)
+    hidden: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class Form(SQLModel, table=True):

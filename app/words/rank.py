@@ -30,7 +30,7 @@ from app.base.db import Asker, Readable, ReadSession, at_once, within
 from app.base.page import Page, Question
 from app.base.prepared import NotAtOnce, Prepared
 from app.base.sql import select
-from app.words.index import KINDS, SLOTS, Kind
+from app.words.index import KINDS, SLOTS, Kind, kind_of, slots
 from app.words.model import Document, Posting
 from app.words.plan import COMMON, Group, Plan, stems_of
 from app.words.query import Wanted
@@ -52,7 +52,7 @@ class Hit:
 
     @property
     def kind(self) -> Kind:
-        return KINDS[self.number % SLOTS]
+        return kind_of(self.number)
 
 
 # --- conditions --------------------------------------------------------------------------------
@@ -193,8 +193,8 @@ def _scores(plan: Plan, kinds: Sequence[Kind], *, bounded: bool) -> str:
         ]
         for group in plan.found
     ]
-    slots = ", ".join(str(KINDS.index(kind)) for kind in kinds)
-    of_kind = f" AND p.document & {SLOTS - 1} IN ({slots})" if len(kinds) < len(KINDS) else ""
+    wanted = ", ".join(str(slot) for kind in kinds for slot in slots(kind))
+    of_kind = f" AND p.document & {SLOTS - 1} IN ({wanted})" if len(kinds) < len(KINDS) else ""
     rare = [some for group in groups if (some := [weight for weight in group if not weight.common])]
     summed = _summed([_read(group, of_kind) for group in rare]) if rare else ""
     if not any(weight.common for group in groups for weight in group):
