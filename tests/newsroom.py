@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import json
+import os
+import re
 import shutil
 import socket
 import threading
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+from zlib import crc32
 
 import httpx
 import psycopg
@@ -234,6 +237,14 @@ class Server:
         await self.app(scope, receive, send)
 
 
+def _is_its_turn(*, sqlite: bool) -> bool:
+    """Tell if the base of this test is verified, which takes a seventh of the run. Of a test on both
+    databases it is one of the two, by the name of the test.
+    """
+    name = re.sub("sqlite|postgresql", "", os.environ.get("PYTEST_CURRENT_TEST", ""))
+    return (crc32(name.partition(" ")[0].encode()) % 2 == 0) == sqlite
+
+
 class Newsroom:
     """An application on a base, with clients: `anyone` has no key, the others a key of their role."""
 
@@ -268,7 +279,8 @@ class Newsroom:
         for client in self._clients.values():
             client.close()
         # Whatever a test has written, the base must agree with its own ledger, and what is derived with it.
-        checked = not kind and not self.tampered and self.state() not in (self.at_first, self.sound)
+        looked_at = not kind and not self.tampered and _is_its_turn(sqlite=self.db.sqlite)
+        checked = looked_at and self.state() not in (self.at_first, self.sound)
         faults = self.faults() if checked else []
         self.db.dispose()
         assert not faults, faults

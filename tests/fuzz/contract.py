@@ -14,7 +14,7 @@ from schemathesis.config._checks import (
     MISSING_REQUIRED_HEADER_EXPECTED_STATUSES,
     NEGATIVE_DATA_REJECTION_EXPECTED_STATUSES,
 )
-from schemathesis.engine import Status, events, from_schema
+from schemathesis.engine import Status, events, from_schema, observations
 
 from tests.fuzz.cost import Meter
 
@@ -31,6 +31,19 @@ schemathesis.openapi.format("language-tag", st.sampled_from(("en", "ru", "zh-Han
 def _lines(_context: Any, value: Any) -> Any:
     return str(value).encode(errors="replace")
 
+
+_SAME_ORIGIN = observations._same_origin_path
+
+
+def _same_origin(value: str, origin: Any) -> str | None:
+    """The path of a text that is an address of this server. Texts such as "/\\n/[" would end the run."""
+    try:
+        return _SAME_ORIGIN(value, origin)
+    except ValueError:
+        return None
+
+
+observations._same_origin_path = _same_origin
 
 # A request can be as its schema has it and yet be refused, for what no schema tells. Each of these is a
 # refusal in words of its own; whatever else is refused is a failure of the check.
