@@ -2,10 +2,14 @@
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import httpx
 import orjson
 import psycopg
 import pytest
@@ -14,7 +18,7 @@ from tests.commands import Command, Done, tamper
 from tests.earlier import lay
 from tests.newsroom import SECRET, Bases, Newsroom, Server, ok
 from tests.postgres import installations, plain
-from tests.served import environment, served
+from tests.served import Served, environment, served
 from tests.test_erasure import NOTE, end, erase, last, leaks, moments
 
 pytestmark = pytest.mark.usefixtures("client_programs")
@@ -89,40 +93,96 @@ def test_entries_of_the_first_form_are_covered_at_once_and_lose_their_words_by_c
         assert "erased" in said
 
 
+WORDS = [f"unheard{name}" for name in ("text", "place", "topic", "name", "title", "page")]
+
+
+def to_be_erased(client: httpx.Client) -> list[str]:
+    """Records with those words, by their ids: the claim first."""
+    entity = ok(client.post("/v1/entities", json={"name": "Unheardname One", "kind": "person"}))
+    source = ok(client.post("/v1/sources", json={"url": "https://example.org/x", "title": "Unheardtitle"}))
+    text = {"text": "The unheardpage is long. " * 400}
+    ok(client.post(f"/v1/sources/{source['id']}/snapshots", json=text))
+    said = {"text": "Unheardtext, said he. " * 40, "mode": "paraphrase", "speakers": [entity["id"]]}
+    more = {"place": "Unheardplace", "topics": ["unheardtopic"], "appearances": [{"source": source["id"]}]}
+    claim = ok(client.post("/v1/claims", json=said | more, headers={"Idempotency-Key": "k"}))
+    return [claim["id"], entity["id"], source["id"]]
+
+
+def open_files(pid: int) -> bytes:
+    """What is in the files that a process has open or keeps for the time being, those without a name too."""
+    found = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            if each.stat().st_mode & 0o170000 == 0o100000:
+                found.append(each.read_bytes())
+    return b"\n".join(found).lower()
+
+
+class Readers:
+    """Threads that ask a server the same again and again, and note when an answer with the words began."""
+
+    def __init__(self, server: Served, paths: Sequence[str]) -> None:
+        self.began_with_words: list[tuple[float, str]] = []
+        self.answers = 0
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(server, path)) for path in paths]
+
+    def _ask(self, server: Served, path: str) -> None:
+        with server.client() as client:
+            while not self._ended.is_set():
+                began = time.monotonic()
+                text = client.get(path).text.lower()
+                self.answers += 1
+                if any(word in text for word in WORDS):
+                    self.began_with_words.append((began, path))
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+
 def test_no_byte_of_the_words_is_left(bases: Bases, command: Command, tmp_path: Path) -> None:
-    words = [f"unheard{name}" for name in ("text", "place", "topic", "name", "title", "page")]
-    with bases.fresh() as url:
+    """Two processes answer: one is told to erase, and the other is asked before, meanwhile and after."""
+    logs = [tmp_path / "log", tmp_path / "other"]
+    with bases.fresh() as url, ExitStack() as stack:
         key = succeed(command(url, "key", "create", "Admin", "--role", "admin")).strip()
-        with served(environment(url, RECORD_SECRET=SECRET), tmp_path / "log") as server:
-            with server.client(key) as client:
-                entity = ok(client.post("/v1/entities", json={"name": "Unheardname One", "kind": "person"}))
-                page = {"url": "https://example.org/x", "title": "Unheardtitle"}
-                source = ok(client.post("/v1/sources", json=page))
-                text = {"text": "The unheardpage is long. " * 400}
-                ok(client.post(f"/v1/sources/{source['id']}/snapshots", json=text))
-                body = {
-                    "text": "Unheardtext, said he. " * 40,
-                    "mode": "paraphrase",
-                    "speakers": [entity["id"]],
-                }
-                more = {"place": "Unheardplace", "topics": ["unheardtopic"]}
-                claim = ok(client.post("/v1/claims", json=body | more, headers={"Idempotency-Key": "k"}))
-                assert in_bytes(url, words) == words
-                before = ok(client.get("/v1/changes?limit=1&order=desc"))["data"][0]["seq"]
-                for at in (f"?as_of={before}", ".ndjson"):
-                    assert "nheardtext" in client.get(f"/v1/claims{at}").text
-                for record in (claim["id"], entity["id"], source["id"]):
-                    ok(client.post("/v1/erasures", json={"record": record, **NOTE}))
-                after = [client.get(f"/v1/claims{at}") for at in (f"?as_of={before}", ".ndjson", "")]
-                told = "\n".join(each.text.lower() for each in after)
-                assert leaks(told, words) == []
-                succeed(command(url, "erase"))
-                assert in_bytes(url, words) == []
-                assert client.get("/v1/claims").status_code == 200
-            file = tmp_path / "export.ndjson"
-            succeed(command(url, "export", str(file)))
-            assert leaks(file.read_text().lower(), words) == []
-        assert leaks((tmp_path / "log").read_text().lower(), words) == []
+        (tmp_path / "tmp").mkdir()
+        env = environment(url, RECORD_SECRET=SECRET, TMPDIR=str(tmp_path / "tmp"))
+        server, other = (stack.enter_context(served(env, log)) for log in logs)
+        client, there = (stack.enter_context(each.client(key)) for each in (server, other))
+        records = to_be_erased(client)
+        before = ok(client.get("/v1/changes?limit=1&order=desc"))["data"][0]["seq"]
+        assert in_bytes(url, WORDS) == WORDS
+        asked = [f"/v1/claims/{records[0]}", f"/v1/claims?as_of={before}", "/v1/claims.ndjson", "/v1/claims",
+                 "/v1/changes", f"/v1/changes/stream?after=0&until={before}"]  # fmt: skip
+        assert all("nheardtext" in there.get(path).text for path in asked)
+        with Readers(other, asked) as readers:
+            for record in records:
+                ok(client.post("/v1/erasures", json={"record": record, **NOTE}))
+            erased_at = time.monotonic()
+            told = "\n".join(each.get(path).text.lower() for path in asked for each in (client, there))
+            assert leaks(told, WORDS) == []
+            time.sleep(1.5)
+        late = [path for began, path in readers.began_with_words if began > erased_at]
+        assert late == []
+        succeed(command(url, "erase"))
+        assert in_bytes(url, WORDS) == []
+        for each in (server, other):
+            kept = open_files(each.process.pid)
+            assert [word for word in WORDS if word.encode() in kept] == []
+        files = b"\n".join(each.read_bytes() for each in (tmp_path / "tmp").rglob("*") if each.is_file())
+        assert [word for word in WORDS if word.encode() in files.lower()] == []
+        assert ok(client.get("/v1/claims"))["data"] == []
+        file = tmp_path / "export.ndjson"
+        succeed(command(url, "export", str(file)))
+        assert leaks(file.read_text().lower(), WORDS) == []
+    assert leaks("\n".join(log.read_text().lower() for log in logs), WORDS) == []
 
 
 def test_an_export_brings_nothing_back(

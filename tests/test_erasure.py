@@ -7,12 +7,11 @@ import httpx
 import orjson
 import pytest
 
-from app.access.model import Person
-from app.base.times import now
 from app.changes.entry import entry_hash
-from app.changes.store import save
 from tests.contract import NEEDED, operations, places
-from tests.newsroom import TESTS, Json, Newsroom, match, ok, problem, ruling
+from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
+from tests.receiver import Receiver, Says, receiving
+from tests.test_webhooks import allow, deliver, hooked, in_the_middle
 
 NOTE = {"note": "By order of the court of 2 November 2026."}
 ANY = {"If-Match": "*"}
@@ -286,11 +285,7 @@ def test_followers_are_told_which_record_was_erased_and_never_the_words(room: Ne
 
 
 def end(room: Newsroom, person: str) -> None:
-    """End a person with their keys, as the table has it."""
-    with room.db.write() as session:
-        record = session.get_one(Person, person)
-        record.ended_at = now()
-        save(session, record, by=TESTS, action="person.end")
+    ok(room.admin.patch(f"/v1/people/{person}", json={"ended": True}, headers=ANY))
 
 
 def test_a_person_is_erased_wherever_they_are_named(room: Newsroom) -> None:
@@ -317,3 +312,32 @@ def test_a_person_is_erased_wherever_they_are_named(room: Newsroom) -> None:
     assert room.fresh(claim)["place"] == "Rome"
     ok(room.anyone.get(f"{path}/bundle"))
     still_sound(room)
+
+
+def test_a_webhook_is_told_nothing_more_of_the_words(room: Newsroom) -> None:
+    allow(room)
+    with receiving() as receiver:
+        hook = hooked(room, receiver.url)
+        claim, first = room.claim("Unheard words."), last(room)
+        for number in range(3):
+            room.entity(f"Person {number}")
+        other = room.claim("Unheard also.")
+        in_the_middle(receiver, lambda: erase(room, other["id"]))
+        deliver(room)  # a run that has read what is erased meanwhile ends with the message that it is at
+        deliver(room)
+        assert leaks(_bodies(receiver), ["unheard also"]) == []
+        assert "unheard words" in _bodies(receiver)
+        erase(room, claim["id"])
+        receiver.answer = lambda _got: Says()
+        receiver.got.clear()
+        ok(room.admin.post(f"/v1/webhooks/{hook['id']}/replay", json={"after": first - 2}))
+        deliver(room)
+        told = [got.told["type"] for got in receiver.got]
+        assert told.count("claim.erase") == 2
+        assert leaks(_bodies(receiver), ["unheard"]) == []
+        for got in receiver.got:
+            assert entry_hash(got.told["data"]) == got.told["data"]["hash"]
+
+
+def _bodies(receiver: Receiver) -> str:
+    return "\n".join(got.body.decode().lower() for got in receiver.got)

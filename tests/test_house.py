@@ -653,3 +653,9 @@ def test_types_and_warnings_are_strict() -> None:
         'filterwarnings = ["error"]',
     ):
         assert line in project.splitlines()
+
+
+def test_each_migration_has_a_revision_of_its_own() -> None:
+    """Two that were made at the same time may both be the next one, and no conflict of files shows it."""
+    found = [path.name.partition("_")[0] for path in (ROOT / "migrations" / "versions").glob("0*.py")]
+    assert sorted(found) == [f"{n:04}" for n in range(1, len(found) + 1)]

@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from fastapi import Response
@@ -24,6 +24,7 @@ from app.base.http import EVENTS, disconnected
 from app.base.ids import request_id
 from app.base.limits import let_go
 from app.changes.entry import Entry
+from app.changes.erasure import last_epoch
 from app.changes.ledger import last_position
 from app.changes.model import ChangeFilters, StreamQuestion
 from app.changes.reads import Place, between, hash_at, must_hold
@@ -67,7 +68,7 @@ class Told(NamedTuple):
     secrets: bool
 
 
-_Asked = tuple[str, int, int, bool, bool, bool]
+_Asked = tuple[str, int, int, bool, bool, bool, Any]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Streams:
         self._base, self._at = base, at
         self._open: Counter[str | None] = Counter()
         self._readings: OrderedDict[_Asked, asyncio.Task[Reading]] = OrderedDict()
+        self._epoch_look: asyncio.Task[Any] | None = None
+        self._next_look: asyncio.Task[Any] | None = None
 
     @contextmanager
     def place(self, client: str | None) -> Iterator[None]:
@@ -177,7 +180,7 @@ class Streams:
         Raises Unavailable.
         """
         filters = ask.model_dump_json(include={"resource", "resource_id", "actor"})
-        asked = (filters, after, upto, caller.public, caller.secrets, hashed)
+        asked = (filters, after, upto, caller.public, caller.secrets, hashed, await self._epoch())
         reading = self._readings.get(asked)
         if reading is None:
             reading = self._readings[asked] = asyncio.ensure_future(self._read(asked, ask))
@@ -185,13 +188,28 @@ class Streams:
                 self._readings.popitem(last=False)
         return await asyncio.shield(reading)
 
+    async def _epoch(self) -> Any:
+        """Return the epoch of the erasures, by a look that begins after this was asked. What others have read
+        before may have been erased since; all who ask at the same moment share the look.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.ensure_future(self._looked(self._epoch_look))
+        return await asyncio.shield(self._next_look)
+
+    async def _looked(self, before: "asyncio.Task[Any] | None") -> Any:
+        if before is not None:
+            await asyncio.wait({before})
+        self._epoch_look, self._next_look = self._next_look, None
+        rows = await run_in_threadpool(self._base.ask, last_epoch(), {})
+        return rows[0][0] if rows else None
+
     def forget(self) -> None:
         """Has what was read be read anew, by streams that are at it too."""
         self.forgotten += 1
         self._readings.clear()
 
     async def _read(self, asked: _Asked, ask: ChangeFilters) -> Reading:
-        _, after, upto, public, secrets, hashed = asked
+        _, after, upto, public, secrets, hashed, _ = asked
 
         def read() -> Reading:
             base = self._at(upto, public=public)
