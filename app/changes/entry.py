@@ -174,8 +174,11 @@ def missing(entry: Entry, but: Collection[str] = ()) -> dict[str, Any] | None:
     if "remains" not in entry:
         return None
     whole = entry.get("form", 1) == 1
-    names = ["difference", "reason"] if whole else sorted((entry.get("commitments") or {}).keys() - {*but})
-    return {"values": names, "remains": hashlib.sha256(canonical(entry["remains"])).hexdigest()}
+    names = {"difference", "reason"} if whole else (entry.get("commitments") or {}).keys()
+    return {
+        "values": sorted({*names} - {*but}),
+        "remains": hashlib.sha256(canonical(entry["remains"])).hexdigest(),
+    }
 
 
 def erasures(entry: Entry) -> Mapping[str, Any]:
