@@ -104,9 +104,8 @@ LAYOUT = (
     ),
     (
         "changes",
-        "entry earlier model contexts hidden guard grants tree ledger store reads walk replay erasure"
-        " past log"
-        " replicas streams",
+        "entry earlier model workers contexts hidden guard grants tree ledger store reads walk replay erasure"
+        " past log replicas streams",
     ),
     ("access", "model caller people secret store house conditions requests routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one

@@ -1,4 +1,7 @@
-"""The people whose keys are: made, and found by their ids or names."""
+"""The people whose keys are: made, found by their ids or names, and told to those who may know of them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqlmodel import col
 
@@ -7,7 +10,9 @@ from app.base.db import ReadSession, WriteSession
 from app.base.errors import Invalid
 from app.base.ids import new_id, noun_of
 from app.base.sql import select
+from app.changes.earlier import person_of
 from app.changes.store import By, save
+from app.changes.workers import is_person
 
 
 def unsaved(name: str, role: RoleName) -> Person:
@@ -42,3 +47,29 @@ def resolve(session: ReadSession, ref: str, at: str) -> str:
 
 
 _MOST_NAMED = 10
+
+
+# --- who is told of them ------------------------------------------------------------------------
+
+Shown = Callable[[str, str], dict[str, Any] | None]
+"""Gives what is told of somebody, by id and name."""
+
+
+def seen(session: ReadSession, ids: Iterable[str]) -> Shown:
+    """Return what tells whoever reads in a session of some people: those inside of all, the public by the
+    byline that each chose, if they chose one. What a command did, all are told.
+    """
+    if not session.public:
+        return lambda person_id, name: {"id": person_id, "name": name}
+    wanted = {each for each in ids if is_person(each)}
+    chosen = select(Person.id, Person.byline).where(col(Person.id).in_(map(person_of, wanted)))
+    rows = session.execute(chosen) if wanted else ()
+    bylines = {row.id: row.byline for row in rows}
+
+    def shown(person_id: str, name: str) -> dict[str, Any] | None:
+        if not is_person(person_id):
+            return {"id": person_id, "name": name}
+        byline = bylines.get(person_of(person_id))
+        return byline and {"id": None, "name": byline}
+
+    return shown

@@ -11,6 +11,7 @@ from app.base.sql import among, select
 from app.base.types import Id
 from app.changes.entry import Entry, withheld, without_remains
 from app.changes.model import Change
+from app.changes.workers import without_workers
 
 INTERNAL = "internal"
 """The `visibility` of a record that is not public; that of one that is public is null."""
@@ -64,7 +65,7 @@ def as_seen(session: ReadSession, found: Sequence[Entry]) -> list[Entry]:
     if evidence:
         notes = select(_EVIDENCE.c.id).where(_EVIDENCE.c.note_visibility == INTERNAL)
         noted = set(session.execute(notes.where(among(session, _EVIDENCE.c.id, evidence))).scalars())
-    return [_as_seen(each, hidden, noted) for each in found]
+    return [without_workers(_as_seen(each, hidden, noted)) for each in found]
 
 
 def _as_seen(entry: Entry, hidden: Collection[str], noted: Collection[str]) -> Entry:

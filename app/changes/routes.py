@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app.access.caller import Caller
 from app.access.model import Role
 from app.access.requests import Read, ReadingNow
-from app.base.errors import Conflict, Invalid, LedgerReset
+from app.base.errors import Conflict, Invalid, LedgerReset, Unauthorized
 from app.base.http import EVENTS, produces, respond, v1
 from app.base.openapi import answers, document_answers, listed, refused
 from app.base.types import MAX_INT
@@ -41,6 +41,7 @@ def list_changes(ask: Annotated[ChangeQuestion, Query()], read: ReadingNow) -> R
     restored, the answer is 409 with the ledger's `head`.
     """
     _check_hash(ask)
+    _check_names(ask, read)
     if isinstance(read.base, Nearest):
         read.base.need(max((place.seq for place in places(ask, read.after(ask))), default=0))
 
@@ -66,6 +67,12 @@ def _decided(read: Read, answer: Callable[[], Response]) -> Response:
 def _check_hash(ask: ChangeFilters) -> None:
     if ask.after_hash is not None and ask.after is None:
         raise Invalid.at("after_hash", "is the hash of the entry at `after`, which is missing")
+
+
+def _check_names(ask: ChangeFilters, read: Read) -> None:
+    """Refuse a filter that would tell the public who wrote what. Raises Unauthorized."""
+    if ask.actor and not read.caller.inside:
+        raise Unauthorized("Only holders of a key are told who wrote what: the filter `actor` needs one.")
 
 
 @router.get(
@@ -94,6 +101,7 @@ async def follow_changes(
     that is gone on from, a last event, `reset`, says so.
     """
     _check_hash(ask)
+    _check_names(ask, read)
     last_event_id = last_event_id or None  # a client that has seen none may send an empty one
     after = _place(ask, last_event_id)
     if after is None:

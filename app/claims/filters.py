@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists
 from sqlmodel import col
 
 from app.base.db import ReadSession, within
-from app.base.errors import Invalid
+from app.base.errors import Invalid, Unauthorized
 from app.base.sql import Query, select
 from app.base.times import span
 from app.claims.derived import ClaimListing
@@ -57,6 +57,8 @@ def clauses(
         found.append(after if ask.repeated_after_review else ~after)
     if ask.due_before:
         found.append(col(Claim.due) < ask.due_before)
+    if session.public and (ask.assignee or ask.not_proposed_by):
+        raise Unauthorized("Only holders of a key are told who works on what: this filter needs one.")
     found += _of_the_desk(ask)
     if ask.has_figure is not None:
         figure = exists().where(col(Figure.claim_id) == col(Claim.id))

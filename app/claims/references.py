@@ -60,8 +60,16 @@ def _with_ids_as(name: str, body: str) -> dict[str, Any]:
 
 def filled(session: ReadSession, bodies: Sequence[str], epoch: str) -> list[str]:
     """Bodies with the names in them, as JSON."""
-    pieces = [body.split(MARK) for body in bodies]
+    pieces = [body.split(MARK) for body in as_told(bodies, public=session.public)]
     return _joined(pieces, members(session, _referred(pieces), epoch))
+
+
+_PERSON = re.compile(rf"{{{MARK}per_[^{MARK}]*{MARK}}}")
+
+
+def as_told(bodies: Sequence[str], *, public: bool) -> Sequence[str]:
+    """Return bodies as those inside have them, or as the public has, without the people who work on them."""
+    return [_PERSON.sub("null", body) for body in bodies] if public else bodies
 
 
 def referred(bodies: Iterable[str]) -> set[str]:
@@ -100,7 +108,7 @@ def _referred(pieces: Iterable[list[str]]) -> set[str]:
 def filled_at_once(base: Readable, bodies: Sequence[str], epoch: str) -> list[str]:
     """The same, if the names are in memory, or are few to read and of this epoch still. Raises NotAtOnce."""
     kept = names_of(base.reader).at(epoch).members
-    pieces = [body.split(MARK) for body in bodies]
+    pieces = [body.split(MARK) for body in as_told(bodies, public=base.public)]
     known, missing = _kept(kept, _referred(pieces))
     if len(missing) > _FEW:
         raise NotAtOnce

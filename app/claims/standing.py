@@ -82,7 +82,7 @@ class VerificationOut(BaseModel):
     attribution: DescribedAttribution
     agreement: Agreement | None
     attribution_agreement: Agreement | None
-    assignee: AssigneeOut | None
+    assignee: Annotated[AssigneeOut | None, Describe(description="Null to the public.")]
     lease_expires_at: datetime | None
     reviewed_at: datetime | None
     note: str | None

@@ -21,12 +21,13 @@ from app.base.sql import select
 from app.base.times import calendar_date
 from app.changes import log
 from app.changes.contexts import without_contexts
-from app.changes.entry import effective, erasures, has_its_hash, missing, withheld
+from app.changes.entry import effective, erasures, has_its_hash, missing
 from app.changes.hidden import as_seen, is_seen
 from app.changes.ledger import difference_of, entries, head, whole
 from app.changes.model import Change
 from app.changes.replay import UNKNOWN, replay_some
 from app.changes.tree import Tree, leaf_of
+from app.changes.workers import ACTOR, WORKERS, named_by, without_workers
 from app.claims import store as claims
 from app.exchange.earlier_bundles import retold
 from app.reviews import documents, evidence
@@ -52,7 +53,7 @@ _EMBEDDED: Mapping[str, Any] = {
 
 VERSION = 4
 """The form of a bundle: 2 since entries may be of form 2, 3 since `@context` is of addresses alone, 4 since
-`record` names people, not keys. The first have no `version`.
+they name nobody who has worked on the claim. The first have no `version`.
 """
 
 _OF_ADDRESSES = 3
@@ -60,10 +61,13 @@ _OF_ADDRESSES = 3
 _OF_WORKERS = ("person", "key")
 """The nouns of which no entries are in a bundle."""
 
-_KEYS = frozenset({"assignee_id", "proposer_id"})
-"""The columns of a claim that name keys."""
+_OF_A_CLAIM = frozenset({"assignee_id", "proposer_id"})
+"""The columns of a claim that name people."""
 
-WITHHELD = frozenset(f"difference.{name}" for name in _KEYS)
+_OF_A_RULING = ("reviewer_id", "reviewer_name", "decided_by", "decided_by_name")
+"""The columns of a review or decision that do."""
+
+WITHHELD = ACTOR | WORKERS
 """The values of an entry that a bundle is without."""
 
 _UNNEEDED = WITHHELD | {"actor_name", "reason", "difference.note"}
@@ -76,12 +80,19 @@ _LEFT_OUT = ("assignee", "lease_expires_at")
 
 
 def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any]:
-    """The bundle of a claim. Raises NotFound, and Conflict where it would have words of a withheld text."""
-    said = record(session, claim_id)
+    """The bundle of a claim. Raises NotFound, and Conflict where it would have words of a withheld text, or
+    tell the public who has worked on it.
+    """
+    said = _without_names(record(session, claim_id))
     entries = [whole(row) for row in _changes(session, claim_id)]
     told = [{**each, "difference": effective(each)} for each in entries]
     if without_contexts(session, told) != told:
         raise Conflict("Its history has words of a text that is withheld: there is no bundle of it.")
+    if session.public and any("form" not in each and named_by(each) for each in entries):
+        raise Conflict(
+            "Its history names people in entries of the first form, whose hash covers that: there is a "
+            "bundle of it for holders of a key alone."
+        )
     changes = [*map(_without_workers, as_seen(session, entries))]
     if [*_not_shown(changes)]:
         raise Conflict("Its history has entries that the erasure of a person has closed: there is no bundle.")
@@ -103,7 +114,18 @@ def bundle(session: ReadSession, signer: Signer, claim_id: str) -> dict[str, Any
 
 
 def _without_workers(change: Mapping[str, Any]) -> Mapping[str, Any]:
-    return withheld(change, WITHHELD.__contains__) if "form" in change else change
+    return without_workers(change) if "form" in change else change
+
+
+def _without_names(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the base says of a claim without who ruled and decided."""
+    reviews = []
+    for review in said["reviews"]:
+        rest = {name: value for name, value in review.items() if name != "reviewer"}
+        if decision := rest["decision"]:
+            decision = {name: value for name, value in decision.items() if name != "decided_by"}
+        reviews.append({**rest, "decision": decision})
+    return {**said, "reviews": reviews}
 
 
 def _last_at(changes: Sequence[Mapping[str, Any]]) -> str:
@@ -203,7 +225,8 @@ def faults(found: Mapping[str, Any], key: Verifier, empty: WriteSession) -> Iter
         said = record(empty, found["record"]["claim"]["id"])
         log_of = {"key": str(key), "checkpoint": logged["checkpoint"], "inclusion": logged["inclusion"]}
         version = _version(found)
-        told = retold(said, changes, version.get("version", 1))
+        number = version.get("version", 1)
+        told = _without_names(said) if number == VERSION else retold(said, changes, number)
         described = _described(said, version.get("version"))
         again = {**version, **described, "record": told, "changes": changes, "log": log_of}
         for name in sorted(again.keys() | found.keys() - {"proof"}):
@@ -269,6 +292,12 @@ def _not_shown(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _without_keys(change: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry without whose keys work on the claim: entries of keys are not in a bundle."""
-    rest = {name: each for name, each in effective(change).items() if name not in _KEYS}
+    """An entry without the people who work on the claim, of whom a bundle has no entries. Where it withholds
+    who ruled, a row can be made of it all the same.
+    """
+    rest = {name: each for name, each in effective(change).items() if name not in _OF_A_CLAIM}
+    hidden = change.get("commitments") or {}
+    rest |= {
+        name: {"old": None, "new": "withheld"} for name in _OF_A_RULING if f"difference.{name}" in hidden
+    }
     return {**{name: each for name, each in change.items() if name != "remains"}, "difference": rest}

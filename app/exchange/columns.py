@@ -120,7 +120,11 @@ REVIEW = (
     *_plain("text", id="The review's id.", claim="The claim that it rules on: the id."),
     *_plain("text", state="proposed, returned, published or corrected."),
     *_maybe("text", publisher="The desk's id, if not this one.", publisher_name="Its name."),
-    *_plain("text", reviewer="Who ruled: a person's id.", reviewer_name="Their name."),
+    *_maybe(
+        "text",
+        reviewer="Who ruled: a person's id; empty to the public.",
+        reviewer_name="Their name; to the public the byline that they chose.",
+    ),
     *_maybe("text", verdict="Whether the claim is true.", attribution="Whether they said it."),
     *_maybe("text", actual_words="What was said, if it was misquoted."),
     *_maybe(
@@ -148,7 +152,11 @@ LINK = (
     *_plain("text", other="The other claim: its id.", other_text="What is claimed there."),
     *_plain("text", judgement="Whether it is that: positive, negative or unsure."),
     *_maybe("text", note="Why."),
-    *_plain("text", judged_by="Who judged: a person's id.", judged_by_name="Their name."),
+    *_maybe(
+        "text",
+        judged_by="Who judged: a person's id; empty to the public.",
+        judged_by_name="Their name; to the public the byline that they chose.",
+    ),
     *_plain("instant", judged_at="When that was judged."),
     *_plain("count", version="How many times it was judged."),
     *_plain("instant", created_at="When it was first judged."),

@@ -10,16 +10,14 @@ _OF_A_CLAIM = ("verdict", "attribution", "agreement", "attribution_agreement", "
 _OF_A_REVIEW = ("verdict", "attribution")
 
 
-_OF_PEOPLE, _OF_TODAYS_WORDS = 4, 3
-"""The first versions of bundles that name people, and that have words of now."""
+_OF_TODAYS_WORDS = 3
+"""The first version of bundles that has words of now."""
 
 
 def retold(said: Mapping[str, Any], changes: Sequence[Entry], version: int) -> Mapping[str, Any]:
     """Return what the base says of a claim (`bundle.record`) in the words that its entries have, as far as
     bundles of a version have those.
     """
-    if version >= _OF_PEOPLE:
-        return said
     states = _states(changes)
     said = {**said, "reviews": [_of_keys(each, states) for each in said["reviews"]]}
     return said if version >= _OF_TODAYS_WORDS else _in_their_words(said, states)

@@ -128,7 +128,11 @@ def _claims(session: ReadSession, ask: ClaimFilters) -> Batches:
     named = _Named(session)
     for rows in streamed(session, filtered(session, query, ask), col(Claim.id), ask):
         named.at(rows)
-        yield (_claim(row.body, named, row.said_earliest, row.said_latest) for row in rows)
+        shown = references.as_told([row.body for row in rows], public=session.public)
+        yield (
+            _claim(body, named, row.said_earliest, row.said_latest)
+            for body, row in zip(shown, rows, strict=True)
+        )
 
 
 def _claim(body: str, named: _Named, earliest: date, latest: date) -> str:
@@ -299,10 +303,11 @@ def _reviews(session: ReadSession, ask: ReviewFilters) -> Batches:
 
 def _review(review: _Json) -> _Values:
     desk, rating = review["publisher"] or _NOTHING, review["rating"] or _NOTHING
+    reviewer = review["reviewer"] or _NOTHING
     decided, speaker = review["decision"] or _NOTHING, review["actual_speaker"] or _NOTHING
     return (
         *(review["id"], review["claim"], review["state"], desk.get("id"), desk.get("name")),
-        *(review["reviewer"]["id"], review["reviewer"]["name"]),
+        *(reviewer.get("id"), reviewer.get("name")),
         *(review["verdict"], review["attribution"]),
         *(review["actual_words"], speaker.get("id"), speaker.get("name"), review["label"]),
         *(rating.get("value"), float(rating["value"]) if rating else None),
@@ -333,10 +338,10 @@ _JUDGED = itemgetter("judged_at", "version", "created_at")
 
 
 def _link(link: _Json) -> _Values:
-    claim, other, judge = link["claim"], link["other"], link["judged_by"]
+    claim, other, judge = link["claim"], link["other"], link["judged_by"] or _NOTHING
     return (
         *(link["id"], claim["id"], claim["text"], link["relation"], other["id"], other["text"]),
-        *(link["judgement"], link["note"], judge["id"], judge["name"]),
+        *(link["judgement"], link["note"], judge.get("id"), judge.get("name")),
         *_JUDGED(link),
     )
 

@@ -109,9 +109,9 @@ class LinkedClaim(FigureClaim):
 
 
 class JudgeOut(BaseModel):
-    """The person who judged."""
+    """The person who judged. The public is told the byline that they chose, without the id."""
 
-    id: str
+    id: str | None
     name: str
 
 
@@ -124,7 +124,7 @@ class LinkOut(BaseModel):
     other: LinkedClaim
     judgement: Judgement
     note: str | None
-    judged_by: JudgeOut
+    judged_by: JudgeOut | None
     judged_at: datetime
     version: int
     created_at: datetime

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, or_
 from sqlmodel import col
 
+from app.access import people
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid, NotFound
 from app.base.ids import new_id
@@ -154,6 +155,7 @@ def document(session: ReadSession, claim_id: str, link_id: str) -> dict[str, Any
 def documents(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """The links of some rows of `query`, in one more query."""
     claims = bodies.of(session, sorted({end for row in rows for end in (row.claim_id, row.other_id)}))
+    who = people.seen(session, {row.judged_by for row in rows})
     return [
         {
             "id": row.id,
@@ -162,7 +164,7 @@ def documents(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, 
             "other": brief(claims[row.other_id]),
             "judgement": row.judgement,
             "note": row.note,
-            "judged_by": {"id": row.judged_by, "name": row.judged_by_name},
+            "judged_by": who(row.judged_by, row.judged_by_name),
             "judged_at": wire(row.updated_at),
             "version": row.version,
             "created_at": wire(row.created_at),

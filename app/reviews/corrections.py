@@ -13,6 +13,7 @@ from pydantic import Field as Describe
 from sqlalchemy import ColumnElement, Row, exists, text
 from sqlmodel import col
 
+from app.access import people
 from app.base.db import ReadSession
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select
@@ -70,7 +71,7 @@ class CorrectionFound(BaseModel):
     became: StoodOut
     note: str | None
     at: datetime
-    by: ReviewerOut
+    by: ReviewerOut | None
     review: str | None
     corrects: str | None
 
@@ -83,7 +84,12 @@ def find(session: ReadSession, ask: CorrectionQuestion, after: Sequence[Any] | N
     reviews = {difference["correction"]["new"]["review"] for _, difference in made} - {None}
     corrected = select(Review.id, Review.corrects_id).where(col(Review.id).in_(reviews))
     replaced = {row.id: row.corrects_id for row in session.execute(corrected)}
-    return Page([_document(*each, claims, replaced) for each in made], found.last)
+    who = people.seen(session, {row.actor for row in found.rows})
+    return Page([{**_document(*each, claims, replaced), **_by(each[0], who)} for each in made], found.last)
+
+
+def _by(row: Row[Any], who: people.Shown) -> dict[str, Any]:
+    return {"by": who(row.actor, row.actor_name)}
 
 
 def _query() -> Query:
@@ -134,7 +140,6 @@ def _document(
         "became": stood_today(became, repeats=repeats),
         "note": row.reason,
         "at": wire(row.at),
-        "by": {"id": row.actor, "name": row.actor_name},
         "review": correction["review"],
         "corrects": replaced.get(correction["review"]),
     }

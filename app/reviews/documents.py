@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from app.access import people
 from app.base.db import ReadSession
 from app.base.errors import NotFound
 from app.base.page import Page, Question, page
@@ -26,6 +27,9 @@ from app.reviews.model import (
     ReviewEvidence,
     ReviewQuestion,
 )
+
+HOUSE = "On the Record"
+"""Who is told to have done what nobody is named for."""
 
 
 class ReviewFilters(ReviewQuestion):
@@ -113,13 +117,14 @@ def query() -> Query:
 def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """The reviews of some rows of `query`, in one more query."""
     cited = _evidence_of(session, [review.id for review in rows])
+    who = people.seen(session, {each for row in rows for each in (row.reviewer_id, row.decided_by) if each})
     return [
         {
             "id": review.id,
             "claim": review.claim_id,
             "state": _state(review),
             "publisher": brief(review, "desk"),
-            "reviewer": {"id": review.reviewer_id, "name": review.reviewer_name},
+            "reviewer": who(review.reviewer_id, review.reviewer_name),
             "verdict": review.verdict,
             "attribution": review.attribution,
             **({"confirmed_by": review.confirmed_by} if review.confirmed_by else {}),
@@ -134,7 +139,7 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
             "evidence": cited.get(review.id, []),
             "corrects": review.corrects_id,
             "correction_note": review.correction_note,
-            "decision": _decision(review),
+            "decision": _decision(review, who),
             "version": review.version,
             "created_at": wire(review.created_at),
         }
@@ -143,8 +148,8 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
 
 
 def author(review: Mapping[str, Any]) -> str:
-    """Who reviewed: the desk, or of this one's own reviews whoever ruled."""
-    return str((review["publisher"] or review["reviewer"])["name"])
+    """Who reviewed: the desk, or of this one's own reviews whoever ruled, as far as that is told."""
+    return str((review["publisher"] or review["reviewer"] or {"name": HOUSE})["name"])
 
 
 def _state(review: Row[Any]) -> str:
@@ -164,13 +169,13 @@ def _rating(review: Row[Any]) -> dict[str, Any] | None:
     return None
 
 
-def _decision(review: Row[Any]) -> dict[str, Any] | None:
+def _decision(review: Row[Any], who: people.Shown) -> dict[str, Any] | None:
     if review.outcome is None:
         return None
     return {
         "outcome": review.outcome,
         "note": review.note,
-        "decided_by": {"id": review.decided_by, "name": review.decided_by_name},
+        "decided_by": who(review.decided_by, review.decided_by_name),
         "decided_at": wire(review.decided_at),
     }
 

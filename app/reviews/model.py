@@ -352,9 +352,9 @@ class RatingOut(BaseModel):
 
 
 class ReviewerOut(BaseModel):
-    """The person who ruled."""
+    """The person who ruled. The public is told the byline that they chose, without the id."""
 
-    id: str
+    id: str | None
     name: str
 
 
@@ -363,7 +363,7 @@ class DecisionOut(BaseModel):
 
     outcome: Outcome
     note: str | None
-    decided_by: ReviewerOut
+    decided_by: ReviewerOut | None
     decided_at: datetime
 
 
@@ -374,7 +374,9 @@ class ReviewOut(BaseModel):
     claim: str
     state: Annotated[ReviewState, Describe(description=glossary(REVIEW_STATES))]
     publisher: EntityBrief | None
-    reviewer: ReviewerOut
+    reviewer: Annotated[
+        ReviewerOut | None, Describe(description="Null to the public, but for a person with a byline.")
+    ]
     verdict: DescribedVerdict | None
     attribution: DescribedAttribution | None
     confirmed_by: Annotated[

@@ -14,6 +14,7 @@ from pydantic import Field as Describe
 from sqlalchemy import Row, text
 from sqlmodel import col
 
+from app.access import people
 from app.base.db import ReadSession
 from app.base.page import MAX_PAGE
 from app.base.sql import Query
@@ -75,7 +76,8 @@ def find(session: ReadSession, ask: VerdictQuestion) -> list[Verdict]:
     rows = session.execute(query.order_by(col(Change.seq).desc()).limit(ask.limit)).all()
     claims = bodies.of(session, sorted({row.resource_id for row in rows}))
     rulings = _rulings(session, rows)
-    return [_verdict(row, claims[row.resource_id], rulings.get(row.seq)) for row in rows]
+    who = people.seen(session, {row.actor for row in rows})
+    return [_verdict(row, claims[row.resource_id], rulings.get(row.seq), who) for row in rows]
 
 
 def latest() -> Query:
@@ -100,7 +102,9 @@ def _rulings(session: ReadSession, rows: Sequence[Row[Any]]) -> dict[int, dict[s
     return {seq: by_id[review.id] for seq, review in behind.items()}
 
 
-def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] | None) -> Verdict:
+def _verdict(
+    row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] | None, who: people.Shown
+) -> Verdict:
     correction = (difference_of(row).get("correction") or {}).get("new")
     kind = KINDS[row.action]
     if correction is None or kind in ("verdict", "attribution"):
@@ -113,8 +117,12 @@ def _verdict(row: Row[Any], claim: Mapping[str, Any], ruling: Mapping[str, Any] 
         seq=row.seq,
         at=row.at,
         claim=claim,
-        name=documents.author(ruling) if ruling else row.actor_name,
+        name=documents.author(ruling) if ruling else _name(who(row.actor, row.actor_name)),
         ruling=ruling,
         was=was,
         note=row.reason if kind in ("correction", "withdrawal") else None,
     )
+
+
+def _name(shown: Mapping[str, Any] | None) -> str:
+    return str(shown["name"]) if shown else documents.HOUSE
