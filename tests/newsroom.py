@@ -392,8 +392,8 @@ class Newsroom:
         return ok((by or self.checker).post(path, headers=match(self.fresh(claim)), json=ruling(**more)))
 
     def fresh(self, record: Json) -> Json:
-        """A claim as it is now."""
-        return self.get(f"/v1/claims/{record['id']}")
+        """A claim as it is now, to those inside."""
+        return ok(self.reporter.get(f"/v1/claims/{record['id']}"))
 
     def state(self) -> int:
         """How many changes the ledger has, but for those of keys and people, made for clients on the way."""

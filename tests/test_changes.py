@@ -79,7 +79,7 @@ def test_says_who_changed_what_and_why(room: Newsroom) -> None:
     path = f"/v1/entities/{xi['id']}"
     headers = match(xi) | {"X-Request-Id": "from-the-desk-1"}
     ok(room.reporter.patch(path, headers=headers, json={"description": None, "aliases": [{"name": "习"}]}))
-    [entry, _] = room.get(f"{path}/history")["data"]
+    [entry, _] = ok(room.reporter.get(f"{path}/history"))["data"]
     assert entry["difference"] == {
         "aliases": {"old": [], "new": [{"position": 0, "name": "习", "language": None, "kind": "name"}]},
         "description": {"old": "A man.", "new": None},

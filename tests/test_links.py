@@ -25,7 +25,7 @@ def judge(
 
 
 def links(room: Newsroom, claim: Json, **query: Any) -> list[Json]:
-    found: list[Json] = room.get(f"/v1/claims/{claim['id']}/links", **query)["data"]
+    found: list[Json] = ok(room.checker.get(f"/v1/claims/{claim['id']}/links", params=query))["data"]
     return found
 
 
@@ -60,7 +60,7 @@ def test_a_link_says_what_one_claim_is_to_another_who_judged_when_and_why(room: 
     assert link["judged_by"]["name"] == "The checker"
     assert link["judged_at"] == link["created_at"]
     assert link["other"].keys() == {"id", "text", "mode", "said", "speakers", "verification"}
-    assert room.get(made.headers["location"]) == link
+    assert ok(room.checker.get(made.headers["location"])) == link
     assert links(room, one) == links(room, other) == [link], "it is found from either end"
     entry = room.get("/v1/changes", resource="link")["data"][-1]
     assert (entry["action"], entry["resource_id"], entry["reason"]) == (
