@@ -109,6 +109,13 @@ class PersonBrief(BaseModel):
     name: str
 
 
+class ReviewerOut(BaseModel):
+    """The person who ruled. The public is told the byline that they chose, without the id."""
+
+    id: str | None
+    name: str
+
+
 class KeyOut(BaseModel):
     """A key, without its secret. What it may do is the lower of `role` and its person's."""
 

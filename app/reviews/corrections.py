@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, exists, text
 from sqlmodel import col
 
 from app.access import people
+from app.access.model import ReviewerOut
 from app.base.db import ReadSession
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select
@@ -28,7 +29,7 @@ from app.claims.shapes import SpeakerOut
 from app.claims.standing import StoodOut
 from app.entities.model import Ref
 from app.entities.store import everyone_merged
-from app.reviews.model import Review, ReviewerOut
+from app.reviews.model import Review
 from app.sources.model import Source
 
 KINDS: Mapping[CorrectionKind, str] = {

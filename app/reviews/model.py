@@ -10,6 +10,7 @@ from pydantic import Field as Describe
 from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
+from app.access.model import ReviewerOut
 from app.base.moments import PastMoment, PublishedMoment
 from app.base.page import Question
 from app.base.texts import glossary
@@ -349,13 +350,6 @@ class RatingOut(BaseModel):
     value: str
     best: str
     worst: str
-
-
-class ReviewerOut(BaseModel):
-    """The person who ruled. The public is told the byline that they chose, without the id."""
-
-    id: str | None
-    name: str
 
 
 class DecisionOut(BaseModel):
