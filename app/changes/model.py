@@ -213,8 +213,9 @@ class ChangeOut(BaseModel):
 
     In an entry without `form`, `hash` is the SHA-256 of the entry's RFC 8785 JSON without `hash` itself;
     where only an admin may see what was changed (keys, people, webhooks), `difference` and `reason` are null,
-    to the public `actor` and `actor_name` of a person are, and the hash cannot be made anew. In an entry of form 2
-    the values enter it by commitments, so that some can be withheld and the hash still be checked: see `salt`, `salts` and `commitments`, and docs/trust.md.
+    to the public `actor` and `actor_name` of a person are, and the hash cannot be made anew. In an entry of
+    form 2 the values enter it by commitments, so that some can be withheld and the hash still be checked: see
+    `salt`, `salts` and `commitments`, and docs/trust.md.
     """
 
     form: Annotated[Literal[2], Describe(description="The form of the entry; none is the first.")] = 2
