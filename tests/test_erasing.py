@@ -14,6 +14,7 @@ import orjson
 import psycopg
 import pytest
 
+from app.operations.erasing import read_list
 from tests.commands import Command, Done, tamper
 from tests.earlier import lay
 from tests.newsroom import SECRET, Bases, Newsroom, Server, ok
@@ -234,19 +235,32 @@ def test_a_restore_does_not_bring_the_words_back(
         with Newsroom(server, url) as room:
             figure = {"measure": "unheardmeasure", "value": "3", "unit": "USD", "kind": "promised"}
             claim, other = room.claim("Unheard words."), room.claim("Others.", figures=[figure])
+            person = ok(room.admin.get(f"/v1/keys/{room.key('reader', 'Unheardname')[0]}"))["person"]["id"]
             room.sound = room.state()
         succeed(command(url, "backup", str(backup)))
         with Newsroom(server, url) as room:
             erase(room, claim["id"])
             erase(room, other["figures"][0]["id"])
+            end(room, person)
+            erase(room, person)
             room.sound = room.state()
+            page = room.admin.get("/v1/erasures?order=asc").content
+            entries = [each for each in ok(room.admin.get("/v1/changes?limit=200"))["data"]
+                       if each["action"].endswith(".erase")]  # fmt: skip
         kept.write_text(succeed(command(url, "erase", "--list")))
         assert leaks(kept.read_text(), ["unheard"]) == []
+        orders = [*read_list(kept.read_bytes().splitlines())]
+        whole = tmp_path / "whole.ndjson"
+        succeed(command(url, "export", str(whole)))
+        messages = [orjson.dumps({"type": each["action"], "data": each}) for each in entries]
+        batch = orjson.dumps({"type": "ledger.batch", "data": {"changes": entries}})
+        for lines in ([page], messages, [batch], whole.read_bytes().splitlines()):
+            assert [*read_list(lines)] == orders
         said = succeed(command(url, "restore", str(backup), "--force"))
-        assert "2 erasures were made again" in said
+        assert "3 erasures were made again" in said
         succeed(command(lost, "restore", str(backup), "--force"))  # of whose erasures nothing is known
         assert in_bytes(lost, ["unheard"])
-        assert "2 erasures" in succeed(command(lost, "erase", "--again", str(kept)))
+        assert "3 erasures" in succeed(command(lost, "erase", "--again", str(kept)))
         assert "0 erasures" in succeed(command(lost, "erase", "--again", str(kept)))
         for each in (url, lost):
             assert in_bytes(each, ["unheard"]) == []

@@ -28,6 +28,7 @@ from app.erasure.cuts import Contexts, Named, Notes, OneFigure, Passages, whole
 from app.erasure.model import TYPES, ErasureQuestion
 from app.hooks.progress import interrupt
 from app.links.model import Link
+from app.people import store as people
 from app.reviews.model import Decision, Evidence, Review
 from app.reviews.settled import settle
 from app.reviews.store import Checker, withdraw
@@ -294,5 +295,7 @@ def again(session: WriteSession, record_id: str, note: str, *, by: By) -> bool:
     )
     if known or not there:
         return False
+    if noun == "person" and (person := people.row(session, record_id)).ended_at is None:
+        people.end(session, person, by=by)
     order(session, record_id, note, by=by)
     return True

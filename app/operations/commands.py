@@ -20,6 +20,7 @@ from app.base.problems import checked
 from app.changes.erasure import tally
 from app.changes.ledger import head
 from app.changes.store import By
+from app.changes.walk import UNREADABLE
 from app.erasure import store as erasures
 from app.erasure.model import ErasureIn
 from app.operations import backup as backups
@@ -90,7 +91,7 @@ def restore(
 
 def _erasures_of(db: Database) -> list[bytes]:
     """Return the list of erasures of a base that is about to be replaced, as far as it can be read."""
-    with suppress(DBAPIError, Unavailable):
+    with suppress(DBAPIError, Unavailable, *UNREADABLE, KeyError):
         if schema.staleness(db) is None:
             with db.read() as session:
                 return [*_listed(session)]
@@ -103,11 +104,13 @@ def _listed(session: ReadSession) -> Iterator[bytes]:
 
 
 def _erase_again(db: Database, lines: Iterable[bytes]) -> None:
-    with db.write() as session:
-        made = make_again(session, read_list(lines), by=By("cli", "command line"))
-    say(f"{made} erasures were made again")
-    if made:
+    done = [*make_again(db, [*read_list(lines)], by=By("cli", "command line"))]
+    failed = [f"{record}: {fault}" for record, fault in done if fault]
+    say(f"{len(done) - len(failed)} erasures were made again")
+    if len(done) > len(failed):
         _remove_bytes(db)
+    if failed:
+        raise ValueError("\n".join(["These erasures could not be made again:", *failed]))
 
 
 def _remove_bytes(db: Database) -> None:

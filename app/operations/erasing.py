@@ -9,7 +9,8 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from app.base.db import Database, WriteSession
+from app.base.db import Database
+from app.base.errors import Problem
 from app.base.pools import SQLITE
 from app.changes.erasure import covered
 from app.changes.grants import check_owner
@@ -90,7 +91,10 @@ def read_list(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, start=1):
         try:
             value = orjson.loads(line)
-            rows = value["data"] if "data" in value else [value.get("change", value)]
+            value = value.get(
+                "data", value.get("change", value)
+            )  # a page or a message, or a line of an export
+            rows = value.get("changes", [value]) if isinstance(value, dict) else value
             found = [each for row in rows if (each := _erasure(row))]
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(f"Line {number} is no JSON of an erasure") from None
@@ -105,6 +109,18 @@ def _erasure(row: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def make_again(session: WriteSession, orders: Iterable[tuple[str, str]], *, by: By) -> int:
-    """Make those erasures that a database does not know of, and return how many that are."""
-    return sum(store.again(session, record, note, by=by) for record, note in orders)
+def make_again(
+    db: Database, orders: Iterable[tuple[str, str]], *, by: By
+) -> Iterator[tuple[str, str | None]]:
+    """Make those erasures that a database does not know of, one by one. Yield the record of each that was
+    made, and of each that could not be, with the reason.
+    """
+    for record, note in orders:
+        try:
+            with db.write() as session:
+                made = store.again(session, record, note, by=by)
+        except Problem as fault:
+            yield record, fault.detail
+        else:
+            if made:
+                yield record, None
