@@ -220,3 +220,27 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     bad = "![d](none.png) [e](b.md#none)\n\n[f]: none.md\n"
     (tmp_path / "a.md").write_text(f"{good}\n{bad}")
     assert broken(tmp_path / "a.md") == ["none.png", "b.md#none", "none.md"]
+
+
+# --- promises ----------------------------------------------------------------------------------
+
+
+def test_each_promise_of_the_readme_names_tests_that_there_are() -> None:
+    """Every point of its introduction and of what every route keeps to has one at least."""
+    readme = page("../README.md")
+    rows = [(_words(promise), links) for promise, links in table(page("promises.md"))]
+    for promise, links in rows:
+        assert promise in _words(readme), promise
+        named = re.findall(r"\[(\w+)\]\(\.\./tests/(test_\w+\.py)\)", links)
+        assert named, promise
+        for name, file in named:
+            assert f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(), (promise, name)
+    sections = re.split(r"^## ", readme, flags=re.MULTILINE)
+    told = [sections[0], *(each for each in sections if each.startswith("What every route keeps to"))]
+    points = [_words(point) for each in told for point in each.split("\n- ")[1:]]
+    assert len(points) > 12
+    assert [point for point in points if not any(promise in point for promise, _ in rows)] == []
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
