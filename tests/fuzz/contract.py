@@ -74,7 +74,8 @@ BEYOND_A_SCHEMA = {
     r"^has a NUL|^has a character that is not text$": "said once, of all strings, in the document",
     r"^a value is needed|range needs lower|not in that order|go together|source or a url|needs its source"
     r"|verdict or an attribution|verdict needs at least|one speaker: the publisher|ends before it starts"
-    r"|the same \w+ twice|entry at `after`, which is missing|needs a piece of evidence": "rules between fields, said in a description",
+    r"|the same \w+ twice|entry at `after`, which is missing|needs a piece of evidence": "rules between "
+    "fields, said in a description",
 }
 
 
