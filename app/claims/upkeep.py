@@ -230,9 +230,12 @@ def _recount(session: WriteSession, before: Mapping[str, Facts], after: Mapping[
     _COUNTS.add(session, difference)
 
 
-def forget_counts(session: WriteSession) -> None:
-    """Take away the counts of what no claim has any more, such as a topic that was erased."""
-    session.execute(delete(table(ClaimTally)).where(table(ClaimTally).c.claims == 0))
+def forget_counts(session: WriteSession, texts: Sequence[str]) -> None:
+    """Take away the counts of erased texts, such as a topic, that no claim has any more."""
+    counts = table(ClaimTally)
+    for value in {*texts}:
+        gone = (counts.c.a == value) | (counts.c.b == value)
+        session.execute(delete(counts).where(counts.c.claims == 0, gone))
 
 
 # --- making anew and checking ------------------------------------------------------------------

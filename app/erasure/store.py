@@ -57,7 +57,7 @@ def order(session: WriteSession, record_id: str, note: str, *, by: By) -> dict[s
     actors = _actors(session, noun, record_id)
     gone += erase(session, replace(main, also=sorted({*also}), names=True, actors=actors), given) or []
     forget(session, gone)
-    upkeep.forget_counts(session)
+    upkeep.forget_counts(session, gone)
     _forget_answers(session, {main.id, *also, record_id})
     interrupt(session)
     [found] = session.execute(_query().order_by(col(Change.seq).desc()).limit(1)).all()

@@ -25,6 +25,7 @@ from app.changes.erasure import adopt
 from app.changes.ledger import entries, head, whole
 from app.changes.model import Change
 from app.changes.replay import OFF_LEDGER, UNKNOWN, Replay, kinds, supply
+from app.claims.upkeep import forget_counts
 from app.words.index import forget
 
 FIRST = b'{"on_the_record":'
@@ -80,7 +81,9 @@ def restore(session: WriteSession, lines: Iterable[bytes]) -> tuple[int, int]:
     try:
         _replay(replay, _checked(lines))
         replay.check_erasures()
-        forget(session, adopt(session, replay))
+        gone = adopt(session, replay)
+        forget(session, gone)
+        forget_counts(session, gone)
     except UNKNOWN as fault:
         raise Invalid("The file tells of what this version does not know.") from fault
     return replay.added, replay.seq
