@@ -11,7 +11,7 @@ from app.reviews.rules import PRIMARY
 from app.sources.model import SourceKind
 from tests.commands import Command
 from tests.earlier import lay
-from tests.newsroom import Bases, Json, Newsroom, match, ok, problem, ruling
+from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, problem, ruling
 
 SITTING = """The sitting began at nine.
 
@@ -149,6 +149,21 @@ def test_no_article_report_or_dataset_confirms(room: Newsroom, four_eyes: bool) 
             detail = refusal(here, claim, proof(sourced(here, kind), SOLD, "Ondrej Novak"))
             assert "press conference" in detail
         assert "primary" in refusal(here, claim, {"url": "https://example.org/p", "stance": "supports"})
+
+
+def test_an_official_text_confirms_and_there_is_no_way_down_past_it(bases: Bases, server: Server) -> None:
+    with bases.fresh() as url:
+        with Newsroom(server, url) as room:
+            people(room)
+            decree = sourced(room, "official_text", f"{SOLD}\n\nOndrej Novak, Minister")
+            claim = spoken(room, SOLD, "ondrej-novak")
+            other = spoken(room, SOLD, "herbert-kickl")
+            refusal(room, other, proof(decree, SOLD, "Herbert Kickl"), place="/evidence/0/named")
+            assert confirmed(room, claim, proof(decree, SOLD, "Ondrej Novak"))["confirmed_by"] == "read"
+        with pytest.raises(ValueError, match="official texts, a word that the version before does not know"):
+            schema.downgrade(url, "0022")
+        with Newsroom(server, url) as room:
+            assert room.get(f"/v1/sources/{decree}")["kind"] == "official_text"
 
 
 def test_what_was_not_read_says_so(room: Newsroom) -> None:

@@ -130,7 +130,7 @@ def check(move: Move, standing: Standing, by: str, role: Role, at: datetime) -> 
 # --- did they say it ---------------------------------------------------------------------------
 
 PRIMARY: tuple[SourceKind, ...] = ("transcript", "statement", "speech", "interview", "press_conference",
-                                   "broadcast", "social_post")  # fmt: skip
+                                   "broadcast", "social_post", "official_text")  # fmt: skip
 """The kinds of sources that carry the speaker's own words."""
 
 

@@ -41,6 +41,7 @@ SourceKind = Literal[
     "press_conference",
     "social_post",
     "broadcast",
+    "official_text",
     "dataset",
     "report",
 ]
