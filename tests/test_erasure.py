@@ -341,3 +341,33 @@ def test_a_webhook_is_told_nothing_more_of_the_words(room: Newsroom) -> None:
 
 def _bodies(receiver: Receiver) -> str:
     return "\n".join(got.body.decode().lower() for got in receiver.got)
+
+
+def test_whatever_stands_otherwise_is_erased_as_well(room: Newsroom) -> None:
+    original = room.claim("Stated first.")
+    repeat = room.claim("Unheard repeat.", repeats=original["id"])
+    withdrawn = room.claim("Unheard withdrawn.")
+    note = {"note": "Unheard note."}
+    ok(room.editor.post(f"/v1/claims/{withdrawn['id']}/withdrawal", headers=ANY, json=note))
+    with room.with_settings(four_eyes=True) as strict:
+        waiting = strict.claim("Unheard waiting.")
+        strict.take(waiting)
+        strict.review(waiting, summary="Unheard summary.")
+    loser, winner = room.entity("Unheard loser"), room.entity("The winner")
+    ok(room.editor.post(f"/v1/entities/{loser['id']}/merge", headers=ANY, json={"into": winner["id"]}))
+    source = room.source("https://example.org/hash")
+    hashed = {"sha256": "0" * 64, "length": 7}
+    snapshot = ok(room.reporter.post(f"/v1/sources/{source['id']}/snapshots", json=hashed))
+    before = last(room)
+    for record in (repeat, withdrawn, waiting, loser, snapshot):
+        erase(room, record["id"])
+    assert leaks(ledger(room, room.admin), ["unheard"]) == []
+    paths = ("/v1/claims?withdrawn=include", f"/v1/claims/{withdrawn['id']}", "/v1/corrections",
+             f"/v1/entities/{winner['id']}", f"/v1/claims/{waiting['id']}/reviews")  # fmt: skip
+    assert leaks("\n".join(room.admin.get(path).text.lower() for path in paths), ["unheard"]) == []
+    past = moments(room, "/v1/corrections", f"/v1/claims/{repeat['id']}", first=before - 2)
+    assert leaks(past, ["unheard"]) == []
+    assert room.get(f"/v1/entities/{winner['id']}")["aliases"] == []
+    assert room.fresh(repeat)["repeats"] is None
+    assert room.fresh(original)["verification"]["status"] == "unverified"
+    still_sound(room)
