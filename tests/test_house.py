@@ -121,8 +121,8 @@ LAYOUT = (
     ("figures", "model words ranges store series routes"),
     (
         "reviews",
-        "model archived labels rules confirmation evidence quoted documents settled store corrections queues"
-        " verdicts syndication routes",
+        "model archived desks labels rules confirmation evidence quoted documents settled store corrections"
+        " queues verdicts syndication routes",
     ),
     ("people", "model store routes"),
     ("links", "model store suggestions routes"),

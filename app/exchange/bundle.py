@@ -122,6 +122,7 @@ def _without_names(said: Mapping[str, Any]) -> dict[str, Any]:
     reviews = []
     for review in said["reviews"]:
         rest = {name: value for name, value in review.items() if name != "reviewer"}
+        rest |= {"entered_by": None} if "entered_by" in rest else {}
         if decision := rest["decision"]:
             decision = {name: value for name, value in decision.items() if name != "decided_by"}
         reviews.append({**rest, "decision": decision})

@@ -16,6 +16,7 @@ from app.claims.model import Attribution
 from app.claims.pieces import is_quotation
 from app.exchange.formats import Batches, Columns
 from app.exchange.nodes import told_of
+from app.reviews.documents import HOUSE
 from app.reviews.documents import author as reviewer
 
 CONTEXT = "https://schema.org"
@@ -98,6 +99,7 @@ def claim_review(review: Json, claim: Json, beside: Beside) -> dict[str, Any]:
             "claimReviewed": claim["text"],
             "itemReviewed": described(claim, beside),
             "author": _desk(review, beside),
+            "sdPublisher": _own_desk(beside) if "entered_by" in review else None,
             "datePublished": review["reviewed_at"],
             "abstract": None if review["summary"] == textual_rating(review) else review["summary"],
             "reviewBody": review["explanation"],
@@ -154,6 +156,11 @@ def _desk(review: Json, beside: Beside) -> dict[str, Any]:
     named = {"@id": beside.at(f"entities/{desk['id']}")} if desk else {}
     elsewhere = {"url": _home(address(review, beside))} if review["url"] or not desk else {}
     return {"@type": "Organization", **named, "name": reviewer(review), **elsewhere}
+
+
+def _own_desk(beside: Beside) -> dict[str, Any]:
+    """Who marked up what another desk has published."""
+    return {"@type": "Organization", "name": HOUSE, "url": _home(beside.at(""))}
 
 
 def _home(url: str) -> str:

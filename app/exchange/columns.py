@@ -125,6 +125,7 @@ REVIEW = (
         reviewer="Who ruled: a person's id; empty to the public.",
         reviewer_name="Their name; to the public the byline that they chose.",
     ),
+    *_plain("flag", entered="Whether the desk has published it elsewhere, and somebody entered it here."),
     *_maybe("text", verdict="Whether the claim is true.", attribution="Whether they said it."),
     *_maybe("text", actual_words="What was said, if it was misquoted."),
     *_maybe(

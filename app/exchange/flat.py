@@ -307,7 +307,7 @@ def _review(review: _Json) -> _Values:
     decided, speaker = review["decision"] or _NOTHING, review["actual_speaker"] or _NOTHING
     return (
         *(review["id"], review["claim"], review["state"], desk.get("id"), desk.get("name")),
-        *(reviewer.get("id"), reviewer.get("name")),
+        *(reviewer.get("id"), reviewer.get("name"), "entered_by" in review),
         *(review["verdict"], review["attribution"]),
         *(review["actual_words"], speaker.get("id"), speaker.get("name"), review["label"]),
         *(rating.get("value"), float(rating["value"]) if rating else None),

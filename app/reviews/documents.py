@@ -124,7 +124,7 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
             "claim": review.claim_id,
             "state": _state(review),
             "publisher": brief(review, "desk"),
-            "reviewer": who(review.reviewer_id, review.reviewer_name),
+            **_by(who(review.reviewer_id, review.reviewer_name), entered=review.entered),
             "verdict": review.verdict,
             "attribution": review.attribution,
             **({"confirmed_by": review.confirmed_by} if review.confirmed_by else {}),
@@ -145,6 +145,10 @@ def of(session: ReadSession, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
         }
         for review in rows
     ]
+
+
+def _by(who: dict[str, Any] | None, *, entered: bool | None) -> dict[str, Any]:
+    return {"reviewer": None, "entered_by": who} if entered else {"reviewer": who}
 
 
 def author(review: Mapping[str, Any]) -> str:

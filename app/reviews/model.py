@@ -137,6 +137,7 @@ class Review(Record, table=True):
     actual_words: str | None = Field(default=None, sa_type=Text)
     actual_speaker_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
     confirmed_by: str | None = Field(default=None, sa_type=Text)
+    entered: bool | None = None
     erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
@@ -225,7 +226,7 @@ class ReviewIn(Shape):
     actual_speaker: Annotated[Ref | None, Describe(description="Who said it, if misattributed.")] = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
     explanation: Prose | None = None
-    publisher: Annotated[Ref | None, Describe(description="The desk, if not this one.")] = None
+    publisher: Annotated[Ref | None, Describe(description="The desk; by default your own.")] = None
     label: Annotated[Line | None, Describe(description="The desk's own wording.")] = None
     rating: RatingIn | None = None
     url: Url | None = None
@@ -371,6 +372,7 @@ class ReviewOut(BaseModel):
     reviewer: Annotated[
         ReviewerOut | None, Describe(description="Null to the public, but for a person with a byline.")
     ]
+    entered_by: Annotated[ReviewerOut | None, Describe(description="There if it was entered.")] = None
     verdict: DescribedVerdict | None
     attribution: DescribedAttribution | None
     confirmed_by: Annotated[

@@ -18,7 +18,12 @@ def settle(session: ReadSession, claim: Claim) -> None:
     published years ago may be entered today.
     """
     standing = sorted(standing_reviews(session, claim.id), key=lambda each: (each.reviewed_at, each.id))
-    attributed = [review for review in standing if review.attribution]
+    # Only what was looked up here confirms: that another has confirmed it is the other's word.
+    attributed = [
+        review
+        for review in standing
+        if review.attribution and not (review.entered and review.attribution == "confirmed")
+    ]
     said = {review.publisher_id: review.attribution for review in attributed}
     claim.attribution = attributed[-1].attribution if attributed else "unconfirmed"
     claim.attribution_agreement = _agreement(list(said.values()))
@@ -55,6 +60,7 @@ def standing_reviews(session: ReadSession, claim_id: str) -> list[Row[Any]]:
             Review.reviewed_at,
             Review.corrects_id,
             Review.correction_note,
+            Review.entered,
         )
         .outerjoin(Decision, col(Decision.review_id) == col(Review.id))
         .where(

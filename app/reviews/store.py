@@ -23,6 +23,7 @@ from app.claims.model import Claim, ClaimSpeaker
 from app.claims.standing import correct, stood
 from app.entities.store import everyone_merged
 from app.entities.store import resolve as resolve_entities
+from app.reviews import desks
 from app.reviews import evidence as gathered
 from app.reviews.confirmation import confirm
 from app.reviews.model import (
@@ -114,6 +115,7 @@ def publish(
     move = must_be_open(session, claim, ruling, who, corrected)
     must_be_rated(claim.kind, ruling)
     record = _row(claim, ruling, who.by, desk, needs_approval=four_eyes)
+    record.entered = desks.is_entered(session, who.by.id, desk, corrected) or None
     if corrected is not None:
         record.corrects_id = corrected.id
         record.correction_note = ruling.correction_note or CHANGED
@@ -146,6 +148,7 @@ def take_back(
     _check(session, "correct", claim, who)
     nothing = PublishedIn(publisher="-", url=review.url, summary=note, correction_note=note)
     record = _row(claim, nothing, who.by, review.publisher_id, needs_approval=four_eyes)
+    record.entered = desks.is_entered(session, who.by.id, review.publisher_id, review) or None
     record.corrects_id = review.id
     _keep(session, record, [], who.by)
     _rule(session, claim, record, "correct", who, note)
@@ -194,9 +197,10 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
         claim,
         ruling,
         by,
-        entities[ruling.publisher] if ruling.publisher else None,
+        entities[ruling.publisher] if ruling.publisher else next(iter(desks.own(session, by.id)), None),
         needs_approval=needs_approval,
     )
+    record.entered = desks.is_entered(session, by.id, record.publisher_id, corrected) or None
     record.corrects_id = corrected.id if corrected else None
     record.actual_words = ruling.actual_words
     record.actual_speaker_id = entities[ruling.actual_speaker] if ruling.actual_speaker else None
