@@ -139,7 +139,7 @@ def test_each_desk_s_review_is_a_claim_review(seeded: Newsroom, claim: Json) -> 
     assert first["citation"] == [{"@type": "CreativeWork", "url": "https://example.org/proof"}]
     assert second["url"] == f"{seeded.server.url}/v1/claims/{claim['id']}/reviews/{own['id']}"
     assert ok(seeded.anyone.get(second["url"]))["id"] == own["id"]
-    assert (second["author"]["name"], second["abstract"]) == ("The checker", "The table has less.")
+    assert (second["author"]["name"], second["abstract"]) == ("On the Record", "The table has less.")
     assert second["reviewRating"] == {
         "@type": "Rating", "ratingValue": "2", "bestRating": "5", "worstRating": "1",
         "alternateName": "Mostly false", "reviewAspect": "verdict",

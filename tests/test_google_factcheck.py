@@ -209,7 +209,7 @@ def test_a_claim_has_the_reviews_of_all_desks(checked: Newsroom) -> None:
     }
     assert second.pop("url").startswith(own)
     assert second == {
-        "publisher": {"name": "The checker", "site": "127.0.0.1"},
+        "publisher": {"name": "On the Record", "site": "127.0.0.1"},
         "title": "It is not.",
         "reviewDate": "2024-02-03T04:05:06.000000Z",
         "textualRating": "False",

@@ -14,6 +14,7 @@ from app.claims import store as claims
 from app.entities import store as entities
 from app.hooks import store as webhooks
 from app.links import store as links
+from app.people import store as people
 from app.sources import store as sources
 from tests.contract import operations, resolved
 from tests.newsroom import Json, Newsroom, ok
@@ -89,6 +90,13 @@ def _webhook(room: Newsroom) -> str:
     return f"/v1/webhooks/{made['id']}"
 
 
+def _person(room: Newsroom) -> str:
+    for name in ("First House", "Second House"):
+        room.entity(name, "organization")
+    made = ok(room.admin.post("/v1/people", json={"name": "Anna Invented", "role": "reader"}))
+    return f"/v1/people/{made['id']}"
+
+
 RESOURCES = {
     "/v1/claims/{claim_id}": Resource(
         claims,
@@ -118,6 +126,17 @@ RESOURCES = {
                 [{"organization": "second-house", "title": "Envoy", "period": "2021"}],
             )
         },
+    ),
+    "/v1/people/{person_id}": Resource(
+        people,
+        _person,
+        lambda _: {
+            "email": ("first@example.org", "second@example.org"),
+            "organisations": (["first-house"], ["second-house"]),
+            "ended": (True, False),
+        },
+        beside=("ended_at",),
+        columns={"email": ("email_set_at",), "ended": ("ended_at",)},
     ),
     "/v1/sources/{source_id}": Resource(
         sources,

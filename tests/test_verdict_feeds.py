@@ -95,7 +95,7 @@ def test_tells_of_verdicts_corrections_and_withdrawals_newest_first(room: Newsro
     assert len({entry.id for entry in found}) == 4
     assert all(entry.id.startswith("urn:uuid:") for entry in found)
     assert {entry.link for entry in found} == {f"{room.server.url}/v1/claims/{claim['id']}"}
-    assert [entry.author for entry in found] == ["The editor"] * 3 + ["The checker"]
+    assert [entry.author for entry in found] == ["On the Record"] * 4
     assert [entry.updated for entry in found] == sorted((e.updated for e in found), reverse=True)
     assert text_of(found[2].content[0].value) == [
         "Corrected to true, before: false.", words, "Vladimir Putin", f"Correction: {NOTE}",
@@ -139,7 +139,7 @@ def test_what_waits_for_approval_is_told_once_it_stands(room: Newsroom) -> None:
         ok(strict.editor.post(f"{path}/approval", headers=match(strict.fresh(claim))))
         [entry] = entries(strict)
     assert entry.title == f"Half true: {claim['text']}"
-    assert entry.author == "The checker"
+    assert entry.author == "On the Record"
     assert text_of(entry.content[0].value)[-1] == "In part."
 
 

@@ -58,6 +58,7 @@ class PersonOut(PersonBrief):
     byline: str | None = None
     email: str | None = None
     organisations: list[EntityBrief] = []
+    ended: bool | None = None
     ended_at: datetime | None = None
     version: int | None = None
     created_at: datetime | None = None

@@ -47,16 +47,18 @@ def revise(
     """Give the named fields of a person their new values. Raises Invalid for an organisation that is not
     here, and Conflict where no admin's key would be left that counts.
     """
-    ends = wish.ended and person.ended_at is None
-    if ends or (person.role == Role.admin.name != wish.role):
+    ends = "ended" in fields and wish.ended and person.ended_at is None
+    if ends or ("role" in fields and person.role == Role.admin.name != wish.role):
         keys.keep_an_admin(session, col(Key.person_id) == person.id)
     for name in _PLAIN:
         if name in fields:
             setattr(person, name, getattr(wish, name))
     if "email" in fields:
         _set_email(person, wish.email)
-    if ends or not wish.ended:
-        person.ended_at = now() if ends else None
+    if ends:
+        person.ended_at = now()
+    elif "ended" in fields and not wish.ended:
+        person.ended_at = None
     changed = {"organisations"} & {*fields}
     parts = {name: _organisations(session, person.id, wish.organisations) for name in changed}
     save(session, person, by=by, action="person.end" if ends else "person.revise", parts=parts)
@@ -150,6 +152,7 @@ def documents(session: ReadSession, rows: Sequence[Row[Any]], *, whole: bool) ->
         {
             **{name: wire(getattr(row, name)) for name in _COLUMNS},
             "organisations": theirs.get(row.id, []),
+            "ended": row.ended_at is not None,
         }
         for row in rows
     ]

@@ -137,8 +137,8 @@ class Review(Record, table=True):
     actual_words: str | None = Field(default=None, sa_type=Text)
     actual_speaker_id: str | None = Field(default=None, sa_type=Id, foreign_key="entities.id")
     confirmed_by: str | None = Field(default=None, sa_type=Text)
-    entered: bool | None = None
     erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    entered: bool | None = None
 
 
 class Decision(Record, table=True):
