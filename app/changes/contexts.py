@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from app.base.db import ReadSession
 from app.base.sql import among, select
-from app.changes.entry import Entry, withheld
+from app.changes.entry import Entry, effective, erased, withheld
 from app.changes.model import Change, ChangeValues
 
 # Modules to the right of this one have these tables.
@@ -25,9 +25,35 @@ def without_contexts(session: ReadSession, found: Sequence[Entry]) -> list[Entry
     """Return entries without the words around quotes of any source of which a text is at hand and withheld
     now. Where only its hash is, whatever stands around a quote is what its reporter sent.
     """
+    hidden = _hidden(session, found)
+    return [withheld(entry, _HIDDEN.__contains__) if entry["seq"] in hidden else entry for entry in found]
+
+
+def cut_contexts(session: ReadSession, found: Sequence[Entry]) -> list[Entry]:
+    """Return entries, read by `ledger.whole`, for the base as it stood: as if those words were erased."""
+    hidden = _hidden(session, found)
+    return [_cut(entry) if entry["seq"] in hidden else entry for entry in found]
+
+
+def _cut(entry: Entry) -> Entry:
+    left = {
+        name: {side: _bare(value) if name == "anchors" else None for side, value in change.items()}
+        if f"difference.{name}" in _HIDDEN
+        else change
+        for name, change in effective(entry).items()
+    }
+    return erased(entry, {f"difference.{name}" for name in left} & _HIDDEN, left)
+
+
+def _bare(anchors: Sequence[Mapping[str, Any]] | None) -> Any:
+    return anchors and [{**each, **dict.fromkeys(_AROUND)} for each in anchors]
+
+
+def _hidden(session: ReadSession, found: Sequence[Entry]) -> set[int]:
+    """Return the places of the entries that have such words."""
     having = [entry for entry in found if _has_context(entry)]
     if not having:
-        return [*found]
+        return set()
     sources = _sources_of(session, having)
     every = {source for some in sources.values() for source in some}
     query = select(_SNAPSHOTS.c.source_id).where(
@@ -36,12 +62,11 @@ def without_contexts(session: ReadSession, found: Sequence[Entry]) -> list[Entry
         _SNAPSHOTS.c.text.is_not(None),
     )
     kept_back = set(session.execute(query.distinct()).scalars())
-    hidden = {id(entry) for entry in having if sources[entry["resource_id"]] & kept_back}
-    return [withheld(entry, _HIDDEN.__contains__) if id(entry) in hidden else entry for entry in found]
+    return {entry["seq"] for entry in having if sources[entry["resource_id"]] & kept_back}
 
 
 def _has_context(entry: Entry) -> bool:
-    changed = entry["difference"] or {}
+    changed = effective(entry)
     match entry["resource"]:
         case "claim":
             quotes = _values(changed, "anchors")

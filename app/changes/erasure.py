@@ -96,7 +96,7 @@ def erase(session: WriteSession, target: Target, order: Order) -> list[str] | No
     action = f"{target.noun}.erase{'' if target.names else '.follow'}"
     append(session, [record], [difference], by=order.by, action=action, reason=order.note)
     remake(session, target.noun, target.id)
-    _begin_epoch(session)
+    begin_epoch(session)
     return gone
 
 
@@ -189,20 +189,21 @@ def adopt(session: WriteSession, replay: Replay) -> list[str]:
         if noun == "key" and session.get(person, earlier.person_of(record_id)):
             remake(session, "person", earlier.person_of(record_id))
     if replay.erased:
-        _begin_epoch(session)
+        begin_epoch(session)
     return gone
 
 
 # --- what is kept of earlier answers -----------------------------------------------------------
 
 
-def _begin_epoch(session: WriteSession) -> None:
+def begin_epoch(session: WriteSession) -> None:
+    """Have whatever was made of the ledger before made anew: something was erased, or is withheld now."""
     properties.put(session, _EPOCH, str(head(session)[0]))
 
 
 def epoch(session: ReadSession) -> str:
-    """Return what stays the same until something is erased: what was made of the ledger under another epoch
-    is to be made anew.
+    """Return what stays the same until something is erased or withheld: what was made of the ledger under
+    another epoch is to be made anew.
     """
     return properties.get(session, _EPOCH) or ""
 

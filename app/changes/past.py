@@ -18,7 +18,6 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from sqlalchemy import Engine, func
 from sqlmodel import col
@@ -32,6 +31,8 @@ from app.base.pools import SQLITE
 from app.base.scratch import NO_ROOM, ScratchDirectory
 from app.base.sql import select
 from app.base.times import now
+from app.changes.contexts import cut_contexts
+from app.changes.entry import Entry
 from app.changes.erasure import epoch
 from app.changes.ledger import entries, head, whole
 from app.changes.model import Change
@@ -293,9 +294,10 @@ class Past:
             shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def _entries(session: ReadSession, after: int, until: int) -> list[dict[str, Any]]:
+def _entries(session: ReadSession, after: int, until: int) -> list[Entry]:
     query = entries().where(col(Change.seq) > after, col(Change.seq) <= until)
-    return [whole(row) for row in session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE))]
+    rows = session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE)).all()
+    return cut_contexts(session, [whole(row) for row in rows])
 
 
 def _end_log(db: Database) -> None:

@@ -17,6 +17,7 @@ from app.base.page import Page, page
 from app.base.sql import Query, select
 from app.base.times import UNDATED, now
 from app.base.types import canonical_url, dated, wire
+from app.changes.erasure import begin_epoch
 from app.changes.model import columns_as_sent, fresh
 from app.changes.store import By, save
 from app.entities.documents import brief, brief_columns
@@ -116,9 +117,12 @@ def archive(
     supplied = snapshot.text is not None and not kept.text_at_hand
     if supplied:
         kept.text, kept.text_at_hand = snapshot.text, True
+    moved = snapshot.text_withheld not in (None, kept.text_withheld)
     if snapshot.text_withheld is not None:
         kept.text_withheld = snapshot.text_withheld
     save(session, kept, by=by, action="snapshot.supply" if kept.version else "snapshot.archive")
+    if moved or (supplied and kept.text_withheld):
+        begin_epoch(session)  # earlier moments have words around quotes of this text, or lack them
     return kept, supplied
 
 
