@@ -348,7 +348,7 @@ def test_no_column_that_the_ledger_tells_of_is_changed_unseen(
                         continue
                     change = f'UPDATE {name} SET "{column}" = ? WHERE rowid = ?'
                     boolean = isinstance(SQLModel.metadata.tables[name].c[column].type, Boolean)
-                    connection.execute(change, (1 - row[1] if boolean else other(row[1]), row[0]))
+                    connection.execute(change, (1 - (row[1] or 0) if boolean else other(row[1]), row[0]))
                     changed[noun] = f"{name}.{column}", change, (row[1], row[0])
                 connection.commit()
                 with room.db.read() as session:
