@@ -259,7 +259,7 @@ def _bring_in(
     db: Database, lines: Iterable[bytes], form: Form, ask: ImportQuestion, settings: Settings
 ) -> None:
     by = By("cli", "command line")
-    with bringing_in(db, lines, form, ask, by=by, four_eyes=settings.four_eyes) as results:
+    with bringing_in(db, lines, form, ask, by=by, settings=settings) as results:
         for result in results:
             for fault in result.errors:
                 say(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)

@@ -70,6 +70,8 @@ from app.operations.metrics import measure
 from app.operations.routes import router as measures
 from app.people.routes import router as people
 from app.projections import refuse_to_write
+from app.publication.routes import router as publication
+from app.publication.store import Embargoes
 from app.reviews.routes import of_sources as texts
 from app.reviews.routes import router as reviews
 from app.reviews.syndication import FEED
@@ -91,6 +93,7 @@ ROUTERS: Sequence[APIRouter] = (
     search,
     stats,
     reviews,
+    publication,
     links,
     entities,
     sources,
@@ -160,9 +163,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             log.info("Removed temporary files that %d ended processes have left", swept)
         await run_in_threadpool(_refuse_unfit, house)
         house.open()
-        keeper = reads.Keeper(house.db, house.reads)
+        keeper, embargoes = reads.Keeper(house.db, house.reads), Embargoes(house.db)
         async with _delivering(house, app.state.metrics.note_delivery), watching(house):
             yield
+        embargoes.close()
         keeper.close()
         house.close()
 

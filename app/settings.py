@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     public_metrics: Annotated[
         bool, Field(description="Whether `/metrics` needs no key. If off, it takes one of any role.")
     ] = False
+    default_visibility: Annotated[
+        Literal["public", "internal"],
+        Field(
+            description="Who sees new claims and sources of which nothing is said: everyone, or those with a "
+            "key alone."
+        ),
+    ] = "public"
     four_eyes: Annotated[
         bool,
         Field(description="Whether a verdict waits for an editor other than the one who proposed it."),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, union_all
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
@@ -71,6 +71,27 @@ def keep(kind: type[Record], session: WriteSession, ids: Sequence[str]) -> None:
     for other, columns in _BELOW.get(kind, ()):
         of = or_(*(col(column).in_(ids) for column in columns))
         keep(other, session, session.execute(select(col(other.id)).where(of)).scalars().all())
+
+
+def hidden_with(session: ReadSession, claim_id: str) -> list[str]:
+    """Return the claim, if it is hidden, and what of all that belongs to it is hidden for no other reason."""
+    waiting = col(Review.needs_approval) & col(Review.id).not_in(_approved())
+    reviews = select(Review.id).where(col(Review.claim_id) == claim_id, ~waiting)
+    others = select(Hidden.record_id).where(col(Hidden.record_id) != claim_id)
+    found = union_all(
+        select(Claim.id).where(col(Claim.id) == claim_id),
+        select(Evidence.id).where(col(Evidence.claim_id) == claim_id, col(Evidence.visibility).is_(None)),
+        reviews,
+        select(Decision.id).where(col(Decision.review_id).in_(reviews)),
+        select(Link.id).where(
+            or_(
+                (col(Link.claim_id) == claim_id) & col(Link.other_id).not_in(others),
+                (col(Link.other_id) == claim_id) & col(Link.claim_id).not_in(others),
+            )
+        ),
+    )
+    ids = set(session.execute(found).scalars())
+    return sorted(ids & hidden_among(session, ids))
 
 
 def _follow(kind: type[Record]) -> Follower:

@@ -221,7 +221,7 @@ def call(
 def furnish(room: Newsroom) -> None:
     """Adds to the seed what it has none of: rulings, standings, links, a merged entity, texts."""
     ruled, held, withdrawn, *proposed = (
-        room.claim(f"Claim {n} of the contract.", said=f"2024-01-0{n}") for n in range(1, 6)
+        room.claim(f"Claim {n} of the contract.", said=f"2024-01-0{9 - n}") for n in range(1, 6)
     )
     _rule(room, room.admin, ruled)
     [first] = room.get(f"/v1/claims/{ruled['id']}/reviews")["data"]

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from app.access.model import Role, RoleName
 from app.base.http import Negotiated, Route
 from app.main import create_app
-from app.reviews.rules import RULES, Rule, Standing, legal_moves
+from app.reviews.rules import PUBLICATION_RULES, RULES, Rule, Standing, legal_moves
 from app.settings import Settings
 from tests.contract import CALLERS
 
@@ -147,7 +147,7 @@ def page() -> str:
         ["Route", "Whose", *(caller or "anonymous" for caller in CALLERS)],
         *([f"`{row.name}`", row.whose, *map(_word, map(row.status, CALLERS))] for row in rows(app)),
     ]
-    moves = [["Move", "From", "Least role", "Who"], *map(_move, RULES)]
+    moves = [["Move", "From", "Least role", "Who"], *map(_move, (*RULES, *PUBLICATION_RULES))]
     head = HEAD.format(open=f"{', '.join(free[:-1])} and {free[-1]}")
     return f"{head}\n{_table(routes)}\n{MIDDLE}\n{_table(moves)}\n"
 

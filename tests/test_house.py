@@ -107,7 +107,7 @@ LAYOUT = (
         "entry earlier model workers contexts hidden guard grants tree ledger store reads walk replay erasure"
         " past log replicas streams",
     ),
-    ("access", "model caller people secret store house conditions requests routes"),
+    ("access", "model caller people secret store house conditions requests visibility routes"),
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),
@@ -115,8 +115,9 @@ LAYOUT = (
     ("sources", "model words store routes"),
     (
         "claims",
-        "typography passages pieces anchors amounts amount_text model standing twins derived shapes documents"
-        " references ranks upkeep bodies words repeats filters listing stats quotes store reads routes",
+        "typography passages pieces anchors amounts amount_text model standing twins derived shapes held"
+        " documents references ranks upkeep bodies words repeats filters listing stats quotes store reads"
+        " routes",
     ),
     ("figures", "model words ranges store series routes"),
     (
@@ -128,6 +129,7 @@ LAYOUT = (
     ("links", "model store suggestions routes"),
     ("search", _FEATURE),
     ("visibility", ""),
+    ("publication", "model store routes"),
     ("erasure", "model cuts store watch routes"),
     ("projections", ""),
     (
@@ -272,6 +274,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
     ("app/claims/ranks.py", "_put_right"): "how often claims are repeated, made anew",
     ("app/claims/ranks.py", ""): "how often claims are repeated and read",
+    ("app/changes/past.py", "_take_back"): "moments of the past, without what was taken back since",
     ("app/visibility.py", "keep"): "which records are hidden, which follows them",
     ("app/visibility.py", "_clear"): "which records are hidden, made anew",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",

@@ -136,9 +136,9 @@ LINES = (*TAKEN, *REFUSED, *UNSEEN, *SEEN)
 def test_a_pattern_says_which_strings_are_taken(on_sqlite: Newsroom) -> None:
     whole = document(on_sqlite)
     for shape, name in (
-        ("ClaimIn", "place"),
+        ("NewClaimIn", "place"),
         ("ClaimPatch", "place"),
-        ("ClaimIn", "text"),
+        ("NewClaimIn", "text"),
         ("ClaimPatch", "text"),
     ):
         schema = whole["components"]["schemas"][shape]["properties"][name]

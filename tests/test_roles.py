@@ -97,6 +97,15 @@ class Stage:
         ok(self.another.post(path, headers=match(claim), json={"note": "Twice."}))
         return path, None
 
+    def publish_claim(self) -> Request:
+        return f"/v1/claims/{self.room.claim(visibility='internal')['id']}/publication", None
+
+    def unpublish_claim(self) -> Request:
+        return f"/v1/claims/{self.claim()['id']}/publication", None
+
+    def publish_claims(self) -> Request:
+        return "/v1/publications", {"claims": [self.room.claim(visibility="internal")["id"]]}
+
     def gather_evidence(self) -> Request:
         return f"/v1/claims/{self.claim()['id']}/evidence", {
             "url": "https://example.org",

@@ -1,7 +1,11 @@
 """Who asks, and what the public is shown: every route, found by the tests themselves, asked without a key."""
 
 import dataclasses
+import re
+import time
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -11,10 +15,12 @@ from sqlmodel import SQLModel
 from app.access.caller import ANONYMOUS, Caller
 from app.access.model import Role
 from app.base.public import OPEN, SHOWN, as_public
+from app.base.times import now
 from app.changes.entry import entry_hash
 from app.claims.words import WITHDRAWN
-from tests.contract import asking, operations, places
-from tests.newsroom import TESTS, Json, Newsroom, match, ok
+from app.publication.store import end_embargoes
+from tests.contract import asking, furnish, operations, places
+from tests.newsroom import TESTS, Bases, Json, Newsroom, Server, match, ok, prepared, problem, ruling
 
 # --- who asks ----------------------------------------------------------------------------------
 
@@ -81,9 +87,13 @@ def test_a_statement_that_writes_is_none_of_the_public() -> None:
 # --- asking everything ---------------------------------------------------------------------------
 
 
+def last_seq(room: Newsroom) -> int:
+    return int(ok(room.admin.get("/v1/changes?order=desc&limit=1"))["data"][0]["seq"])
+
+
 def addresses(room: Newsroom) -> list[str]:
     """An address or more of each GET that the public may make, as it is now and as of the last change."""
-    last = ok(room.admin.get("/v1/changes?order=desc&limit=1"))["data"][0]["seq"]
+    last = last_seq(room)
     found = []
     for operation in operations(room):
         if operation.reads and operation.allows(None):
@@ -112,8 +122,10 @@ def propose(room: Newsroom, claim: Json) -> Json:
     """A ruling that waits, with words that are nowhere else."""
     proof = {"url": "https://example.org/zanzibar", "stance": "refutes", "note": "From zanzibar."}
     with room.with_settings(four_eyes=True) as careful:
-        careful.take(claim)
-        return careful.review(claim, summary="It is zanzibar.", evidence=[proof])
+        path, anyhow = f"/v1/claims/{claim['id']}", {"If-Match": "*"}
+        ok(careful.checker.post(f"{path}/assignment", headers=anyhow))
+        body = ruling(summary="It is zanzibar.", evidence=[proof])
+        return ok(careful.checker.post(f"{path}/reviews", headers=anyhow, json=body))
 
 
 def test_no_answer_to_the_public_has_a_word_of_what_waits_or_was_returned(room: Newsroom) -> None:
@@ -155,3 +167,249 @@ def test_what_waited_is_disclosed_once_it_is_approved(room: Newsroom) -> None:
     assert [each["resource"] for each in told if each["seq"] in revealed] == ["evidence", "review"]
     assert all(entry_hash(entry) == entry["hash"] for entry in told)
     assert having("from zanzibar", answers(room.anyone, addresses(room))) == set()
+
+
+# --- records that are not public -----------------------------------------------------------------
+
+
+OF_THE_LEDGER = ("/v1/changes", "/v1/log/", "/bundle")
+"""Where answers have places in the ledger, which other entries move."""
+
+MORE = (
+    "/v1/claims?sort=repeats",
+    "/v1/claims?facets=status,verdict,attribution,speaker,publisher,topic,month",
+    "/v1/claims?q=zanz*",
+    "/v1/claims?q=pipeline+gas+china",
+    "/v1/claims?q=pipeline+gas&sort=said&facets=status",
+    "/v1/claims?repeats={repeated}",
+    "/v1/claims?withdrawn=include&limit=200",
+    "/v1/claims/{repeated}/suggestions?include=unsure",
+    "/v1/stats?by=speaker,verdict",
+    "/v1/stats?by=month",
+    "/v1/search?q=pipeline+gas+china",
+    "/v1/search?q=zanzibar",
+    "/v1/figures?measure=natural+gas+supply",
+    "/v1/figures?q=gas",
+    "/v1/sources?q=report",
+    "/v1/links?limit=200",
+    "/v1/corrections?limit=200",
+    "/reconcile/suggest/entity?prefix=zan",
+    "/v1alpha1/claims:search?query=pipeline",
+)
+
+
+def like(room: Newsroom, claim: Json, **more: Any) -> Json:
+    """An internal claim of the same speakers, topics, sources and figures as a public one, in other words."""
+    figures = [
+        {"measure": each["measure"], "value": "77", "unit": each["unit"], "period": each["period"]}
+        for each in claim["figures"]
+    ]
+    body = {
+        "text": f"Zanzibar has a gas pipeline to China, {len(more)}.",
+        "mode": "paraphrase",
+        "speakers": [{"entity": each["id"]} for each in claim["speakers"]],
+        "about": [each["id"] for each in claim["about"]],
+        "topics": claim["topics"],
+        "said": claim["said"],
+        "figures": figures,
+        "visibility": "internal",
+        **more,
+    }
+    return ok(room.reporter.post("/v1/claims", json=body))
+
+
+def conceal(room: Newsroom, claim: Json, with_figures: Json, linked: Json) -> list[str]:
+    """Add records of every kind that the public may not see, each with a word that is nowhere else. Return
+    their ids.
+    """
+    source = room.source("https://example.org/zanzibar", "A report of Zanzibar", visibility="internal")
+    snapshot = {"text": "Zanzibar has a gas pipeline."}
+    ok(room.admin.post(f"/v1/sources/{source['id']}/snapshots", json=snapshot))
+    plain, withdrawn = like(room, with_figures), like(room, with_figures, place="Zanzibar")
+    printed = like(room, claim, appearances=[{"source": source["id"]}], context="Zanzibar.", place="Here")
+    embargoed = like(room, claim, embargoed_until="2999-01-01T00:00:00Z")
+    repeat = like(room, claim, repeats=claim["id"], context="Zanzibar", occasion="Zanzibar", place="There")
+    proof = {"source": source["id"], "stance": "refutes", "note": "Zanzibar."}
+    path = f"/v1/claims/{plain['id']}"
+    ok(room.checker.post(f"{path}/assignment", headers={"If-Match": "*"}))
+    first = ok(room.checker.post(f"{path}/reviews", headers={"If-Match": "*"}, json=ruling(evidence=[proof])))
+    again = ruling(evidence=[proof], corrects=first["id"], correction_note="Zanzibar.", verdict="half_true")
+    ok(room.editor.post(f"{path}/reviews", headers={"If-Match": "*"}, json=again))
+    ok(
+        room.editor.post(
+            f"/v1/claims/{withdrawn['id']}/withdrawal", headers={"If-Match": "*"}, json={"note": "Zanzibar"}
+        )
+    )
+    link = {"other": plain["id"], "relation": "contradicts", "judgement": "positive", "note": "Zanzibar"}
+    linked_by = ok(room.checker.post(f"/v1/claims/{claim['id']}/links", json=link))
+    hidden = {"url": "https://example.org/zanzibar/2", "stance": "context", "visibility": "internal"}
+    gathered = ok(room.checker.post(f"/v1/claims/{linked['id']}/evidence", json=hidden))
+    propose(room, printed)
+    back = like(room, with_figures, visibility="public", original_text="Sansibar", original_language="de")
+    ok(room.editor.delete(f"/v1/claims/{back['id']}/publication", headers={"If-Match": "*"}))
+    claims = [each["id"] for each in (plain, withdrawn, printed, embargoed, repeat, back)]
+    return [source["id"], linked_by["id"], gathered["id"], first["id"], *claims]
+
+
+def compared(address: str, answer: httpx.Response) -> object:
+    """What must be the same of an answer."""
+    if any(part in address for part in OF_THE_LEDGER):
+        return answer.status_code
+    told = re.sub('"request_id":"[^"]*"', "", answer.text)
+    return answer.status_code, answer.headers.get("content-type"), told
+
+
+def test_the_public_is_answered_what_it_would_be_if_the_rest_were_not_there(
+    bases: Bases, server: Server
+) -> None:
+    with prepared(bases, server, furnish, seeded=True) as room:
+        known = room.get("/v1/claims", limit=200)["data"]
+        with_figures = next(each for each in known if each["figures"])
+        claim, linked = known[-1], known[-2]
+        asked = [*addresses(room), *(each.format(repeated=claim["id"]) for each in MORE)]
+        last = last_seq(room)
+        alone = dict(answers(room.anyone, asked))
+    with prepared(bases, server, furnish, seeded=True) as room:
+        ids = conceal(room, claim, with_figures, linked)
+        at_last, wrong, found = last_seq(room), {}, set()
+        for address in asked:
+            answer = room.anyone.get(address.replace(f"as_of={last}", f"as_of={at_last}"))
+            if compared(address, answer) != compared(address, alone[address]):
+                wrong[address] = (alone[address].text, answer.text)
+            words = [*ids, "zanzibar"]
+            found |= {
+                (address, each) for each in words if each in answer.text.lower().replace(f"q={each}", "")
+            }
+        assert wrong == {}
+        assert found == set()
+        inside = having("zanzibar", answers(room.reader, addresses(room)))
+        assert len(inside) > 20, inside
+        for entry in room.get("/v1/changes", limit=200, order="desc")["data"]:
+            assert entry_hash(entry) == entry["hash"]
+        assert room.faults() == []
+
+
+# --- publication ---------------------------------------------------------------------------------
+
+ANY = {"If-Match": "*"}
+
+
+def drafted(room: Newsroom, **more: Any) -> tuple[Json, Json]:
+    """An internal claim that an internal source prints, with a ruling on evidence with an internal note."""
+    source = room.source("https://example.org/zanzibar", "Zanzibar", visibility="internal")
+    text = {"text": "Zanzibar has a pipeline."}
+    ok(room.admin.post(f"/v1/sources/{source['id']}/snapshots", json=text))
+    printed = [{"source": source["id"]}]
+    claim = room.claim("Zanzibar has one.", visibility="internal", appearances=printed, **more)
+    path = f"/v1/claims/{claim['id']}"
+    ok(room.checker.post(f"{path}/assignment", headers=ANY))
+    proof = {"source": source["id"], "stance": "refutes", "note": "From the ministry."}
+    ok(room.checker.post(f"{path}/reviews", headers=ANY, json=ruling(evidence=[proof])))
+    return claim, source
+
+
+def test_a_published_claim_is_shown_with_what_it_needs_and_names_what_it_reveals(room: Newsroom) -> None:
+    claim, source = drafted(room)
+    path = f"/v1/claims/{claim['id']}"
+    for at in (path, f"{path}/reviews", f"{path}/history", f"/v1/sources/{source['id']}", f"{path}/bundle"):
+        assert room.anyone.get(at).status_code == 404, at
+    inside = ok(room.reader.get(path))
+    assert inside["visibility"] == "internal"
+    hidden = {each["seq"] for each in room.get("/v1/changes", limit=200)["data"] if each["resource"] is None}
+    assert problem(room.reporter.post(f"{path}/publication", headers=ANY), 403)
+    shown = ok(room.checker.post(f"{path}/publication", headers=ANY, json={"note": "It is out."}))
+    assert "visibility" not in shown
+    assert room.get(path)["text"] == "Zanzibar has one."
+    assert [each["verdict"] for each in room.get(f"{path}/reviews")["data"]] == ["false"]
+    told = room.get("/v1/changes", limit=200)["data"]
+    [published] = [each for each in told if each["action"] == "claim.publish"]
+    assert published["reason"] == "It is out."
+    assert {*published["difference"]["publication"]["new"]["reveals"]} == hidden
+    assert all(each["resource"] for each in told)
+    assert all(entry_hash(each) == each["hash"] for each in told)
+    assert ok(room.anyone.get(f"{path}/bundle"))["record"]["claim"]["id"] == claim["id"]
+    assert having("ministry", answers(room.anyone, addresses(room))) == set()
+    assert problem(room.checker.post(f"{path}/publication", headers=ANY), 409)
+
+
+def test_a_claim_that_is_taken_back_is_gone_from_earlier_moments_too(room: Newsroom) -> None:
+    claim = room.claim("Zanzibar is public.")
+    path, then = f"/v1/claims/{claim['id']}", last_seq(room)
+    assert room.get(path, as_of=then)["id"] == claim["id"]
+    assert problem(room.checker.delete(f"{path}/publication", headers=ANY), 403)
+    ok(room.editor.delete(f"{path}/publication", headers=ANY))
+    for at in (path, f"{path}?as_of={then}"):
+        assert room.anyone.get(at).status_code == 404
+        assert room.reader.get(at).status_code == 200
+    assert room.get("/v1/claims", as_of=then, q="zanzibar")["data"] == []
+    assert having("zanzibar is", answers(room.anyone, addresses(room))) == set()
+    ok(room.checker.post(f"{path}/publication", headers=ANY))
+    assert room.get(path, as_of=then)["id"] == claim["id"]
+
+
+def test_an_embargo_ends_by_itself(room: Newsroom) -> None:
+    until = (now() + timedelta(seconds=1)).isoformat()
+    claim = room.claim("Zanzibar soon.", embargoed_until=until)
+    later = room.claim("Zanzibar later.", embargoed_until="2999-01-01T00:00:00Z")
+    end_embargoes(room.db)
+    assert room.anyone.get(f"/v1/claims/{claim['id']}").status_code == 404
+    time.sleep(1.1)
+    end_embargoes(room.db)
+    assert room.get(f"/v1/claims/{claim['id']}")["text"] == "Zanzibar soon."
+    assert room.anyone.get(f"/v1/claims/{later['id']}").status_code == 404
+    past = {"at": "2020-01-01T00:00:00Z"}
+    path = f"/v1/claims/{later['id']}/publication"
+    assert problem(room.checker.post(path, headers=ANY, json=past), 422)["errors"][0]["pointer"] == "/at"
+    ok(room.editor.delete(path, headers=ANY))
+    assert "embargoed_until" not in ok(room.reader.get(f"/v1/claims/{later['id']}"))
+
+
+def test_claims_are_published_together_or_not_at_all(room: Newsroom) -> None:
+    first = room.claim("Zanzibar one.", visibility="internal")
+    second = room.claim("Zanzibar two.", visibility="internal", repeats=first["id"])
+    alone = {"claims": [second["id"]]}
+    assert problem(room.checker.post("/v1/publications", json=alone), 409)
+    unknown = {"claims": [first["id"], "clm_00000000000000000000000000"]}
+    refused = problem(room.checker.post("/v1/publications", json=unknown), 422)
+    assert refused["errors"][0]["pointer"] == "/claims/1"
+    assert room.anyone.get(f"/v1/claims/{first['id']}").status_code == 404
+    both = {"claims": [second["id"], first["id"]]}
+    shown = ok(room.checker.post("/v1/publications", json=both))["data"]
+    assert [each["id"] for each in shown] == both["claims"]
+    assert room.get("/v1/claims", repeats=first["id"])["data"][0]["id"] == second["id"]
+
+
+def test_what_is_public_names_nothing_that_is_not(room: Newsroom) -> None:
+    source = room.source(visibility="internal")
+    internal, claim = room.claim(visibility="internal"), room.claim("A public one.")
+    body = {"text": "It.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+    printed = {**body, "appearances": [{"source": source["id"]}]}
+    proof = {"source": source["id"], "stance": "context"}
+    path = f"/v1/claims/{claim['id']}"
+    for refused, pointer in (
+        (room.reporter.post("/v1/claims", json=printed), "/appearances/0/source"),
+        (room.reporter.post("/v1/claims", json={**body, "repeats": internal["id"]}), "/repeats"),
+        (room.reporter.patch(path, headers=ANY, json={"appearances": printed["appearances"]}),
+         "/appearances/0/source"),
+        (room.reporter.patch(path, headers=ANY, json={"repeats": internal["id"]}), "/repeats"),
+        (room.checker.post(f"{path}/evidence", json=proof), "/source"),
+    ):  # fmt: skip
+        assert problem(refused, 422)["errors"][0]["pointer"] == pointer
+    ok(room.checker.post(f"{path}/evidence", json={**proof, "visibility": "internal"}))
+    assert room.get(f"{path}/evidence")["data"] == []
+
+
+def test_where_records_are_internal_by_default_a_checker_publishes_them(room: Newsroom) -> None:
+    room.entity()
+    with room.with_settings(default_visibility="internal") as careful:
+        claim, source = careful.claim("Zanzibar."), careful.source()
+        body = {"text": "It.", "mode": "paraphrase", "speakers": ["vladimir-putin"], "visibility": "public"}
+        assert problem(careful.reporter.post("/v1/claims", json=body), 403)
+        public = ok(careful.checker.post("/v1/claims", json=body))
+        row = '{"claim": {"text": "Brought in.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}}'
+        media = {"Content-Type": "application/x-ndjson"}
+        ok(careful.admin.post("/v1/import", content=row, headers=media))
+        assert [each["id"] for each in careful.get("/v1/claims")["data"]] == [public["id"]]
+        assert careful.get("/v1/sources")["data"] == []
+        assert len(ok(careful.reader.get("/v1/claims"))["data"]) == 3
+        assert {claim["visibility"], source["visibility"]} == {"internal"}

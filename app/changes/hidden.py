@@ -1,20 +1,28 @@
 """Which records the public may not see, and how the ledger tells of them."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
+from pydantic import Field as Describe
 from sqlalchemy import ColumnElement, column, exists, table
 from sqlmodel import Field, SQLModel, col
 
 from app.base.db import ReadSession
+from app.base.errors import Invalid
 from app.base.sql import among, select
 from app.base.types import Id
 from app.changes.entry import Entry, withheld, without_remains
 from app.changes.model import Change
 from app.changes.workers import without_workers
 
-INTERNAL = "internal"
+Visibility = Literal["public", "internal"]
+
+INTERNAL: Visibility = "internal"
 """The `visibility` of a record that is not public; that of one that is public is null."""
+
+ShownVisibility = Annotated[
+    Literal["internal"] | None, Describe(description="`internal` where it is not public; else left out.")
+]
 
 
 class Hidden(SQLModel, table=True):
@@ -38,6 +46,31 @@ def hidden_among(session: ReadSession, ids: Collection[str]) -> set[str]:
         return set()
     query = select(Hidden.record_id).where(among(session, Hidden.record_id, ids))
     return set(session.execute(query).scalars())
+
+
+def hidden_of(session: ReadSession, prefix: str) -> list[str]:
+    """Return the ids of all hidden records of a kind, by how these begin."""
+    kind = col(Hidden.record_id) >= prefix, col(Hidden.record_id) < prefix + "~"
+    return [*session.execute(select(Hidden.record_id).where(*kind)).scalars()]
+
+
+_ANY = "app.changes.hidden.any"
+
+
+def must_be_seen(session: ReadSession, named: Mapping[str, str]) -> None:
+    """Raise Invalid if something public would name a record that is hidden: `named` has ids by the JSON
+    pointers at which they are named.
+    """
+    if not named:
+        return
+    if _ANY not in session.info:  # once for a whole file of rows
+        session.info[_ANY] = session.execute(select(Hidden.record_id).limit(1)).first() is not None
+    if not session.info[_ANY]:
+        return
+    hidden = hidden_among(session, {*named.values()})
+    for place, record_id in named.items():
+        if record_id in hidden:
+            raise Invalid.at(place, f"{record_id} is internal, and what is public may not name it")
 
 
 def is_seen() -> ColumnElement[bool]:

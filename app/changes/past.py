@@ -10,6 +10,7 @@ import shutil
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,26 +19,29 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine, func, update
 from sqlmodel import col
 
 from app.base import schema
-from app.base.db import Database, Readable, ReadSession
+from app.base.db import Database, Readable, ReadSession, WriteSession
 from app.base.errors import Busy, Invalid, StorageFull, Unavailable
 from app.base.http import AS_OF
 from app.base.jobs import GivenUp
 from app.base.pools import SQLITE
 from app.base.scratch import NO_ROOM, ScratchDirectory
-from app.base.sql import select
+from app.base.sql import among, select, table
 from app.base.times import now
 from app.changes.contexts import cut_contexts
 from app.changes.entry import Entry
 from app.changes.erasure import epoch
+from app.changes.hidden import INTERNAL, hidden_of
 from app.changes.ledger import entries, head, whole
 from app.changes.model import Change
 from app.changes.reads import Place, hash_at
-from app.changes.replay import Replay
+from app.changes.replay import Replay, kinds
+from app.changes.store import Saved, tell
 
 _AT_ONCE = 500
 _EMPTY = "empty.db"
@@ -273,6 +277,11 @@ class Past:
                         some = _entries(session, replay.seq, seq)
                     reading = False
                     replay.take(some)
+                reading = True
+                with base.read() as session:
+                    hidden = hidden_of(session, "clm_")
+                reading = False
+                _take_back(past, hidden)
             _end_log(db)
             with db.read() as past:
                 found = Place(*head(past))
@@ -298,6 +307,15 @@ def _entries(session: ReadSession, after: int, until: int) -> list[Entry]:
     query = entries().where(col(Change.seq) > after, col(Change.seq) <= until)
     rows = session.execute(query.order_by(col(Change.seq)).limit(_AT_ONCE)).all()
     return cut_contexts(session, [whole(row) for row in rows])
+
+
+def _take_back(past: WriteSession, hidden: Sequence[str]) -> None:
+    """Hide the claims of a moment that the public saw then and that were taken back since."""
+    kind: Any = kinds()["claim"]
+    seen = select(kind.id).where(among(past, kind.id, hidden), col(kind.visibility).is_(None))
+    for claim_id in past.execute(seen).scalars().all() if hidden else ():
+        past.execute(update(table(kind)).where(col(kind.id) == claim_id).values(visibility=INTERNAL))
+        tell(past, kind, [Saved(claim_id, {"visibility": {"old": None, "new": INTERNAL}})])
 
 
 def _end_log(db: Database) -> None:

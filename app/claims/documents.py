@@ -33,6 +33,8 @@ _FIGURE = ("id", "measure", "value", "lower", "upper", "value_number", "comparat
            "kind", "is_record", "period", "condition")  # fmt: skip
 ANCHOR = ("exact", "prefix", "suffix", "start", "end", "state", "score", "last_found_in")
 
+_HELD_BACK = ("visibility", "embargoed_until")
+
 Rows = dict[str, list[Row[Any]]]
 Whole = tuple[Any, Mapping[type[SQLModel], Sequence[Any]]]
 """A claim's row, with those of its parts in order."""
@@ -102,6 +104,7 @@ def document(
         "appearances": [_appearance(row, parts[Anchor]) for row in parts[Appearance]],
         "figures": [figure(row, _subjects(row, parts[FigureAbout], canonical)) for row in parts[Figure]],
         "verification": _verification(claim),
+        **{name: wire(value) for name in _HELD_BACK if (value := getattr(claim, name)) is not None},
         "version": claim.version,
         "created_at": wire(claim.created_at),
         "updated_at": wire(claim.updated_at),

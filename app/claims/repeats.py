@@ -7,6 +7,7 @@ from sqlmodel import col
 from app.base.db import ReadSession, WriteSession
 from app.base.errors import Conflict, Invalid
 from app.base.sql import among, select
+from app.changes.hidden import must_be_seen
 from app.changes.store import By, save
 from app.claims.model import STANDING, Claim
 from app.claims.standing import carry_correction
@@ -31,6 +32,8 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
     original = _original(session, record, repeats)
     if record.repeats_id == original.id:
         return
+    if record.visibility is None:
+        must_be_seen(session, {"/repeats": original.id})
     if original.status == "withdrawn":
         raise Invalid.at("/repeats", f"leads to {original.id}, which is withdrawn")
     if record.repeats_id is None and record.status != "unverified":

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from app.access.model import Role
-from app.access.requests import Read, Reading, Reporting
+from app.access.requests import Read, Reading, Reporting, Write
+from app.access.visibility import is_internal
 from app.base.body import LINKED
 from app.base.errors import Forbidden
 from app.base.http import at_once, v1
@@ -15,6 +16,7 @@ from app.base.problems import revised
 from app.changes.ledger import history
 from app.changes.model import ChangeOut
 from app.claims import bodies, stats, store
+from app.claims.held import HeldBack, NewClaimIn, must_be_ahead
 from app.claims.shapes import (
     ClaimFound,
     ClaimIn,
@@ -60,14 +62,21 @@ def list_claims(ask: Annotated[ClaimQuestion, Query()], read: Reading) -> Respon
 
 
 @router.post("/claims", status_code=201, responses=answers(ClaimOut, 201), operation_id="state_claim")
-def state_claim(body: ClaimIn, write: Reporting) -> Response:
-    """States a claim. Its quotes are looked up in the texts at hand: a direct quote that is not there is
-    refused (422) with the nearest passage.
+def state_claim(body: NewClaimIn, write: Reporting) -> Response:
+    """States a claim, public or internal. Its quotes are looked up in the texts at hand: a direct quote that
+    is not there is refused (422) with the nearest passage.
     """
     with write as session:
-        claim = store.state(session, body, by=write.by)
+        claim = store.state(session, body, by=write.by, held=_held(body, write))
         shown = store.document(session, claim.id)
         return write.answer(shown, 201, location=f"/v1/claims/{claim.id}")
+
+
+def _held(body: NewClaimIn, write: Write) -> HeldBack:
+    """How a new claim is held back. Raises Forbidden and Invalid."""
+    if (until := body.embargoed_until) is not None:
+        must_be_ahead(until, "/embargoed_until")
+    return HeldBack(until is not None or is_internal(write, body.visibility), until)
 
 
 @router.get(

@@ -26,6 +26,7 @@ from app.base.types import (
     exact,
     example,
 )
+from app.changes.hidden import ShownVisibility
 from app.claims.anchors import AnchorState
 from app.claims.model import (
     ClaimKind,
@@ -381,6 +382,8 @@ class ClaimOut(BaseModel):
     appearances: list[AppearanceOut]
     figures: list[FigureOut]
     verification: VerificationOut
+    visibility: ShownVisibility = None
+    embargoed_until: datetime | None = None
     version: int
     created_at: datetime
     updated_at: datetime

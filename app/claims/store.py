@@ -19,10 +19,12 @@ from app.base.prepared import NotAtOnce
 from app.base.sql import select
 from app.base.times import UNDATED
 from app.base.types import dated, exact, wire
+from app.changes.hidden import must_be_seen
 from app.changes.model import Part, columns_as_sent, fresh
 from app.changes.store import By, New, part_documents, save
 from app.claims import bodies, filters, listing, repeats, words
 from app.claims.amounts import ends
+from app.claims.held import NOT_HELD, HeldBack
 from app.claims.model import (
     Anchor,
     Claim,
@@ -50,13 +52,13 @@ _FIELD = {"figure_about": "figures"}
 # --- writing -----------------------------------------------------------------------------------
 
 
-def state(session: WriteSession, claim: ClaimIn, *, by: By) -> Claim:
-    """A new claim. Raises Invalid for entities, sources or claims that are not known, and for a quote that is
-    not in its source's text.
+def state(session: WriteSession, claim: ClaimIn, *, by: By, held: HeldBack = NOT_HELD) -> Claim:
+    """A new claim, public or held back. Raises Invalid for entities, sources or claims that are not known,
+    and for a quote that is not in its source's text.
     """
     entities = resolve_entities(session, entity_refs(claim))
     sources = resolve_sources(session, source_refs(claim))
-    new = compose(session, claim, entities, sources, partial(text_of, session))
+    new = compose(session, claim, entities, sources, partial(text_of, session), held)
     save(session, new.record, by=by, action="claim.state", parts=new.parts)
     return new.record
 
@@ -67,10 +69,12 @@ def compose(
     entities: Mapping[str, str],
     sources: Mapping[str, str],
     texts: Texts,
+    held: HeldBack = NOT_HELD,
 ) -> New[Claim]:
     """The rows of a new claim, with the ids that its references lead to. Raises as `state` does."""
     claim_id = new_id("clm")
-    record = fresh(Claim, id=claim_id, **_columns(claim, entities))
+    record = fresh(Claim, id=claim_id, **_columns(claim, entities), **held.columns)
+    _must_name_what_is_seen(session, record, claim, sources)
     parts = {
         **_parts(claim_id, claim, entities, frozenset()),
         **check(claim_id, claim, sources, texts).parts,
@@ -93,11 +97,19 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
         printed = check(record.id, claim, sources, partial(text_of, session))
         keep_last_found(session, printed)
         changed |= printed.parts
+        _must_name_what_is_seen(session, record, claim, sources)
     if "repeats" in fields:
         repeats.point(session, record, claim.repeats)
     save(session, record, by=by, action="claim.revise", parts=changed)
     if "repeats" in fields:
         repeats.carry(session, record, by=by)
+
+
+def _must_name_what_is_seen(
+    session: ReadSession, record: Claim, claim: ClaimIn, sources: Mapping[str, str]
+) -> None:
+    if record.visibility is None:
+        must_be_seen(session, {place: sources[ref] for place, ref in source_refs(claim).items()})
 
 
 def _columns(

@@ -31,7 +31,7 @@ from app.compat.google_factcheck import Of, listed, of_truth, on_site, question,
 from app.compat.google_wire import Asked, GoogleRoute, Json, Paged
 from app.exchange import claimreview
 from app.exchange.claimreview import Beside, first_print
-from app.exchange.importer import Importer
+from app.exchange.importer import Importer, as_set
 from app.exchange.linked import beside
 from app.exchange.markup import of_nodes
 from app.exchange.rulings import TAKEN_BACK
@@ -324,7 +324,7 @@ def _entered(session: WriteSession, write: Write, body: PageIn, url: str) -> lis
         if each.url.partition("#")[0] not in ("", url):
             raise Invalid.at(f"claimReviewMarkups[{n}].url", "is that of the page, or of a place on it")
     role = write.role or Role.reader
-    importer = Importer(session, by=write.by, role=role, four_eyes=write.settings.four_eyes)
+    importer = Importer(session, by=write.by, role=role, **as_set(write.settings))
     rows = of_nodes(each.node(body, url) for each in body.claim_review_markups)
     results = [*importer.bring_in(rows)]
     faults: list[Fault] = [

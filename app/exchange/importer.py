@@ -6,10 +6,12 @@ A row is looked at as a whole before any of it is written, so that it is never h
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from typing import Any
 
 from app.access.model import Role
 from app.base.db import WriteSession
 from app.base.errors import Problem
+from app.changes.hidden import INTERNAL
 from app.changes.store import By, save_all
 from app.entities.model import EntityKind
 from app.exchange.lines import NOUNS, Row, faults_of
@@ -27,6 +29,7 @@ from app.exchange.rows import (
 from app.exchange.rulings import ReviewRows
 from app.exchange.shapes import Noun, Outcome
 from app.reviews.store import Checker
+from app.settings import Settings
 
 BATCH = 1_000
 
@@ -37,6 +40,11 @@ _ROWS: Mapping[Noun, type[Rows]] = {
     "claim": ClaimRows,
     "review": ReviewRows,
 }
+
+
+def as_set(settings: Settings) -> dict[str, Any]:
+    """Return how rows are brought in by the server's settings."""
+    return {"four_eyes": settings.four_eyes, "internal": settings.default_visibility == INTERNAL}
 
 
 class Importer:
@@ -50,10 +58,11 @@ class Importer:
         role: Role = Role.editor,
         four_eyes: bool = False,
         new_entities: EntityKind | None = None,
+        internal: bool = False,
     ) -> None:
         self.counts: Counter[tuple[Noun | None, Outcome]] = Counter()
         who, found = Checker(by, role), (Entities(session), Sources(session))
-        self._shared = Shared(session, who, four_eyes, new_entities, *found)
+        self._shared = Shared(session, who, four_eyes, new_entities, *found, internal)
 
     def bring_in(self, rows: Iterable[Row]) -> Iterator[Result]:
         """What becomes of each row, in order. Within a few hundred rows, entities go before sources, sources

@@ -11,11 +11,12 @@ from app.access.model import Role
 from app.base.db import Database, WriteSession
 from app.base.errors import Invalid, TooLarge
 from app.changes.store import By
-from app.exchange.importer import BATCH, Importer
+from app.exchange.importer import BATCH, Importer, as_set
 from app.exchange.lines import Row, csv_rows, ndjson, of_file
 from app.exchange.markup import of_document, of_page
 from app.exchange.rows import Result
 from app.exchange.shapes import ImportQuestion, Noun, Outcome
+from app.settings import Settings
 
 SEED: dict[str, Noun] = {"entities": "entity", "sources": "source", "claims": "claim"}
 """The files of a seed, and what each line of them is."""
@@ -49,11 +50,9 @@ def bring_in(session: WriteSession, directory: Path, *, by: By) -> Counter[tuple
 class Results:
     """What becomes of every row of a file."""
 
-    def __init__(
-        self, ask: ImportQuestion, *, by: By, role: Role = Role.editor, four_eyes: bool = False
-    ) -> None:
+    def __init__(self, ask: ImportQuestion, settings: Settings, *, by: By, role: Role = Role.editor) -> None:
         self.ask = ask
-        self._how: dict[str, Any] = {"by": by, "role": role, "four_eyes": four_eyes}
+        self._how: dict[str, Any] = {"by": by, "role": role, **as_set(settings)}
         self.counts: Counter[Outcome] = Counter()
         self._rows: Iterator[Row] = iter(())
         self._results: Iterator[Result] = iter(())
@@ -132,13 +131,13 @@ def bringing_in(
     ask: ImportQuestion,
     *,
     by: By,
-    four_eyes: bool = False,
+    settings: Settings | None = None,
 ) -> Iterator[Results]:
     """The results of a file's rows, to be read to their end inside the block, whose end keeps what is to be
     kept: nothing of a dry run, nor of a file with a refused row if it is all or nothing. The good rows of a
     file are kept a batch at a time.
     """
-    results = Results(ask, by=by, four_eyes=four_eyes)
+    results = Results(ask, settings or Settings(), by=by)
     results.read(lines, form)
     if ask.mode == "good" and not ask.dry_run:
         results.start_by_batch(db)

@@ -68,7 +68,7 @@ def import_file(ask: Annotated[ImportQuestion, Query()], write: Importing) -> Re
     role = write.role or Role.reader
     if form in ("jsonld", "html") and role < Role.checker:
         raise Forbidden("What another desk has published is entered with the role checker, or one above.")
-    results = Results(ask, by=write.by, role=role, four_eyes=write.settings.four_eyes)
+    results = Results(ask, write.settings, by=write.by, role=role)
     if not media:  # with its type, a file of no rows is a file; without, it was forgotten
         raise UnsupportedMediaType(f"Send a file, as {' or '.join(_FORMS)}.")
     results.read(of_file(write.file), form, MAX_ROWS)

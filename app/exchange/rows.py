@@ -12,9 +12,11 @@ from sqlmodel import col
 from app.base.db import WriteSession
 from app.base.errors import Fault, Invalid, Problem
 from app.base.sql import select
+from app.changes.hidden import must_be_seen
 from app.changes.store import New
 from app.claims import store as claims
 from app.claims import twins
+from app.claims.held import HeldBack
 from app.claims.model import Claim
 from app.entities import rows as entities
 from app.entities.model import Entity, EntityIn, EntityKind
@@ -67,6 +69,7 @@ class Shared:
     new_entities: EntityKind | None
     entities: Entities
     sources: Sources
+    internal: bool = False
 
 
 class Staged:
@@ -130,7 +133,8 @@ class Rows:
             if record.publisher:
                 kind = self.new_entities or "organization"
                 ids[record.publisher] = self.entity(record.publisher, kind, f"{at}/publisher", staged)
-            staged.sources[canonical] = sources.compose(record, canonical, ids)
+            internal = self.shared.internal
+            staged.sources[canonical] = sources.compose(record, canonical, ids, internal=internal)
         return staged.sources[canonical]
 
     def keep(self, staged: Staged) -> None:
@@ -259,7 +263,10 @@ class ClaimRows(Rows):
     def composed(self, record: ClaimRecord, staged: Staged) -> tuple[New[Claim], list[New[Evidence]]]:
         """The rows of a new claim and of its evidence. Raises as `claims.store.state` does."""
         people, printed = self._people(record, staged), self._printed(record, staged)
-        new = claims.compose(self.session, record, people, printed, self._text)
+        held = HeldBack(self.shared.internal)
+        new = claims.compose(self.session, record, people, printed, self._text, held)
+        if not held.internal:
+            must_be_seen(self.session, evidence.sources_of(record.evidence, printed))
         return new, [
             New(evidence.compose(new.record.id, item, printed, self._text, at=f"/evidence/{n}"), {})
             for n, item in enumerate(record.evidence)

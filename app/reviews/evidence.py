@@ -14,7 +14,7 @@ from app.base.ids import new_id
 from app.base.page import Page, Question, page
 from app.base.sql import Query, select, table
 from app.base.types import wire
-from app.changes.hidden import INTERNAL
+from app.changes.hidden import INTERNAL, must_be_seen
 from app.changes.model import fresh
 from app.changes.store import By, save
 from app.claims.anchors import locate
@@ -43,20 +43,36 @@ def gather(
     """
     sources = resolve(session, {f"{at}/source": evidence.source} if evidence.source else {})
     record = compose(claim.id, evidence, sources, partial(text_of, session), at=at)
-    record.visibility = INTERNAL if internal else None
+    if internal:
+        record.visibility = INTERNAL
+    if record.source_id and not (record.visibility or claim.visibility):
+        must_be_seen(session, {f"{at}/source": record.source_id})
     save(session, record, by=by, action="evidence.gather")
     return record
 
 
-def show(session: WriteSession, review_id: str, *, by: By) -> list[str]:
-    """Make public what a ruling rests on that has come to count. Return the ids of what was internal."""
+def show(session: WriteSession, review_id: str, *, by: By, public: bool) -> list[str]:
+    """Make public what a ruling rests on that has come to count. Return the ids of what was internal. Raise
+    Invalid if the claim is `public` and the evidence is of a source that is not.
+    """
     cited = select(ReviewEvidence.evidence_id).where(col(ReviewEvidence.review_id) == review_id)
     query = select(Evidence).where(col(Evidence.id).in_(cited), col(Evidence.visibility).is_not(None))
     found = session.execute(query.order_by(col(Evidence.id))).scalars().all()
     for record in found:
+        if public and record.source_id:
+            must_be_seen(session, {"/evidence": record.source_id})
         record.visibility = None
         save(session, record, by=by, action="evidence.publish")
     return [record.id for record in found]
+
+
+def sources_of(items: Sequence[EvidenceIn], sources: Mapping[str, str]) -> dict[str, str]:
+    """Return the sources of what is public of some evidence: ids, by the JSON pointers to them."""
+    return {
+        f"/evidence/{n}/source": sources[item.source]
+        for n, item in enumerate(items)
+        if item.source is not None and item.visibility != INTERNAL
+    }
 
 
 def compose(
@@ -72,6 +88,7 @@ def compose(
         note=evidence.note,
         note_visibility=INTERNAL if evidence.note and evidence.note_visibility == INTERNAL else None,
         locator=evidence.locator,
+        visibility=INTERNAL if evidence.visibility == INTERNAL else None,
     )
     if evidence.source is not None:
         record.source_id = sources[evidence.source]

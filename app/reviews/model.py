@@ -28,6 +28,7 @@ from app.base.types import (
     example,
     one_of,
 )
+from app.changes.hidden import ShownVisibility, Visibility
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
 from app.claims.model import Attribution, DescribedAttribution, DescribedVerdict, Verdict
@@ -36,7 +37,6 @@ from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
 
 Stance = Literal["supports", "refutes", "context"]
-Visibility = Literal["public", "internal"]
 Outcome = Literal["approved", "returned"]
 ConfirmedBy = Literal["read", "unread"]
 ReviewState = Literal["proposed", "returned", "published", "corrected"]
@@ -187,6 +187,7 @@ class EvidenceIn(Shape):
     stance: Stance
     note: Prose | None = None
     note_visibility: Annotated[Visibility, Describe(description="Who may read the note.")] = "internal"
+    visibility: Annotated[Visibility, Describe(description="Who may see it.")] = "public"
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:
@@ -206,9 +207,7 @@ class RatingIn(Shape):
 
 
 class ReviewIn(Shape):
-    """A ruling: a verdict (is it true), an attribution (did they say it), or both, with the reason. It rests
-    on evidence; that they said it is confirmed by a primary source.
-    """
+    """A ruling: a verdict (is it true), an attribution (did they say it), or both, on evidence."""
 
     model_config = example(
         {
@@ -339,8 +338,8 @@ class EvidenceOut(BaseModel):
     url: str | None
     stance: Stance
     note: Annotated[str | None, Describe(description="Null to the public if it is internal.")]
-    note_visibility: Literal["internal"] | None = None
-    visibility: Literal["internal"] | None = None
+    note_visibility: ShownVisibility = None
+    visibility: ShownVisibility = None
     version: int
     created_at: datetime
 

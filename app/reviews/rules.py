@@ -10,12 +10,14 @@ from typing import Any, Literal
 from app.access.model import Role
 from app.base.errors import Forbidden, IllegalMove, Invalid
 from app.claims.model import Status
+from app.claims.standing import STATUSES
 from app.reviews.model import ReviewIn
 from app.sources.model import SourceKind
 
 Move = Literal[
     "take", "release", "review", "enter", "approve", "return", "correct", "withdraw", "reinstate", "attribute"
 ]
+PublicationMove = Literal["publish", "unpublish"]
 Who = Literal[
     "anyone",
     "holder",
@@ -30,7 +32,7 @@ Who = Literal[
 class Rule:
     """A move: in which standings, for what role and whom, and by which request."""
 
-    move: Move
+    move: Move | PublicationMove
     statuses: frozenset[Status]
     role: Role
     who: Who
@@ -75,6 +77,22 @@ REPEAT_RULES: tuple[Rule, ...] = (
 """A claim that repeats another carries that one's verification; only whether its own speaker said it is
 checked on itself.
 """
+
+
+PUBLICATION_RULES: tuple[Rule, ...] = (
+    Rule("publish", _in(*STATUSES), Role.checker, "anyone",
+         "POST /v1/claims/{id}/publication"),
+    Rule("unpublish", _in(*STATUSES), Role.editor, "anyone",
+         "DELETE /v1/claims/{id}/publication"),
+)  # fmt: skip
+"""Who shows a claim to the public, and takes it back, however it stands."""
+
+
+def check_publication(move: PublicationMove, role: Role) -> None:
+    """Raise Forbidden if a role may not make the move."""
+    [needed] = (rule.role for rule in PUBLICATION_RULES if rule.move == move)
+    if role < needed:
+        raise Forbidden(f"To {move} needs the role {needed.name}; the key's is {role.name}.")
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def _rule(session: WriteSession, claim: Claim, record: Review, move: Move, who: 
         _wait(claim, record.reviewer_id)
         action = "claim.propose"
     else:
-        publication = _reveal(session, record.id, who, waited=False)
+        publication = _reveal(session, claim, record.id, who, waited=False)
         settle(session, claim)
         claim.publication = publication or claim.publication
         if record.corrects_id is not None:
@@ -306,7 +306,7 @@ def decide(
     )
     save(session, decision, by=who.by, action=f"review.{outcome}", reason=note)
     was = stood(claim) | {"status": "reviewed"}
-    publication = _reveal(session, waiting.id, who, waited=True) if outcome == "approved" else None
+    publication = _reveal(session, claim, waiting.id, who, waited=True) if outcome == "approved" else None
     settle(session, claim)
     claim.publication = publication or claim.publication
     if outcome == "returned":
@@ -320,12 +320,15 @@ def decide(
         _save(session, claim, who, "claim.approve", note)
 
 
-def _reveal(session: WriteSession, review_id: str, who: Checker, *, waited: bool) -> dict[str, Any] | None:
+def _reveal(
+    session: WriteSession, claim: Claim, review_id: str, who: Checker, *, waited: bool
+) -> dict[str, Any] | None:
     """Show the public what a ruling rests on that has come to count. Return which earlier entries that
-    reveals: its own too if it has `waited` for approval.
+    reveals: its own too if it has `waited` for approval. Of an internal claim nothing is revealed yet.
     """
-    shown = gathered.show(session, review_id, by=who.by) + ([review_id] if waited else [])
-    if not shown:
+    public = claim.visibility is None
+    shown = gathered.show(session, review_id, by=who.by, public=public) + ([review_id] if waited else [])
+    if not shown or not public:
         return None
     of_these = col(Change.resource_id).in_(shown), col(Change.action) != "evidence.publish"
     seqs = session.execute(select(Change.seq).where(*of_these).order_by(col(Change.seq))).scalars()

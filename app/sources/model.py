@@ -28,6 +28,7 @@ from app.base.types import (
     example,
     one_of,
 )
+from app.changes.hidden import ShownVisibility, Visibility
 from app.changes.model import Record
 from app.entities.model import EntityBrief, Ref
 from app.words.explain import MatchOut
@@ -138,6 +139,14 @@ class SourceIn(Shape):
     archive_url: Url | None = None
 
 
+class NewSourceIn(SourceIn):
+    """A published document, with who may see that it is here."""
+
+    visibility: Annotated[
+        Visibility | None, Describe(description="By default what the server has set; PATCH leaves it.")
+    ] = None
+
+
 class SourceQuestion(Question):
     """Filters of the list of sources; a repeated one means any of its values."""
 
@@ -165,6 +174,7 @@ class SourceOut(SourceBrief):
     language: str | None
     kind: SourceKind
     archive_url: str | None
+    visibility: ShownVisibility = None
     version: int
     created_at: datetime
     updated_at: datetime

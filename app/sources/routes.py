@@ -8,6 +8,7 @@ from sqlmodel import col
 
 from app.access.model import Role
 from app.access.requests import Reading, ReadingNow, Reporting
+from app.access.visibility import is_internal
 from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed, partial
 from app.base.page import Question, page
@@ -16,6 +17,7 @@ from app.changes.ledger import history
 from app.changes.model import ChangeOut
 from app.sources import store
 from app.sources.model import (
+    NewSourceIn,
     Snapshot,
     SnapshotOut,
     SnapshotText,
@@ -39,10 +41,11 @@ def list_sources(ask: Annotated[SourceQuestion, Query()], read: Reading) -> Resp
 
 
 @router.post("/sources", status_code=201, responses=answers(SourceOut, 201), operation_id="create_source")
-def create_source(body: SourceIn, write: Reporting) -> Response:
+def create_source(body: NewSourceIn, write: Reporting) -> Response:
     """Adds a source. A URL that is here already, in any spelling, is 409 with `existing`."""
     with write as session:
-        source = store.create(session, body, by=write.by)
+        internal = is_internal(write, body.visibility)
+        source = store.create(session, body, by=write.by, internal=internal)
         shown = store.document(session, source.id)
         return write.answer(shown, 201, location=f"/v1/sources/{source.id}")
 

@@ -18,6 +18,7 @@ from app.base.sql import Query, select
 from app.base.times import UNDATED, now
 from app.base.types import canonical_url, dated, wire
 from app.changes.erasure import begin_epoch
+from app.changes.hidden import INTERNAL
 from app.changes.model import columns_as_sent, fresh
 from app.changes.store import By, save
 from app.entities.documents import brief, brief_columns
@@ -31,17 +32,18 @@ from app.sources.model import Snapshot, SnapshotIn, Source, SourceIn, SourceQues
 # --- writing -----------------------------------------------------------------------------------
 
 
-def create(session: WriteSession, source: SourceIn, *, by: By) -> Source:
-    """A new source. Raises Conflict if its URL, in any spelling, is here already."""
+def create(session: WriteSession, source: SourceIn, *, by: By, internal: bool = False) -> Source:
+    """A new source, public or internal. Raises Conflict if its URL, in any spelling, is here already."""
     canonical = _free_address(session, source, None)
-    record = compose(source, canonical, resolve_entities(session, _publisher(source)))
+    record = compose(source, canonical, resolve_entities(session, _publisher(source)), internal=internal)
     save(session, record, by=by, action="source.create")
     return record
 
 
-def compose(source: SourceIn, canonical: str, ids: Mapping[str, str]) -> Source:
+def compose(source: SourceIn, canonical: str, ids: Mapping[str, str], *, internal: bool = False) -> Source:
     """The row of a new source, with its URL in canonical form and the id that its publisher leads to."""
-    return fresh(Source, id=new_id("src"), **_columns(source, canonical, ids))
+    columns = _columns(source, canonical, ids)
+    return fresh(Source, id=new_id("src"), **columns, visibility=INTERNAL if internal else None)
 
 
 def revise(
@@ -305,13 +307,14 @@ def join_publisher(query: Query, publisher: Any) -> Query:
 @cache
 def _sources() -> Query:
     publisher = aliased(Entity)
-    shown = [getattr(Source, name) for name in _SHOWN]
+    shown = [getattr(Source, name) for name in (*_SHOWN, "visibility")]
     query = select(*brief_source_columns(publisher), *shown).select_from(Source)
     return join_publisher(query, publisher)
 
 
 def _document(row: Row[Any]) -> dict[str, Any]:
-    return brief_source(row) | {name: wire(getattr(row, name)) for name in _SHOWN}
+    held = {"visibility": row.visibility} if row.visibility else {}
+    return brief_source(row) | {name: wire(getattr(row, name)) for name in _SHOWN} | held
 
 
 def document(session: ReadSession, source_id: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What is shown to the public, and taken back from it."""
