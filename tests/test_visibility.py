@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from app.base.times import now
 from app.changes.entry import entry_hash
 from app.claims.words import WITHDRAWN
 from app.publication.store import end_embargoes
+from tests.commands import Command
 from tests.contract import asking, furnish, operations, places
 from tests.newsroom import TESTS, Bases, Json, Newsroom, Server, match, ok, prepared, problem, ruling
 
@@ -292,6 +294,7 @@ def test_the_public_is_answered_what_it_would_be_if_the_rest_were_not_there(
 # --- publication ---------------------------------------------------------------------------------
 
 ANY = {"If-Match": "*"}
+NOWHERE = "sqlite:///no-such-directory/record.db"
 
 
 def drafted(room: Newsroom, **more: Any) -> tuple[Json, Json]:
@@ -413,3 +416,24 @@ def test_where_records_are_internal_by_default_a_checker_publishes_them(room: Ne
         assert careful.get("/v1/sources")["data"] == []
         assert len(ok(careful.reader.get("/v1/claims"))["data"]) == 3
         assert {claim["visibility"], source["visibility"]} == {"internal"}
+
+
+def test_a_bundle_for_the_public_of_what_was_approved_and_returned_is_whole(
+    room: Newsroom, command: Command, tmp_path: Path
+) -> None:
+    claim = room.claim()
+    path = f"/v1/claims/{claim['id']}"
+    with room.with_settings(four_eyes=True) as careful:
+        ok(careful.checker.post(f"{path}/assignment", headers=ANY))
+        proof = {"url": "https://example.org/zanzibar", "stance": "refutes", "note": "From zanzibar."}
+        for summary, move in (("It is zanzibar.", "return"), ("It is not.", "approval")):
+            body = ruling(summary=summary, **({"evidence": [proof]} if move == "return" else {}))
+            ok(careful.checker.post(f"{path}/reviews", headers=ANY, json=body))
+            ok(careful.editor.post(f"{path}/{move}", headers=ANY))
+    for client in (room.anyone, room.reader):
+        file = tmp_path / "bundle.json"
+        file.write_text(client.get(f"{path}/bundle").text)
+        key = room.anyone.get("/v1/log/key").text.strip()
+        done = command(NOWHERE, "verify", str(file), "--key", key)
+        assert done.code == 0, done.err
+    assert "zanzibar" not in room.anyone.get(f"{path}/bundle").text.lower()
