@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.access import people
@@ -17,7 +18,7 @@ from app.base.times import now
 from app.base.types import wire
 from app.changes.store import By, save
 from app.claims.model import Claim
-from app.entities.documents import briefs
+from app.entities.documents import brief, brief_columns
 from app.entities.model import Entity
 from app.entities.store import resolve
 from app.people.model import PersonChangeIn, PersonIn
@@ -160,17 +161,17 @@ def documents(session: ReadSession, rows: Sequence[Row[Any]], *, whole: bool) ->
 
 def of_organisations(session: ReadSession, ids: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
     """Return the organisations of some people, by person, as what they are merged into."""
+    written, winner = aliased(Entity), aliased(Entity)
     query = (
-        select(col(PersonOrganisation.person_id), col(Entity.canonical_id))
-        .join(Entity, col(Entity.id) == col(PersonOrganisation.entity_id))
+        select(col(PersonOrganisation.person_id), *brief_columns(winner, "entity"))
+        .join(written, col(written.id) == col(PersonOrganisation.entity_id))
+        .join(winner, col(winner.id) == col(written.canonical_id))
         .where(col(PersonOrganisation.person_id).in_(ids))
         .order_by(col(PersonOrganisation.person_id), col(PersonOrganisation.position))
     )
-    rows = session.execute(query).all()
-    shown = briefs(session, [row.canonical_id for row in rows])
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(row.person_id, []).append(shown[row.canonical_id])
+    for row in session.execute(query):
+        found.setdefault(row.person_id, []).append(dict(brief(row, "entity") or {}))
     return found
 
 
