@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from app.base import schema
-from app.base.db import Database
+from app.projections import migrate
 from tests.commands import Command
-from tests.newsroom import Json, Newsroom, match, ok, problem
+from tests.earlier import lay
+from tests.newsroom import Bases, Json, Newsroom, Server, match, ok, opened, problem
+from tests.test_projections import token_of_before
 from tests.test_workflow import run
 
 ANY = {"If-Match": "*"}
@@ -267,20 +269,25 @@ def test_what_the_other_record_brought_is_not_kept_by_sending_it_back(three: New
 
 
 @pytest.mark.usefixtures("first_form")
-def test_a_claim_of_two_merged_records_shows_one_after_the_way_up(room: Newsroom, command: Command) -> None:
-    room.entity("V. V. Putin")
-    claim = room.claim(about=["v-v-putin", "vladimir-putin"])
-    merged = {"into": "vladimir-putin"}
-    ok(room.editor.post("/v1/entities/v-v-putin/merge", json=merged, headers={"If-Match": "*"}))
-    shown = room.fresh(claim)
-    assert len(shown["about"]) == 1
-    url = room.settings.database_url
-    schema.downgrade(url, "0005")
-    db = Database(url, pool_size=1)
-    with db.write() as session:  # as it was kept then
-        twice = "UPDATE claim_bodies SET body = replace(body, '\"about\":[', '\"about\":[{},')"
-        session.connection().exec_driver_sql(twice)
-    db.dispose()
-    assert command(url, "migrate").code == 0
-    assert room.fresh(claim) == shown
-    assert room.faults() == []
+def test_a_claim_of_two_merged_records_shows_one_after_the_way_up(
+    bases: Bases, server: Server, command: Command
+) -> None:
+    with bases.fresh(migrated=False) as url:
+        lay(url)
+        migrate(url)
+        with Newsroom(server, url) as room:
+            client = room.client(token_of_before(room))
+            room._clients |= {"reporter": client, "editor": client}
+            room.entity("V. V. Putin")
+            claim = room.claim(about=["v-v-putin", "vladimir-putin"])
+            merged = {"into": "vladimir-putin"}
+            ok(room.editor.post("/v1/entities/v-v-putin/merge", json=merged, headers={"If-Match": "*"}))
+            shown = room.fresh(claim)
+            assert len(shown["about"]) == 1
+            room.tampered = True  # a step back drops columns, so that the ledger tells of more than the rows
+            schema.downgrade(url, "0005")
+            with opened(url) as db, db.write() as session:  # as it was kept then
+                twice = "UPDATE claim_bodies SET body = replace(body, '\"about\":[', '\"about\":[{},')"
+                session.connection().exec_driver_sql(twice)
+            assert command(url, "migrate").code == 0
+            assert room.fresh(claim) == shown
