@@ -298,6 +298,14 @@ class Newsroom:
         """What `verify` finds."""
         return faults(self.db)
 
+    def loses(self, statement: str) -> bool:
+        """Tell if `verify` notices what a statement takes away, which is there again afterwards."""
+        with contextlib.suppress(_Undone), self.db.write() as session:
+            session.connection().exec_driver_sql(statement)
+            noticed = [*found_faults(session)] != []
+            raise _Undone
+        return noticed
+
     def rebuild(self) -> None:
         """Rebuild the projections, as the owner of the tables."""
         db = Database(self.settings.database_url, pool_size=1)
@@ -452,6 +460,10 @@ class Newsroom:
         yield sent
         for reader in readers:
             event.remove(reader, "before_cursor_execute", note)
+
+
+class _Undone(Exception):
+    """Ends a transaction without a commit."""
 
 
 _APPS: list[FastAPI] = []

@@ -316,15 +316,15 @@ HOSTILE = (
 
 
 def test_no_word_in_a_query_breaks_anything(furnished: Newsroom) -> None:
-    """Each word at one parameter in sixty: the longer run of `make fuzz` has more of them."""
-    turn = count()
+    """Each word at one parameter in 150: the longer run of `make fuzz` has more of them."""
+    turn, first = count(), dict[str, list[str]]()
     with furnished.unchanged():
         for operation in operations(furnished):
             if not operation.reads:
                 continue
-            at = place(furnished, operation.path)
+            at = place(furnished, operation.path, first)
             for word in HOSTILE:
-                for name in (name for name in operation.query if next(turn) % 60 == 0):
+                for name in (name for name in operation.query if next(turn) % 150 == 0):
                     answer = furnished.admin.get(asking(at, **{name: word}))
                     assert answer.status_code in (200, 400, 404, 422), f"{operation} {name}={word!r}"
                     if not answer.is_success:
@@ -332,7 +332,7 @@ def test_no_word_in_a_query_breaks_anything(furnished: Newsroom) -> None:
 
 
 def test_no_word_in_a_path_breaks_anything(furnished: Newsroom) -> None:
-    """Each word at one path in three, and at each of the nouns."""
+    """Each word at one path in six, and at each of the nouns."""
     words = [word for word in HOSTILE if word and "/" not in word]
     below: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in operations(furnished):
@@ -340,7 +340,7 @@ def test_no_word_in_a_path_breaks_anything(furnished: Newsroom) -> None:
             below[operation.path.partition("/{")[0]].append(operation)
     for found in below.values():
         for n, word in enumerate(words):
-            for operation in found[n % 3 :: 3] or found[n % len(found) :][:1]:
+            for operation in found[n % 6 :: 6] or found[n % len(found) :][:1]:
                 answer = furnished.admin.get(re.sub(r"{\w+}", quote(word), operation.path))
                 assert answer.status_code in (404, 414, 422), f"{operation} at {word!r}: {answer.status_code}"
                 problem(answer, answer.status_code)
@@ -355,28 +355,30 @@ OF_LIBRARIES = re.compile(
 
 
 def test_no_words_of_a_library_leave(furnished: Newsroom) -> None:
-    """Whatever is wrong: a body, a type in it, a parameter, a row of a file, a script in a page."""
+    """Whatever is wrong: a body, a type in it, a parameter, a row of a file, a script in a page. Of the types
+    every other one, in turn.
+    """
     wrong: Json = {"a": [None, {}, 1.5], "b": "x"}
     answers = []
     no_json = cycle((b"{", b'{"a": "', b"[1,,]", b"\xff", b'{"a" 1}', b"nul"))  # one function reads all
-    for operation in operations(furnished):
+    for number, operation in enumerate(operations(furnished)):
         at = operation.nowhere
         if operation.schema is not None:
             fields = operation.schema.get("properties", {})
             values: tuple[Any, ...] = (None, 5, True, "", [], {}, wrong, [5, None], -1, 1.5, "\u200b")
-            bodies = [json.dumps(dict.fromkeys(fields, value)).encode() for value in values]
+            bodies = [json.dumps(dict.fromkeys(fields, value)).encode() for value in values[number % 2 :: 2]]
             broken = {"Content-Type": "application/json", "If-Match": "*"}
             for content in (*bodies, next(no_json)):
                 answers.append(furnished.admin.request(operation.method, at, content=content, headers=broken))
         if operation.reads and operation.query:
-            for word in ("", "x", "-1", "1.5"):
+            for word in (("", "-1"), ("x", "1.5"))[number % 2]:
                 answers.append(furnished.admin.get(asking(at, **dict.fromkeys(operation.query, word))))
     for media, contents in FILES.items():
         for content in contents:
             headers = {"Content-Type": media}
             answers.append(furnished.admin.post("/v1/import", content=content, headers=headers))
     refused = [answer for answer in answers if answer.status_code >= 400]
-    assert len(refused) > 300
+    assert len(refused) > 200
     for answer in refused:
         assert answer.status_code < 500, answer.text
         assert not OF_LIBRARIES.search(answer.text), f"{answer.request.method} {answer.url}: {answer.text}"

@@ -176,27 +176,21 @@ def test_a_batch_has_so_many_values_at_most(seeded: Newsroom) -> None:
 CACHES = 8 * MB
 
 
-@pytest.mark.parametrize(
-    ("database", "letter"),
-    [("sqlite", "ж"), ("sqlite", "a\u0301"), ("sqlite", "\\u0436"), ("postgresql", "ж")],
-)
-def test_the_largest_text_is_read_beside_the_event_loop(
-    request: pytest.FixtureRequest, tmp_path: Path, database: str, letter: str
-) -> None:
+def test_the_largest_text_is_read_beside_the_event_loop(bases: Bases, tmp_path: Path) -> None:
     """Bodies are read before the database has a part in it, so that one letter is enough for the second."""
-    bases: Bases = request.getfixturevalue(f"{database.removesuffix('ql')}_bases")
-    text = letter * (7_900_000 // len(letter.encode()))
     with bases.fresh(seeded=True) as url:
         env = environment(url, RECORD_SECRET=SECRET, RECORD_WEBHOOKS="false", **{WATCH: "yes"})
         token = forked(["key", "create", "Desk", "--role", "reporter"], env).out.strip()
         with served(env, tmp_path / "log") as server, server.client(token) as client:
             source = client.get("/v1/sources").json()["data"][0]["id"]
-            answer = client.post(
-                f"/v1/sources/{source}/snapshots",
-                content=f'{{"text": "{text}"}}'.encode(),
-                headers={"Content-Type": "application/json"},
-            )
-            assert answer.status_code == 201, answer.text[:500]
+            for letter in ("ж", "a\u0301", "\\u0436") if url.startswith("sqlite") else ("ж",):
+                text = letter * (7_900_000 // len(letter.encode()))
+                answer = client.post(
+                    f"/v1/sources/{source}/snapshots",
+                    content=f'{{"text": "{text}"}}'.encode(),
+                    headers={"Content-Type": "application/json"},
+                )
+                assert answer.status_code == 201, answer.text[:500]
             assert problem(client.post("/v1/claims", content=b'{"a":' * 20_000), 415)
             log = server.log.read_text()
     assert HELD not in log, log
@@ -215,7 +209,7 @@ def test_one_client_cannot_fill_the_memory_of_a_process(bases: Bases, tmp_path: 
             **{WATCH: "yes"},
         )
         with served(env, tmp_path / "log") as server:
-            measured = attack(server, seconds=8)
+            measured = attack(server, seconds=5)
             assert "Traceback" not in server.log.read_text()
     assert measured.failures(CACHES) == []
     assert measured.answers["200"] > 10

@@ -19,12 +19,13 @@ def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -
 
     own, token = seeded.key("admin")
     tally = Tally()
-    wish = Wish(token, seed=1, examples=2, phases=("examples", "fuzzing"), only=OPERATIONS, own=own)
+    examples = 2 if seeded.db.sqlite else 1
+    wish = Wish(token, seed=1, examples=examples, phases=("examples", "fuzzing"), only=OPERATIONS, own=own)
     assert list(examine(seeded.server.url, wish, tally)) == ["examples", "fuzzing"]
     print(*tally.failures, sep="\n")
     assert tally.failures == []
     assert {operation for operation, _, _ in tally.answers} >= {"GET /v1/claims", "POST /v1/claims"}
-    assert tally.cases > 50
+    assert tally.cases > 40
 
 
 def test_what_costs_too_much_is_a_failure() -> None:
@@ -47,8 +48,9 @@ def test_no_hostile_value_breaks_anything(seeded: Newsroom, caplog: pytest.LogCa
 
     tally = Tally()
     with caplog.at_level(logging.ERROR):
-        sent_corpus(seeded.admin, tally, every=58)
-        sent_corpus(seeded.anyone, tally, every=397)
+        begin = 0 if seeded.db.sqlite else 58  # each database has the half that the other has not
+        sent_corpus(seeded.admin, tally, every=116, begin=begin)
+        sent_corpus(seeded.anyone, tally, every=797, begin=begin)
     assert tally.failures == []
     assert [record.getMessage() for record in caplog.records] == []
-    assert tally.cases > 225
+    assert tally.cases > 110

@@ -67,12 +67,17 @@ ASKED = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "route", "status"), ASKED)
-def test_requests_are_counted_by_route_method_and_status(
-    seeded: Newsroom, method: str, path: str, route: str, status: str
-) -> None:
-    name = method if method in metrics.METHODS else "other"
+def test_requests_are_counted_by_route_method_and_status(seeded: Newsroom) -> None:
     before = scraped(seeded.reader)
+    for method, path, route, status in ASKED:
+        before = are_counted(seeded, before, method, path, route, status)
+
+
+def are_counted(
+    seeded: Newsroom, before: Samples, method: str, path: str, route: str, status: str
+) -> Samples:
+    """Ask three times, and return what is told then."""
+    name = method if method in metrics.METHODS else "other"
     for _ in range(3):
         answer = seeded.anyone.request(method, path)
         assert f"{answer.status_code // 100}xx" == status
@@ -84,6 +89,7 @@ def test_requests_are_counted_by_route_method_and_status(
         assert value(after, took + part, **labels) == value(before, took + part, **labels) + more
     summed = [value(each, f"{took}_sum", method=name, route=route) for each in (before, after)]
     assert 0 < summed[1] - summed[0] < 60
+    return after
 
 
 def test_what_nobody_caught_counts_as_failed(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +123,8 @@ def test_a_request_that_is_being_answered_is_in_flight(room: Newsroom) -> None:
     sender.start()
     try:
         assert asked.wait(20)
-        seen = {value(scraped(room.reader), "record_http_requests_in_flight") for _ in range(20)}
-        assert 2 in seen
+        flying = (value(scraped(room.reader), "record_http_requests_in_flight") for _ in range(20))
+        assert 2 in flying  # at the first scrape or soon: the server may be behind the client
     finally:
         release.set()
         sender.join()

@@ -142,6 +142,8 @@ def test_api5_function_level_authorization(furnished: Newsroom) -> None:
                 client: httpx.Client = getattr(furnished, role or "anyone")
                 answer = client.request(operation.method, operation.nowhere, content=b"{}", headers=ANY)
                 problem(answer, 403 if role else 401)
+                if role not in (None, "reader"):
+                    continue
                 override = {"X-HTTP-Method-Override": operation.method, "X-Method-Override": operation.method}
                 assert client.get(operation.nowhere, headers=override).status_code in (
                     200,

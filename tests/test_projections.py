@@ -343,7 +343,7 @@ def test_earlier_steps_up_have_right_projections_with_rows_in_every_table(
     """
     with bases.fresh(migrated=False) as url:
         addresses = upgraded(url, server)
-        for revision in (*REVISIONS[2:6], REVISIONS[-1]):
+        for revision in (*REVISIONS[2:4], REVISIONS[-1]):
             step_back(url, revision, "change_values")  # of the second form, which no step below 0014 has
             projections.migrate(url)
             db = Database(url, pool_size=1)

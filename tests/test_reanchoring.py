@@ -258,9 +258,9 @@ def misread(rng: Random, quote: str) -> str:
 
 def test_a_long_transcript_with_many_quotes_is_anchored_in_seconds(room: Newsroom, page: Json) -> None:
     rng = Random(20)
-    text = transcript(rng, 1_000_000)
+    text = transcript(rng, 400_000)
     planted: dict[str, tuple[str, str]] = {}
-    for n in range(490):
+    for n in range(190):
         start = text.index(" ", rng.randrange(len(text) - 400)) + 1
         passage = text[start : text.index(" ", start + rng.randint(50, 200))].strip()
         state, quote = [
@@ -273,19 +273,19 @@ def test_a_long_transcript_with_many_quotes_is_anchored_in_seconds(room: Newsroo
     whole = [*planted, *absent]
     for n in range(0, len(whole), 50):
         quoting(room, page, whole[n : n + 50])
-    begun = time.monotonic()
+    begun = time.process_time()
     answer = archive(room, page, text)
-    took = time.monotonic() - begun
-    assert sum(answer["quotes"].values()) == 500
+    took = time.process_time() - begun
+    assert sum(answer["quotes"].values()) == 200
     assert {orphan["exact"] for orphan in answer["orphans"]} == set(absent)
-    assert took < 30, f"{took:.1f} s"
+    assert took < 8, f"{took:.1f} s"
 
     found, following = [], f"/v1/sources/{page['id']}/anchors?limit=200"
     while following:
         listed = room.anyone.get(following)
         found += ok(listed)["data"]
         following = listed.links.get("next", {}).get("url", "")
-    assert len(found) == 500
+    assert len(found) == 200
     for row in found:
         state, passage = planted.get(row["exact"], ("orphaned", ""))
         assert row["state"] == state

@@ -75,7 +75,7 @@ def repeat_of(room: Newsroom, claim: Json, other: str, **more: Any) -> httpx.Res
     return room.reporter.patch(path, headers=match(room.fresh(claim)), json={"repeats": other, **more})
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 6])
+@pytest.mark.parametrize("length", [1, 2, 4])
 def test_no_chain_of_repeats_goes_round_however_long(room: Newsroom, length: int) -> None:
     chain = [room.claim(f"Said {n} times.") for n in range(length)]
     for one, next_ in pairwise(chain):

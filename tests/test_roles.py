@@ -286,13 +286,14 @@ def _status(cells: Cells, answer: httpx.Response) -> int:
 
 
 def test_every_cell_is_as_the_table_has_it(furnished: Newsroom) -> None:
-    """Ask as every caller on SQLite. Roles are compared before the database is asked for more than the key:
-    on PostgreSQL each row is asked for by the callers on either side of each change of its answer alone.
+    """Ask as the callers on either side of each change of a row's answer, and as every caller for each fourth
+    row on SQLite: roles are compared before the database is asked for more than the key.
     """
     wrong = []
     with furnished.with_settings(four_eyes=True) as room:
-        for cells in rows(room.app):
-            for who, answer in answers(room, cells, CALLERS if room.db.sqlite else cells.border):
+        for number, cells in enumerate(rows(room.app)):
+            whole = room.db.sqlite and number % 4 == 0
+            for who, answer in answers(room, cells, CALLERS if whole else cells.border):
                 found = _status(cells, answer)
                 if found != cells.status(who):
                     wrong.append(f"{cells.name} ({cells.whose}) as {who}: {found}, not {cells.status(who)}")
@@ -301,7 +302,8 @@ def test_every_cell_is_as_the_table_has_it(furnished: Newsroom) -> None:
 
 def test_without_public_reading_the_first_column_is_401_throughout(furnished: Newsroom) -> None:
     read = [cells for cells in rows(furnished.app) if cells.method == "GET"]
-    paths = {cells.name: place(furnished, cells.route.path) for cells in read}
+    first: dict[str, list[str]] = {}
+    paths = {cells.name: place(furnished, cells.route.path, first) for cells in read}
     above = {cells.name for cells in read if cells.status("reader") != 200}
     not_answered = {name for name in roles.NOT_ANSWERED if name.startswith("GET")}
     admins = {f"GET /v1/{path}" for path in ("keys", "keys/{key_id}", "webhooks", "webhooks/{webhook_id}")}

@@ -41,10 +41,15 @@ def values(claim: Json, dimension: str) -> set[str | None]:
             return {claim["verification"][dimension]}
 
 
-@pytest.mark.parametrize("filters", FILTERS, ids=str)
-def test_are_what_the_claims_themselves_give(furnished: Newsroom, filters: dict[str, Any]) -> None:
+def test_are_what_the_claims_themselves_give(furnished: Newsroom) -> None:
+    """All of them without filters, and each second with one, in turn."""
+    for number, filters in enumerate(FILTERS):
+        are_right(furnished, filters, PAIRS[number % 2 :: 2] if filters else PAIRS)
+
+
+def are_right(furnished: Newsroom, filters: dict[str, Any], pairs: list[str]) -> None:
     claims = furnished.get("/v1/claims", limit=200, **filters)["data"]
-    for by in PAIRS:
+    for by in pairs:
         expected: Counter[tuple[str | None, ...]] = Counter()
         names = by.split(",")
         for claim in claims:

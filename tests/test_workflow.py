@@ -209,4 +209,4 @@ def test_the_rules_keep_to_the_model(four_eyes: bool) -> None:
 def test_the_api_keeps_to_the_model(room: Newsroom, four_eyes: bool) -> None:
     with room.with_settings(four_eyes=four_eyes) as strict:
         clients = {name: strict.another(role.name, name) for name, role in ACTORS.items()}  # type: ignore[arg-type]
-        run(lambda: OfRequests(strict, clients), examples=6, steps=25)
+        run(lambda: OfRequests(strict, clients), examples=3, steps=25)

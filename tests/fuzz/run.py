@@ -48,12 +48,14 @@ class Target:
             self.tally.failures.append(f"the server's log: {log[-4000:]}")
 
 
-def sent_corpus(client: httpx.Client, tally: Tally, every: int = 1, meter: Meter | None = None) -> None:
-    """Sends our own corpus, or every so many of it. With a meter of the server, what costs too much is a
-    failure.
+def sent_corpus(
+    client: httpx.Client, tally: Tally, every: int = 1, meter: Meter | None = None, *, begin: int = 0
+) -> None:
+    """Sends our own corpus, or every so many of it from one on. With a meter of the server, what costs too
+    much is a failure.
     """
     corpus = Corpus(client)
-    for attempt in islice(corpus.attempts(), 0, None, every):
+    for attempt in islice(corpus.attempts(), begin, None, every):
         try:
             if meter is not None:
                 meter.read()
