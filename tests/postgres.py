@@ -76,6 +76,8 @@ SETTINGS = {
     "max_wal_size": "64MB",
     # Bases live for a second: nothing is worth analysing, and looking through them all takes time.
     "autovacuum": "off",
+    # Nor is any query long enough to be compiled to machine code.
+    "jit": "off",
 }
 
 # $1 is the server's process, $2 its directory. The pipe closes when the test run is gone.
