@@ -87,9 +87,10 @@ def span(text: str) -> Span:
     start, slash, end = text.partition("/")
     if not slash:
         return _set(text) if text[:1] in ("[", "{") else _one(text)
-    earliest = date.min if start in ("", "..") else _one(start).earliest
-    latest = date.max if end in ("", "..") else _one(end).latest
-    if earliest > latest or Span(earliest, latest) == _ALL_TIME:
+    begins, ends = start not in ("", ".."), end not in ("", "..")
+    earliest = _one(start).earliest if begins else date.min
+    latest = _one(end).latest if ends else date.max
+    if earliest > latest or not (begins or ends):
         raise ValueError(f"{text!r} is not a period that ends after it begins")
     return Span(earliest, latest)
 
