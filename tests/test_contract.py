@@ -112,13 +112,13 @@ def names(rows: list[Json]) -> list[str]:
 
 
 def test_a_walk_meets_every_row_once_however_long_its_steps(furnished: Newsroom) -> None:
-    """In one step, and in ten or more: of two rows down and three up, where there are few."""
+    """In one step, and in five or more: of two rows down and three up, where there are few."""
     for operation, at in listing(furnished):
         whole_lists = []
         for order in orders(operation):
             every = walk(furnished, at, limit=200, **order)
             assert Counter(names(every)).most_common(1)[0][1] == 1, f"{operation} {order} doubles a row"
-            step = max(2 if order["order"] == "desc" else 3, len(every) // 10)
+            step = max(2 if order["order"] == "desc" else 3, len(every) // 5)
             assert walk(furnished, at, limit=step, **order) == every, f"{operation} {order}"
             whole_lists.append(every)
         for up, down in zip(whole_lists[::2], whole_lists[1::2], strict=True):
