@@ -31,7 +31,7 @@ PROPERTIES = {
     "translationOfWork": (WORK, WORK), "isBasedOn": (WORK, f"{WORK} URL"),
     "correction": (WORK, "CorrectionComment Text URL"), "creativeWorkStatus": (WORK, "Text"),
     "publisher": (WORK, "Organization Person"), "abstract": (WORK, "Text"),
-    "citation": (WORK, f"{WORK} Text"),
+    "citation": (WORK, f"{WORK} Text"), "sdPublisher": (WORK, "Organization Person"),
     "jobTitle": ("Person", "Text"), "claimReviewed": ("ClaimReview", "Text"),
     "itemReviewed": ("Review", "Thing"), "reviewBody": ("Review", "Text"),
     "reviewRating": ("Review", "Rating"), "reviewAspect": ("Rating Review", "Text"),

@@ -475,7 +475,9 @@ def test_our_own_feed_makes_the_same_feed_elsewhere(
         done = bring(other, whole)
         assert {*outcomes(done)} == {"created"}, told(done)
         for ours, theirs in zip(feed(other), expected, strict=True):
+            by = [each["item"].pop("sdPublisher", None) for each in (ours, theirs)]  # who has entered it
             assert ours == theirs
+            assert {each["name"] for each in by if each} <= {"On the Record"}
         with other.unchanged():
             assert {*outcomes(bring(other, whole))} == {"unchanged"}
             again = other.anyone.get("/v1/claimreviews.jsonld").content
