@@ -121,7 +121,7 @@ def serve(
         with suppress(Unavailable):  # what is wrong ends it here, in a line; what is away may come back
             if fault := unfitness(db, held):
                 raise ValueError(fault)
-    gc.set_threshold(20_000, 3, 20)  # the cycles of a million statements take 150 MB, and 100 ms at once
+    gc.set_threshold(20_000, 3, 3)  # the cycles of a million statements take 150 MB, and 100 ms at once
     app = create_app(settings)
     files = raise_file_limit()
     connections = Connections(min(files // 2, MOST_CONNECTIONS), settings.trusted_proxies)
