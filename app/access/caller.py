@@ -9,7 +9,7 @@ from app.changes.store import By
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: whoever has a key is inside, with its role, and anyone else is of the public."""
+    """A caller: inside, with a role, if they sent a valid key, and of the public otherwise."""
 
     by: By
     """The person, who is the actor of what they write."""
@@ -19,11 +19,11 @@ class Caller:
 
     @property
     def inside(self) -> bool:
-        """Whether a key was sent that counts."""
+        """Return whether a valid key was sent."""
         return self.role is not None
 
     def has(self, role: Role) -> bool:
-        """Whether the caller has a role, or one above it."""
+        """Return whether the caller has a role, or one above it."""
         return self.role is not None and self.role >= role
 
     def must_have(self, role: Role) -> None:

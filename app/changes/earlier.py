@@ -43,7 +43,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
 """By resource, the fields that say something in other words than before, or that those depend on."""
 
 
-_WORKERS: Mapping[str, tuple[str, ...]] = {
+WORKERS: Mapping[str, tuple[str, ...]] = {
     "claim": ("assignee_id", "proposer_id"),
     "review": ("reviewer_id",),
     "decision": ("decided_by",),
@@ -99,7 +99,7 @@ def today(resource: str, record_id: str, state: State) -> State:
     """Return the state of a record in today's words."""
     if resource not in _FIELDS:
         return state
-    keys = [name for name in _WORKERS.get(resource, ()) if (state.get(name) or "").startswith(KEY)]
+    keys = [name for name in WORKERS.get(resource, ()) if (state.get(name) or "").startswith(KEY)]
     if keys:
         state = {**state, **{name: person_of(state[name]) for name in keys}}
     if resource in ("decision", "link"):

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 
+from app.changes import earlier
 from app.changes.earlier import KEY, PERSON
 from app.changes.entry import Entry, withheld
 
+_NAMES = {"review": "reviewer_name", "decision": "decided_by_name", "link": "judged_by_name"}
 _FIELDS: Mapping[str, tuple[str, ...]] = {
-    "claim": ("assignee_id", "proposer_id"),
-    "review": ("reviewer_id", "reviewer_name"),
-    "decision": ("decided_by", "decided_by_name"),
-    "link": ("judged_by", "judged_by_name"),
+    resource: (*ids, *filter(None, [_NAMES.get(resource)])) for resource, ids in earlier.WORKERS.items()
 }
-"""By resource, the fields that name people."""
+"""By resource, the fields that name people: with their ids, and with their names beside them."""
 
 ACTOR = frozenset({"actor", "actor_name"})
 WORKERS = frozenset(f"difference.{name}" for names in _FIELDS.values() for name in names)
