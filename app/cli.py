@@ -217,8 +217,8 @@ def seed(
 
 
 def _seed(directory: Path) -> None:
-    with _base() as (_, db), db.write() as session:
-        done = bring_in(session, directory, by=By("seed", "seed"))
+    with _base() as (settings, db), db.write() as session:
+        done = bring_in(session, directory, by=By("seed", "seed"), four_eyes=settings.four_eyes)
     for name, noun in SEED_FILES.items():
         say(f"{name:<9} {done[noun, 'created']:>4} new, {done[noun, 'unchanged']} here already")
 
@@ -262,7 +262,8 @@ def _bring_in(
     with bringing_in(db, lines, form, ask, by=by, settings=settings) as results:
         for result in results:
             for fault in result.errors:
-                say(f"line {result.line}: {fault['pointer']}: {fault['detail']}", err=True)
+                place = fault["pointer"] and f"{fault['pointer']}: "
+                say(f"line {result.line}: {place}{fault['detail']}", err=True)
     counts = results.counts
     said = f"{counts['created']} created, {counts['unchanged']} here already, {counts['refused']} refused"
     say(said if results.kept else f"{said}; nothing was kept")

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from app.changes.entry import entry_hash
+from app.sources.model import Snapshot
 from tests.contract import NEEDED, operations, places
 from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
 from tests.receiver import Receiver, Says, receiving
@@ -214,6 +215,18 @@ def test_a_source_or_a_text_of_it_is_erased_with_what_stands_around_its_quotes(
     assert (anchor["exact"], anchor["state"]) == ("The quoted passage is this one here.", "exact")
     snapshots = f"/v1/sources/{source['id']}/snapshots"
     problem(room.reporter.post(snapshots, json={"text": PAGE}), 409)
+    rows = [
+        {"snapshot": {"source": source["id"], "text": PAGE}},
+        {"entity": {"name": "Ann", "kind": "person"}},
+    ]
+    sent = {
+        "content": b"\n".join(map(orjson.dumps, rows)),
+        "headers": {"Content-Type": "application/x-ndjson"},
+    }
+    done = ok(room.reporter.post("/v1/import?mode=good", **sent))  # type: ignore[arg-type]
+    assert [row["outcome"] for row in done["results"]] == ["refused", "created"]
+    with room.db.read() as session:
+        assert session.get_one(Snapshot, kept["id"]).text is None
     if what == "snapshot":
         ok(room.reporter.post(snapshots, json={"text": "Another text altogether."}))
     ok(room.anyone.get(f"/v1/claims/{claim['id']}/bundle"))

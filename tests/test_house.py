@@ -111,7 +111,7 @@ LAYOUT = (
     ("changes", "routes"),  # the ledger itself knows no role, but whoever reads it over HTTP has one
     ("hooks", "model signing schedule targets sending progress store deliveries routes"),
     ("words", "text model index query plan rank explain"),
-    ("entities", "model rows documents words store routes"),
+    ("entities", "model members rows documents words store routes"),
     ("sources", "model words store routes"),
     (
         "claims",

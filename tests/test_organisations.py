@@ -113,7 +113,7 @@ def test_the_word_of_a_desk_that_is_here_is_its_peoples_to_give(room: Newsroom, 
 def test_a_merged_organisation_is_its_winner(room: Newsroom) -> None:
     own, same = desk(room, "Own Desk"), desk(room, "Own Desk Ltd")
     us = member(room, "checker", same)
-    ok(room.editor.post(f"/v1/entities/{same}/merge", headers={"If-Match": "*"}, json={"into": own}))
+    ok(room.admin.post(f"/v1/entities/{same}/merge", headers={"If-Match": "*"}, json={"into": own}))
     review = ruled(us, room.claim(), publisher=own)
     assert ("entered_by" in review, review["publisher"]["slug"]) == (False, own)
     assert [each["slug"] for each in ok(us.get("/v1/me"))["person"]["organisations"]] == [own]

@@ -242,6 +242,18 @@ def test_nobody_passes_four_eyes_with_two_keys(room: Newsroom, ann: Ann) -> None
         ok(strict.editor.post(f"{path}/approval", headers={"If-Match": "*"}))
 
 
+def test_what_somebody_proposed_who_has_ended_is_returned_to_nobody(room: Newsroom) -> None:
+    person, token = room.person("checker", "Ann")
+    with room.with_settings(four_eyes=True) as strict, room.client(token) as ann:
+        claim = strict.claim()
+        strict.review(strict.take(claim, by=ann), by=ann)
+        ok(strict.admin.patch(f"/v1/people/{person}", headers={"If-Match": "*"}, json={"ended": True}))
+        path = f"/v1/claims/{claim['id']}"
+        ok(strict.editor.post(f"{path}/return", headers={"If-Match": "*"}, json={"note": "Not yet."}))
+        after = strict.fresh(claim)["verification"]
+        assert (after["status"], after["assignee"]) == ("unverified", None)
+
+
 def test_a_lease_is_a_persons_whichever_key_they_use(room: Newsroom, ann: Ann) -> None:
     _, one, other = ann
     claim = room.claim()

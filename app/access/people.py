@@ -49,6 +49,12 @@ def resolve(session: ReadSession, ref: str, at: str) -> str:
 _MOST_NAMED = 10
 
 
+def works_here(session: ReadSession, actor: str) -> bool:
+    """Return whether an actor is a person who has not ended."""
+    of_now = select(Person.id).where(col(Person.id) == actor, col(Person.ended_at).is_(None))
+    return session.execute(of_now).first() is not None
+
+
 # --- who is told of them ------------------------------------------------------------------------
 
 Shown = Callable[[str, str], dict[str, Any] | None]

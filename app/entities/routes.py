@@ -12,6 +12,7 @@ from app.base.problems import revised
 from app.changes.ledger import history
 from app.changes.model import ChangeOut
 from app.entities import documents, store
+from app.entities.members import must_be_free
 from app.entities.model import EntityFound, EntityIn, EntityOut, EntityQuestion, MergeIn
 
 router = v1("entities")
@@ -58,11 +59,14 @@ def get_entity(ref: str, read: Reading) -> Response:
     "/entities/{ref}", responses=answers(EntityOut), operation_id="revise_entity", openapi_extra=IF_MATCH
 )
 def revise_entity(ref: str, body: EntityPatch, write: Reporting) -> Response:  # type: ignore[valid-type]
-    """Changes some fields of an entity (JSON Merge Patch; a list is replaced as a whole)."""
+    """Changes some fields of an entity (JSON Merge Patch; a list is replaced as a whole). Of an organisation
+    that people here belong to, only an admin may.
+    """
     del body  # checked by its type; null and absent are told apart in what was sent
     with write as session:
         entity = store.row(session, ref)
         write.expect(entity)
+        must_be_free(session, write.role, entity.id)
         whole = revised(EntityIn, store.as_input(session, entity), write.patch)
         store.revise(session, entity, whole, write.patch, by=write.by)
         return write.answer(documents.document(session, entity.id))
@@ -72,10 +76,14 @@ def revise_entity(ref: str, body: EntityPatch, write: Reporting) -> Response:  #
     "/entities/{ref}/merge", responses=answers(EntityOut), operation_id="merge_entity", openapi_extra=IF_MATCH
 )
 def merge_entity(ref: str, body: MergeIn, write: Editing) -> Response:
-    """Makes this entity a redirect to another: two records for one thing become one."""
+    """Makes this entity a redirect to another: two records for one thing become one. If people here
+    belong to one of them, only an admin may.
+    """
     with write as session:
         entity = store.row(session, ref)
         write.expect(entity)
+        into = store.resolve(session, {"/into": body.into})[body.into]
+        must_be_free(session, write.role, entity.id, into)
         store.merge(session, entity, body.into, reason=body.reason, by=write.by)
         return write.answer(documents.document(session, entity.id))
 
@@ -88,6 +96,7 @@ def part_entity(ref: str, write: Editing) -> Response:
     with write as session:
         entity = store.row(session, ref)
         write.expect(entity)
+        must_be_free(session, write.role, entity.id)
         store.part(session, entity, by=write.by)
         return write.answer(documents.document(session, entity.id))
 

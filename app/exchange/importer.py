@@ -101,6 +101,7 @@ def _tried(row: Row, bring: Rows) -> Result:
     try:
         result = bring(row.record)
     except Problem as fault:
+        bring.forget()
         return Result(row.line, row.noun, "refused", errors=faults_of(fault))
     result.line, result.type = row.line, row.noun
     return result

@@ -31,11 +31,13 @@ class KeepNothing(Exception):
     """Ends a transaction in which all went well, so that nothing of it is kept."""
 
 
-def bring_in(session: WriteSession, directory: Path, *, by: By) -> Counter[tuple[Noun | None, Outcome]]:
+def bring_in(
+    session: WriteSession, directory: Path, *, by: By, four_eyes: bool = False
+) -> Counter[tuple[Noun | None, Outcome]]:
     """Brings in `entities.ndjson`, `sources.ndjson` and `claims.ndjson` of a directory, and counts what was
     new and what was here already. Raises Invalid, naming file and line.
     """
-    importer = Importer(session, by=by)
+    importer = Importer(session, by=by, four_eyes=four_eyes)
     for name, noun in SEED.items():
         path = directory / f"{name}.ndjson"
         with path.open("rb") as file:

@@ -106,6 +106,11 @@ class Rows:
     def finish(self) -> None:
         """Does what is left to do once the batch is written."""
 
+    def forget(self) -> None:
+        """Take back what a row that is refused has set on records: the next write would keep it."""
+        for record in [*self.session.dirty]:
+            self.session.expire(record)
+
     # what a row names, found or to be made
 
     def entity(self, ref: str, kind: EntityKind | None, at: str, staged: Staged) -> str:

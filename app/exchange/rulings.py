@@ -16,7 +16,7 @@ from app.entities.model import Entity, EntityExternalId, EntityIn, EntityKind, E
 from app.exchange.lines import faults_of
 from app.exchange.rows import Batch, ClaimRows, Result, Shared, Staged
 from app.exchange.shapes import ClaimRecord, MadeOut, NamedRecord, ReviewRecord
-from app.reviews import documents, store
+from app.reviews import desks, documents, store
 from app.reviews.model import PublishedIn, Review
 
 TAKEN_BACK = "The desk has withdrawn its review."
@@ -34,6 +34,7 @@ class ReviewRows(ClaimRows):
         self._here = _reviews(shared, records)
         self._same = _claims(shared, records, self._items)
         self._named: Mapping[str, NamedRecord] = {}
+        self._absent: set[str] = set()  # desks that have nobody here but who brings this in
         self._pending: list[tuple[ReviewRecord, str, str, Result]] = []
 
     def __call__(self, record: ReviewRecord) -> Result:
@@ -51,7 +52,7 @@ class ReviewRows(ClaimRows):
         if record.withdrawn and (claim_id is None or staged.entities):
             return Result(0, None, "unchanged")  # for there is nothing of it to take back
         if claim_id is None:
-            claim_id = self._added(record, people, staged)
+            claim_id = self._added(record, desk, people, staged)
             made = [*staged.made, MadeOut(type="claim", id=claim_id, name=record.claim.text)]
         else:
             staged = _only(staged, desk)
@@ -71,8 +72,11 @@ class ReviewRows(ClaimRows):
         ]
         return min(fitting)[2] if fitting else None
 
-    def _added(self, record: ReviewRecord, people: Sequence[str], staged: Staged) -> str:
+    def _added(self, record: ReviewRecord, desk: str, people: Sequence[str], staged: Staged) -> str:
         store.must_be_rated(record.claim.kind, record.ruling())
+        if desk not in self._absent:
+            desks.must_be_absent(self.session, self.by.id, desk)
+            self._absent.add(desk)
         new, gathered = self.composed(record.claim, staged)
         self.keep(staged)
         self.batch.claims.append(new)
@@ -135,6 +139,7 @@ class ReviewRows(ClaimRows):
             try:
                 self._enter(record, claim_id, desk, kept[claim_id], result)
             except Problem as fault:
+                self.forget()
                 result.outcome, result.errors = "refused", faults_of(fault)
 
     def _enter(

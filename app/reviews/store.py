@@ -18,6 +18,7 @@ from app.base.times import now
 from app.changes import earlier
 from app.changes.model import Change
 from app.changes.store import By, save
+from app.changes.workers import is_person
 from app.claims import repeats
 from app.claims.model import Claim, ClaimSpeaker
 from app.claims.standing import correct, stood
@@ -185,7 +186,7 @@ def _move(claim: Claim, ruling: ReviewIn | PublishedIn, corrects: bool) -> Move:
 
 
 def _wait(claim: Claim, proposer: str) -> None:
-    claim.status, claim.proposer_id = "pending_approval", proposer
+    claim.status, claim.proposer_id = "pending_approval", proposer if is_person(proposer) else None
     claim.assignee_id = claim.lease_expires_at = None
 
 
@@ -193,13 +194,9 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
     corrected = _corrected(session, claim, ruling)
     named = {"/publisher": ruling.publisher, "/actual_speaker": ruling.actual_speaker}
     entities = resolve_entities(session, {at: ref for at, ref in named.items() if ref})
-    record = _row(
-        claim,
-        ruling,
-        by,
-        entities[ruling.publisher] if ruling.publisher else next(iter(desks.own(session, by.id)), None),
-        needs_approval=needs_approval,
-    )
+    own = next(iter(desks.own(session, by.id)), None)
+    desk = entities[ruling.publisher] if ruling.publisher else own
+    record = _row(claim, ruling, by, desk, needs_approval=needs_approval)
     record.entered = desks.is_entered(session, by.id, record.publisher_id, corrected) or None
     record.corrects_id = corrected.id if corrected else None
     record.actual_words = ruling.actual_words
@@ -291,7 +288,9 @@ def decide(
     *,
     who: Checker,
 ) -> None:
-    """Approves the ruling that waits, or returns it to its proposer with a fresh lease on the claim."""
+    """Approves the ruling that waits, or returns it to its proposer with a fresh lease on the claim. Nobody
+    has the claim then if a command proposed it, or somebody who has ended.
+    """
     _check(session, "approve" if outcome == "approved" else "return", claim, who)
     waiting = proposal(session, claim.id)
     if waiting is None:
@@ -310,8 +309,9 @@ def decide(
     settle(session, claim)
     claim.publication = publication or claim.publication
     if outcome == "returned":
-        claim.status, claim.assignee_id = "in_review", waiting.reviewer_id
-        claim.lease_expires_at = now() + lease
+        if people.works_here(session, waiting.reviewer_id):
+            claim.status, claim.assignee_id = "in_review", waiting.reviewer_id
+            claim.lease_expires_at = now() + lease
         _save(session, claim, who, "claim.return", note)
     elif waiting.corrects_id is not None:
         correct(claim, "correction", was, waiting.correction_note, waiting.id)
