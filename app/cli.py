@@ -31,6 +31,7 @@ from app.base.db import Database
 from app.base.errors import Problem, Unavailable
 from app.base.files import replacing
 from app.base.logs import log_config, printable
+from app.base.memory import keep_memory_small
 from app.base.pools import SQLITE
 from app.base.problems import checked
 from app.base.protocol import MAX_UNSENT, MOST_CONNECTIONS, Connections, protocol_of, raise_file_limit
@@ -121,8 +122,8 @@ def serve(
         with suppress(Unavailable):  # what is wrong ends it here, in a line; what is away may come back
             if fault := unfitness(db, held):
                 raise ValueError(fault)
-    gc.set_threshold(20_000, 3, 3)  # the cycles of a million statements take 150 MB, and 100 ms at once
     app = create_app(settings)
+    keep_memory_small()
     files = raise_file_limit()
     connections = Connections(min(files // 2, MOST_CONNECTIONS), settings.trusted_proxies)
     config = uvicorn.Config(

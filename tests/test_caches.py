@@ -62,6 +62,32 @@ def test_what_is_larger_than_a_part_of_the_budget_is_not_kept(budget: Budget) ->
     assert len(kept) == 0
 
 
+def test_what_is_given_once_pushes_nothing_out_where_it_has_to_be_given_again(budget: Budget) -> None:
+    kept: Cache[str, str] = Cache(budget=budget, share=8, again=True)
+    kept["wanted"] = "here"
+    assert kept.get("wanted") is None
+    kept["wanted"] = "here"
+    for n in range(30_000):  # more than are noted
+        kept[f"{n}"] = "x" * 200
+    assert kept.get("wanted") == "here"
+    assert (len(kept), kept.size < KB) == (1, True)
+    for n in range(30_000, 40_000):
+        for _ in range(2):
+            kept[f"{n}"] = "x" * 200
+    assert MB / 10 < kept.size <= MB / 4  # two generations of an eighth each
+    assert kept.get("39999") == "x" * 200
+
+
+def test_what_comes_back_from_the_old_generation_need_not_be_given_again(budget: Budget) -> None:
+    kept: Cache[int, str] = Cache(budget=budget, share=8, again=True)
+    for n in (0, 0, *range(1, 20_000)):
+        kept[n] = "x"
+    for n in range(20_000, 30_000):
+        for _ in range(2):
+            kept[n] = "x" * 100
+        assert kept.get(0) == "x"
+
+
 def test_a_cache_that_nobody_has_any_more_counts_nothing(budget: Budget) -> None:
     kept: Cache[str, bytes] = Cache(budget=budget)
     kept["a"] = b"x" * 10 * KB
@@ -142,7 +168,23 @@ def test_ever_new_questions_stay_within_the_budget_and_are_answered_alike(
         if n % 20 == 0:
             assert seeded.anyone.get(usual).content == first.content
     assert seeded.anyone.get(usual, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
-    assert STATEMENTS.size > 0  # they are counted
+
+
+def test_a_search_that_is_as_no_other_leaves_no_statement_behind(seeded: Newsroom) -> None:
+    """What they were compiled to was kept, and pushed out again as garbage of 30,000 objects each second."""
+
+    def search(words: str) -> None:
+        assert seeded.anyone.get("/v1/search", params={"q": words}).status_code == 200
+
+    for _ in range(3):
+        search("gas")
+    before = len(STATEMENTS)
+    assert STATEMENTS.size > before * 1000 > 0
+    for n in range(1, 12):
+        search(" ".join("-gas" if n >> place & 1 else "pipe*" for place in range(4, -1, -1)) + " oil" * n)
+    assert len(STATEMENTS) < before + 4
+    search("gas")
+    assert len(STATEMENTS) >= before
 
 
 def test_many_things_at_once_are_one_question(seeded: Newsroom) -> None:

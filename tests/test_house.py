@@ -98,7 +98,7 @@ LAYOUT = (
     ("client", ""),  # of the API: it knows nothing else here
     (
         "base",
-        "caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
+        "memory caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
         " sql types moments postgres public pools prepared outages db properties jobs scratch shelf recent"
         " schema body http page problems limits boundary middleware protocol openapi",
     ),

@@ -23,6 +23,9 @@ _LARGEST = 16
 _YOUNG = 4
 """A young generation takes at most this part of the budget."""
 
+_NOTED = 10_000
+"""Keys of which a cache notes that they were asked for once."""
+
 _LOOKS = 200
 """How often all caches are added up while they grow by as much as the budget."""
 
@@ -88,7 +91,8 @@ BUDGET = Budget(32 * 1024 * 1024)
 
 class Cache(Generic[K, V]):
     """Values by key, for as long as there is room for them. None is no value. `weigh` gives the bytes of a
-    key and its value.
+    key and its value; a young generation takes at most one part in `share` of the budget. With `again`, a
+    value is kept when it is given a second time, so that what is asked for once pushes nothing out.
     """
 
     def __init__(
@@ -97,8 +101,12 @@ class Cache(Generic[K, V]):
         *,
         budget: Budget = BUDGET,
         young: dict[K, V] | None = None,
+        share: int = _YOUNG,
+        again: bool = False,
     ) -> None:
         self._weigh = weigh or _weight
+        self._share = share
+        self._given: set[int] | None = set() if again else None
         self._budget = budget
         self._young: dict[K, V] = {} if young is None else young
         self._old: dict[K, V] = {}
@@ -126,11 +134,15 @@ class Cache(Generic[K, V]):
             found = self._old.pop(key, None)
             if found is not None:
                 self._old_size = max(self._old_size - self._weigh(key, found), 0)
-                self[key] = found
+                self._keep(key, found)
         return found
 
     def __setitem__(self, key: K, value: V) -> None:
-        """Keeps a value, unless it is too large."""
+        """Keeps a value, unless it is too large, or given for the first time where that is not enough."""
+        if self._given is None or self._is_noted(self._given, hash(key)):
+            self._keep(key, value)
+
+    def _keep(self, key: K, value: V) -> None:
         weight = _ENTRY + self._weigh(key, value)
         most = self._budget.most
         if weight > most // _LARGEST:
@@ -140,7 +152,7 @@ class Cache(Generic[K, V]):
                 self._young_size -= _ENTRY + self._weigh(key, self._young[key])
             self._young[key] = value
             self._young_size += weight
-            if self._young_size > most // _YOUNG:
+            if self._young_size > most // self._share:
                 self._grow_old()
             self._budget.added(weight)
 
@@ -155,6 +167,15 @@ class Cache(Generic[K, V]):
         with self._budget.lock:
             self._young.clear()
             self._old, self._young_size, self._old_size = {}, 0, 0
+
+    @staticmethod
+    def _is_noted(given: set[int], key: int) -> bool:
+        if key in given:
+            return True
+        if len(given) >= _NOTED:
+            given.clear()
+        given.add(key)
+        return False
 
     def _grow_old(self) -> None:
         self._old, self._old_size = dict(self._young), self._young_size

@@ -137,7 +137,7 @@ def _tokens_of(finding: Finding, text: str) -> list[Token]:
     if finding.words.keys().isdisjoint(map(stem_of, PIECES.findall(text))):
         return []
     return [
-        Token(words_of(piece[0])[0].form, *piece.span())
+        Token(words_of(piece[0])[0][0], *piece.span())
         for piece in PIECES.finditer(text)
         if stem_of(piece[0]) in finding.words
     ]

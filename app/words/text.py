@@ -50,17 +50,19 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 @remembered
-def words_of(piece: str) -> tuple[Token, ...]:
-    """The words of one piece of a text (`TOKEN`): texts repeat theirs."""
+def words_of(piece: str) -> tuple[tuple[str, int, int], ...]:
+    """The words of one piece of a text (`TOKEN`), each with where it stands in it: texts repeat theirs. Plain
+    tuples, of which the collector keeps no account.
+    """
     found = TOKEN.match(piece)
     kind = found.lastgroup if found else None
     if kind == "run":
         folded = (normalised("NFKC", character) for character in piece)
-        return tuple(Token(form, n, n + 1) for n, form in enumerate(folded))
+        return tuple((form, n, n + 1) for n, form in enumerate(folded))
     if kind == "number":
-        return (Token(_digits(piece), 0, len(piece)),)
+        return ((_digits(piece), 0, len(piece)),)
     form = fold(piece.replace(".", "") if kind == "initials" else piece)
-    return (Token(form, 0, len(piece)),) if form else ()
+    return ((form, 0, len(piece)),) if form else ()
 
 
 def _digits(number: str) -> str:
@@ -79,7 +81,7 @@ def forms(text: str) -> list[str]:
 
 @remembered
 def _forms_of(piece: str) -> tuple[str, ...]:
-    return tuple(word.form for word in words_of(piece))
+    return tuple(form for form, _start, _end in words_of(piece))
 
 
 def fold(word: str) -> str:
@@ -132,7 +134,7 @@ def stem(form: str) -> str:
 def stem_of(piece: str) -> str:
     """The stem of the one word in a piece of a text; empty if there is none, or several."""
     words = words_of(piece)
-    return stem(words[0].form) if len(words) == 1 else ""
+    return stem(words[0][0]) if len(words) == 1 else ""
 
 
 def _stemmed(language: str, form: str) -> str:
