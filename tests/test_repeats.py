@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.newsroom import Json, Newsroom, match, ok, problem
+from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
+
+ANYHOW = {"If-Match": "*"}
 
 
 def claims(room: Newsroom, **query: Any) -> list[str]:
@@ -41,6 +43,31 @@ def test_a_repeat_is_not_ruled_on_but_its_own_attribution_is(room: Newsroom) -> 
     room.review(repeat, verdict=None, attribution="confirmed", evidence=[heard])
     assert room.fresh(repeat)["verification"]["attribution"] == "confirmed"
     assert room.fresh(first)["verification"]["attribution"] == "unconfirmed"
+
+
+def test_under_four_eyes_the_attribution_of_a_repeat_waits(room: Newsroom) -> None:
+    first = room.claim()
+    repeat = room.claim("As I said.", repeats=first["id"])
+    path = f"/v1/claims/{repeat['id']}"
+    with room.with_settings(four_eyes=True) as strict:
+        strict.review(repeat, by=strict.editor, verdict=None, attribution="fabricated")
+        assert strict.fresh(repeat)["verification"]["attribution"] == "unconfirmed"
+        assert strict.get(f"{path}/reviews")["data"] == []
+        with strict.unchanged():
+            again = ruling(verdict=None, attribution="confirmed")
+            for move, body in (("approval", None), ("return", None), ("reviews", again)):
+                answer = strict.editor.post(f"{path}/{move}", headers=ANYHOW, json=body)
+                problem(answer, 409, "illegal-move")
+            alone = strict.editor.patch(path, headers=ANYHOW, json={"repeats": None})
+            assert "waits for approval" in problem(alone, 409)["detail"]
+            problem(
+                strict.admin.post(f"/v1/claims/{first['id']}/approval", headers=ANYHOW), 409, "illegal-move"
+            )
+        ok(strict.admin.post(f"{path}/return", headers=ANYHOW, json={"note": "Not yet."}))
+        strict.review(repeat, by=strict.editor, verdict=None, attribution="fabricated")
+        ok(strict.admin.post(f"{path}/approval", headers=ANYHOW))
+    shown = room.fresh(repeat)["verification"]
+    assert (shown["attribution"], shown["status"]) == ("fabricated", "unverified")
 
 
 def test_a_claim_that_has_repeats_may_become_one_itself(room: Newsroom) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sqlalchemy import Boolean, column, exists, table
 from sqlmodel import col
 
 from app.base.db import ReadSession, WriteSession
@@ -25,6 +26,8 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
     """
     if repeats is None:
         if record.repeats_id is not None:
+            if _has_a_ruling_that_waits(session, record.id):
+                raise Conflict("A ruling on it waits for approval: have it approved or returned before.")
             record.repeats_id = record.correction = None
             for name in STANDING:
                 setattr(record, name, "unverified" if name == "status" else None)
@@ -40,6 +43,17 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
         raise Conflict("A claim that has been taken or reviewed cannot become a repeat of another.")
     record.repeats_id, record.correction = original.id, None
     _copy_standing(original, record)
+
+
+def _has_a_ruling_that_waits(session: ReadSession, claim_id: str) -> bool:
+    decided = exists().where(_DECISIONS.c.review_id == _REVIEWS.c.id)
+    waits = select(_REVIEWS.c.id).where(_REVIEWS.c.claim_id == claim_id, _REVIEWS.c.needs_approval, ~decided)
+    return session.execute(waits.limit(1)).first() is not None
+
+
+# Modules to the right of this one have these tables.
+_REVIEWS = table("reviews", column("id"), column("claim_id"), column("needs_approval", Boolean))
+_DECISIONS = table("decisions", column("review_id"))
 
 
 def _original(session: ReadSession, record: Claim, repeats: str) -> Claim:

@@ -24,6 +24,7 @@ Who = Literal[
     "holder_or_editor",
     "whoever_finds_it_free",
     "second_pair_of_eyes",
+    "anyone_while_nothing_waits",
     "only_one_at_work_on_it",
 ]
 
@@ -69,13 +70,17 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 REPEAT_RULES: tuple[Rule, ...] = (
-    Rule("attribute", _OPEN, Role.checker, "anyone",
+    Rule("attribute", _OPEN, Role.checker, "anyone_while_nothing_waits",
          "POST /v1/claims/{id}/reviews with attribution and no verdict"),
-    Rule("correct", _OPEN, Role.editor, "anyone",
+    Rule("correct", _OPEN, Role.editor, "anyone_while_nothing_waits",
          "POST /v1/claims/{id}/reviews with corrects, correction_note, attribution and no verdict"),
+    Rule("approve", _OPEN, Role.editor, "second_pair_of_eyes",
+         "POST /v1/claims/{id}/approval"),
+    Rule("return", _OPEN, Role.editor, "second_pair_of_eyes",
+         "POST /v1/claims/{id}/return"),
 )  # fmt: skip
 """A claim that repeats another carries that one's verification; only whether its own speaker said it is
-checked on itself.
+checked on itself. Its standing is that one's, so that a ruling may wait in any.
 """
 
 
@@ -182,12 +187,18 @@ def _fits(who: Who, standing: Standing, by: str, role: Role, at: datetime) -> bo
         case "whoever_finds_it_free":
             return standing.status != "in_review" or standing.holder == by or not live
         case "second_pair_of_eyes":
-            return standing.proposer != by
+            return standing.proposer not in (None, by)
+        case "anyone_while_nothing_waits":
+            return standing.proposer is None
         case "only_one_at_work_on_it":
             return standing.author == by and role < Role.editor  # who may withdraw anything
 
 
 def _why(move: Move, standing: Standing, by: str, at: datetime) -> str:
+    if standing.proposer == by:
+        return "Who proposes a verdict may not be the one to approve or return it."
+    if standing.repeats and standing.proposer:
+        return "A ruling on the claim waits for approval."
     if standing.repeats:
         return f"The claim repeats {standing.repeats} and carries that one's verification."
     if standing.status == "in_review" and standing.holder != by and standing.lease_expires_at:
@@ -196,6 +207,4 @@ def _why(move: Move, standing: Standing, by: str, at: datetime) -> str:
         return f"The claim {word} taken by {standing.holder} until {until:%Y-%m-%dT%H:%M:%SZ}."
     if standing.status == "in_review" and standing.lease_expires_at and standing.lease_expires_at <= at:
         return "Your lease has expired: take the claim again."
-    if standing.proposer == by:
-        return "Who proposes a verdict may not be the one to approve or return it."
     return f"A claim that is {standing.status} is not to {move}."

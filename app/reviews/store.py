@@ -186,16 +186,16 @@ def _move(claim: Claim, ruling: ReviewIn | PublishedIn, corrects: bool) -> Move:
 
 
 def _wait(claim: Claim, proposer: str) -> None:
-    claim.status, claim.proposer_id = "pending_approval", proposer if is_person(proposer) else None
-    claim.assignee_id = claim.lease_expires_at = None
+    if claim.repeats_id is None:  # else its standing is another's
+        claim.status, claim.proposer_id = "pending_approval", proposer if is_person(proposer) else None
+        claim.assignee_id = claim.lease_expires_at = None
 
 
 def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, needs_approval: bool) -> Review:
     corrected = _corrected(session, claim, ruling)
     named = {"/publisher": ruling.publisher, "/actual_speaker": ruling.actual_speaker}
     entities = resolve_entities(session, {at: ref for at, ref in named.items() if ref})
-    own = next(iter(desks.own(session, by.id)), None)
-    desk = entities[ruling.publisher] if ruling.publisher else own
+    desk = entities[ruling.publisher] if ruling.publisher else next(iter(desks.own(session, by.id)), None)
     record = _row(claim, ruling, by, desk, needs_approval=needs_approval)
     record.entered = desks.is_entered(session, by.id, record.publisher_id, corrected) or None
     record.corrects_id = corrected.id if corrected else None
@@ -231,7 +231,7 @@ def _row(
         url=ruling.url,
         reviewed_at=ruling.reviewed_at or now(),
         correction_note=ruling.correction_note,
-        needs_approval=needs_approval and claim.repeats_id is None,
+        needs_approval=needs_approval,
     )
 
 
@@ -304,12 +304,12 @@ def decide(
         decided_by_name=who.by.name,
     )
     save(session, decision, by=who.by, action=f"review.{outcome}", reason=note)
-    was = stood(claim) | {"status": "reviewed"}
+    was = stood(claim) | ({"status": "reviewed"} if claim.repeats_id is None else {})
     publication = _reveal(session, claim, waiting.id, who, waited=True) if outcome == "approved" else None
     settle(session, claim)
     claim.publication = publication or claim.publication
     if outcome == "returned":
-        if people.works_here(session, waiting.reviewer_id):
+        if claim.repeats_id is None and people.works_here(session, waiting.reviewer_id):
             claim.status, claim.assignee_id = "in_review", waiting.reviewer_id
             claim.lease_expires_at = now() + lease
         _save(session, claim, who, "claim.return", note)
@@ -357,7 +357,8 @@ def reinstate(session: WriteSession, claim: Claim, *, who: Checker) -> None:
 
 
 def _check(session: ReadSession, move: Move, claim: Claim, who: Checker) -> None:
-    waiting = proposal(session, claim.id) if claim.status == "pending_approval" else None
+    may_wait = claim.status == "pending_approval" or claim.repeats_id is not None
+    waiting = proposal(session, claim.id) if may_wait else None
     standing = Standing(
         claim_id=claim.id,
         status=claim.status,  # type: ignore[arg-type]
