@@ -31,6 +31,7 @@ WORKDIR /srv
 COPY --from=build /opt/venv /opt/venv
 COPY alembic.ini ./
 COPY migrations migrations
+COPY docs docs
 COPY seed seed
 COPY app app
 RUN python -m compileall -q app migrations

@@ -78,6 +78,7 @@ from app.reviews.syndication import FEED
 from app.search.routes import router as search
 from app.settings import Settings
 from app.sources.routes import router as sources
+from app.web.guide import router as guide
 
 log = logging.getLogger("on-the-record")
 
@@ -109,6 +110,7 @@ ROUTERS: Sequence[APIRouter] = (
     keys,
     webhooks,
     measures,
+    guide,
     google_factcheck,
     datacommons,
     google_pages,
@@ -136,7 +138,8 @@ EXPOSED = (
 )
 """The headers of an answer that pages of other sites may read."""
 
-ABOUT = """Who said what, where it is printed, and whether it holds.
+ABOUT = """Who said what, where it is printed, and whether it holds. [The guide](/guide) has a tutorial,
+the terms that are used here, and a page for each subject.
 
 Reading needs no key unless this server says otherwise; writing does: `Authorization: Bearer otr_…`. Every
 change takes `If-Match` with the `ETag` of the version it is based on, every POST an `Idempotency-Key` if it

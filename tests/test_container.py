@@ -85,6 +85,7 @@ def test_the_image_and_the_stack_run_step_by_step(database: StackDatabase, tmp_p
         with running(made, made.command, made.health, {}, tmp_path / "alone") as client:
             assert client.get("/readyz").json() == {"status": "ready"}
             assert client.get("/v1/claims").json() == {"data": [], "next_cursor": None}
+            assert "Guides in reading order" in client.get("/guide").text
         assert (made.root / "data" / "record.db").stat().st_uid == (made.user or os.geteuid())
         run_stack(made, database, tmp_path)
 

@@ -142,7 +142,7 @@ LAYOUT = (
         "google_wire google_factcheck google_pages google_batch matching properties candidates scoring"
         " suggest reconcile datacommons_wire variables observations nodes datacommons",
     ),
-    ("web", "routes"),
+    ("web", "guide"),
     (
         "operations",
         "metrics routes checks clients backup servers temporary doctor erasing offline commands secrets"
@@ -206,7 +206,7 @@ def imports_at_the_top(source: Source) -> Iterator[str]:
 
 # --- doors -------------------------------------------------------------------------------------
 
-OPEN = {"/", "/openapi.json", "/healthz", "/readyz", "/docs", "/problems"}
+OPEN = {"/", "/openapi.json", "/healthz", "/readyz", "/docs", "/problems", "/guide", "/guide/{name}"}
 """What anyone may ask without a gate: it holds no record."""
 
 GATES = {

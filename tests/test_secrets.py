@@ -189,8 +189,8 @@ def test_every_answer_has_the_headers_of_safety(furnished: Newsroom) -> None:
                 check_headers(furnished.admin.get(at, headers=known))
             elif number % 3 == 2:
                 check_headers(furnished.admin.head(at))
-    for path in ("/", "/docs", "/problems", "/openapi.json", "/healthz", "/readyz", "/nothing",
-                 "/static-offline-docs/swagger-ui.css"):  # fmt: skip
+    for path in ("/", "/docs", "/guide", "/guide/trust", "/problems", "/openapi.json", "/healthz", "/readyz",
+                 "/nothing", "/static-offline-docs/swagger-ui.css"):  # fmt: skip
         check_headers(furnished.anyone.get(path))
     preflight = {"Origin": "https://x.example", "Access-Control-Request-Method": "GET"}
     check_headers(furnished.anyone.options("/v1/claims", headers=preflight))
