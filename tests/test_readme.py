@@ -1,4 +1,4 @@
-"""The README's requests, sent as they stand there to a served base, give the answers that stand there."""
+"""The commands of the README and the tutorial, run as they stand there, give the answers that stand there."""
 
 import json
 import re
@@ -12,21 +12,26 @@ from typing import Any
 
 import pytest
 
+from app.base import schema
 from tests.newsroom import SECRET, Bases
 from tests.served import environment, served
+
+STARTED = "make serve"
+"""What is running already."""
 
 ID = re.compile(r"\b(clm|ent|src|snp|fig|evd|rev|key|req)_[0-9a-z]{26}\b")
 MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
-def console(root: Path) -> list[tuple[str, str]]:
-    """Each command of the README's console blocks with the answer shown for it."""
-    found = []
-    for block in re.findall(r"```console\n(.*?)```", (root / "README.md").read_text(), re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, brace, answer = re.split(r"^(?=\{)|(\Z)", part, maxsplit=1, flags=re.MULTILINE)
-            found.append((command.strip(), (brace or "") + answer.strip()))
-    return found
+def examples(page: Path) -> list[tuple[str, str]]:
+    """Each block of commands of a page with the answer that is shown below it, if one is."""
+    blocks = re.findall(r"```(sh|json)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    after = [*blocks[1:], ("sh", "")]
+    return [
+        (commands.strip(), text if kind == "json" else "")
+        for (shell, commands), (kind, text) in zip(blocks, after, strict=True)
+        if shell == "sh" and commands.strip() != STARTED
+    ]
 
 
 def fits(shown: Any, real: Any) -> bool:
@@ -72,27 +77,36 @@ def test_secrets_are_made_once_and_kept(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def answers(bases: Bases, root: Path, tmp_path: Path) -> Iterator[list[tuple[str, str, str]]]:
-    """Command, answer shown, and real answer, for each."""
+def server(bases: Bases, tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a seeded server, and the environment of whoever uses it on its machine."""
     with bases.fresh(seeded=True) as url:
         env = environment(url, RECORD_SECRET=SECRET)
-        with served(env, tmp_path / "log") as server:
-            script = "\n".join(f"{command}\nprintf '\\0'" for command, _ in console(root))
-            script = script.replace("http://127.0.0.1:8000", server.url)
-            script = script.replace(".venv/bin/python", sys.executable)
-            bash = ["bash", "-euo", "pipefail", "-c", script]
-            run = subprocess.run(bash, capture_output=True, text=True, cwd=root, env=env, check=False)
-            assert run.returncode == 0, run.stderr
-            yield [(c, s, r) for (c, s), r in zip(console(root), run.stdout.split("\0"), strict=False)]
-            server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(timeout=20) == 0, server.log.read_text()
+        with served(env, tmp_path / "log") as running:
+            yield running.url, env
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(timeout=20) == 0, running.log.read_text()
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl and bash are not here")
-def test_the_examples_are_true(answers: list[tuple[str, str, str]]) -> None:
-    compared = 0
-    for command, shown, real in answers:
-        if shown:
-            compared += 1
-            assert fits(json.loads(shown), json.loads(real)), f"{command}\n\n{shown}\n\n{real}"
-    assert compared == 5
+def test_the_examples_are_true(server: tuple[str, dict[str, str]], root: Path, tmp_path: Path) -> None:
+    """Those of the README and of the tutorial, each from top to bottom in a shell of its own."""
+    (tmp_path / "here").mkdir()
+    for page, compared in ((root / "README.md", 5), (root / "docs" / "tutorial.md", 6)):
+        shown = examples(page)
+        assert len([answer for _, answer in shown if answer]) == compared
+        for (command, answer), real in zip(shown, run(page, *server, tmp_path / "here"), strict=True):
+            if answer:
+                assert fits(json.loads(answer), json.loads(real)), f"{command}\n\n{answer}\n\n{real}"
+    assert list((tmp_path / "here").iterdir()) == [], "it is left as it was"
+
+
+def run(page: Path, address: str, env: dict[str, str], place: Path) -> list[str]:
+    """Return what each block of commands prints."""
+    script = "".join(f"{commands}\nprintf '\\0'\n" for commands, _ in examples(page))
+    script = script.replace("http://127.0.0.1:8000", address).replace(".venv/bin/python", sys.executable)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=place, env={**env, "PYTHONPATH": str(schema.ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\0")[:-1]
