@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from app.exchange.dump import restore
 from app.main import unfitness
 from app.operations.checks import faults as found_faults
 from app.projections import DIGESTS, PROJECTIONS, VERSION, rebuild
-from tests.commands import Command
+from tests.commands import Command, forked
 from tests.contract import reading
 from tests.earlier import HERE, LAST_OF_FORM_1, content, lay
 from tests.newsroom import SECRET, Bases, Newsroom, Server, ok, problem
+from tests.served import environment
 from tests.test_patch import RESOURCES, fields, patched
 from tests.test_schema import REVISIONS
 from tests.test_schema import rows as counted
@@ -206,6 +208,57 @@ def test_an_older_version_is_rebuilt_in_steps_while_an_old_process_reads_on(seed
     assert seeded.faults() == []
     assert (seeded.get("/v1/claims", limit=50), seeded.get("/v1/search", q="gas", limit=50)) == (whole, found)
     seeded.entity("Somebody")
+
+
+KILLED = """
+import itertools, os, signal, sys
+sys.path.insert(0, {root!r})
+from app import projections
+from app.words import index
+index._CHUNK, projections._COMMIT_SECONDS = 8, 0
+step, steps = projections._go_on, itertools.count(1)
+
+def kill(session):
+    place = step(session)  # whose transaction is open
+    if next(steps) == {last}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return place
+
+projections._go_on = kill
+"""
+"""A `sitecustomize` that kills its process in a step of a rebuild, when it is done and not yet kept."""
+
+
+def test_a_rebuild_that_is_killed_goes_on_where_it_stopped(seeded: Newsroom, tmp_path: Path) -> None:
+    url, whole = seeded.settings.database_url, seeded.get("/v1/claims", limit=50)
+    found = seeded.get("/v1/search", q="gas", limit=50)
+    body = {"name": "Nobody", "kind": "person"}
+    seeded.reporter  # noqa: B018 (makes a key)
+    make_older(url)
+    env = {**environment(url, RECORD_SECRET=SECRET), "PYTHONPATH": str(tmp_path)}
+    places, said = [], ""
+    for last in (12, 14, 0):  # the last of them goes on to the end
+        (tmp_path / "sitecustomize.py").write_text(KILLED.format(root=str(schema.ROOT), last=last))
+        done = forked(["migrate"], env)
+        said += done.err
+        if last:
+            assert done.code == -signal.SIGKILL, done
+            place = json.loads(noted(seeded) or "")
+            places.append((place["number"], place["after"]))
+            assert [claim["id"] for claim in ok(seeded.anyone.get("/v1/claims?limit=50"))["data"]] == [
+                claim["id"] for claim in whole["data"]
+            ]
+            assert (
+                "another version" in problem(seeded.reporter.post("/v1/entities", json=body), 503)["detail"]
+            )
+    assert done.code == 0, done
+    assert places == sorted(set(places)), "it began again"
+    assert any(after for _, after in places), "none was in the middle of a projection"
+    numbers = [int(told) for told in re.findall(r", (\d+) of", said)]
+    assert numbers == sorted(numbers), "it began again"
+    assert (noted(seeded), unfitness(seeded.db), seeded.faults()) == (str(VERSION), None, [])
+    assert (seeded.get("/v1/claims", limit=50), seeded.get("/v1/search", q="gas", limit=50)) == (whole, found)
+    ok(seeded.reporter.post("/v1/entities", json=body))
 
 
 @pytest.mark.usefixtures("step_by_step")
