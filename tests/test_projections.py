@@ -213,9 +213,18 @@ def test_an_older_version_is_rebuilt_in_steps_while_an_old_process_reads_on(seed
 KILLED = """
 import itertools, os, signal, sys
 sys.path.insert(0, {root!r})
+from dataclasses import replace
 from app import projections
-from app.words import index
-index._CHUNK, projections._COMMIT_SECONDS = 8, 0
+
+def few(ids):
+    return lambda session, last: (
+        some[n : n + 8] for some in ids(session, last) for n in range(0, len(some), 8)
+    )
+
+projections.PROJECTIONS = tuple(
+    replace(each, ids=each.ids and few(each.ids)) for each in projections.PROJECTIONS
+)
+projections._COMMIT_SECONDS = 0
 step, steps = projections._go_on, itertools.count(1)
 
 def kill(session):
@@ -226,7 +235,9 @@ def kill(session):
 
 projections._go_on = kill
 """
-"""A `sitecustomize` that kills its process in a step of a rebuild, when it is done and not yet kept."""
+"""A `sitecustomize` that kills its process in a step of a rebuild, when eight records more are done and not
+yet kept.
+"""
 
 
 def test_a_rebuild_that_is_killed_goes_on_where_it_stopped(seeded: Newsroom, tmp_path: Path) -> None:
@@ -237,7 +248,7 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_stopped(seeded: Newsroom, tmp
     make_older(url)
     env = {**environment(url, RECORD_SECRET=SECRET), "PYTHONPATH": str(tmp_path)}
     places, said = [], ""
-    for last in (12, 14, 0):  # the last of them goes on to the end
+    for last in (24, 24, 0):  # the last of them goes on to the end
         (tmp_path / "sitecustomize.py").write_text(KILLED.format(root=str(schema.ROOT), last=last))
         done = forked(["migrate"], env)
         said += done.err
