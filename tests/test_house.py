@@ -116,8 +116,8 @@ LAYOUT = (
     (
         "claims",
         "typography passages pieces anchors amounts amount_text model standing twins derived shapes held"
-        " documents references ranks upkeep bodies words repeats filters listing stats quotes store reads"
-        " routes",
+        " documents references ranks upkeep bodies words repeats filters listing stats quotes reanchoring"
+        " store reads routes",
     ),
     ("figures", "model words ranges store series routes"),
     (

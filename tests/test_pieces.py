@@ -1,6 +1,7 @@
 """Quotes are the words of a source: every quoted piece is anchored, and interrupted ones are split."""
 
 from collections.abc import Callable
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -8,7 +9,9 @@ import httpx
 import pytest
 
 from app.claims.pieces import covered, interrupted, is_quotation, pieces, quoted, words
+from tests.commands import Command
 from tests.newsroom import Json, Newsroom, match, ok, problem
+from tests.test_bundle import bundled, key_of, verified
 from tests.test_claimreview import linked
 
 TEXT = (
@@ -234,6 +237,79 @@ def test_a_quote_that_its_source_interrupts_is_split(
     assert anchors(claim) == [(each, "exact") for each in segments]
     assert linked(room, claim)[0]["@type"] == ["Claim", "Quotation"]
     ok(stated(room, page, "No, not now.", "No,", "not now.", mode="direct_quote"))
+
+
+def archived(room: Newsroom, page: Json, text: str) -> Json:
+    return ok(room.reporter.post(f"/v1/sources/{page['id']}/snapshots", json={"text": text}))
+
+
+ANOTHER = TEXT.replace("paper,” the minister’s office quoted him as saying. “The", "paper. The").replace(
+    "ours, and it ", "ours,” he said, “and it "
+)
+"""The same page, which interrupts the quote at another place."""
+LATER: list[tuple[str, list[str], str]] = [
+    (TEXT, ["We will never sign the paper", "The bridge is ours, and it stays ours"], "Quotation"),
+    (ANOTHER, ["We will never sign the paper. The bridge is ours", "and it stays ours"], "Quotation"),
+    (
+        f"“{BOTH}” he said.",
+        ["We will never sign the paper. The bridge is ours", "and it stays ours"],
+        "Quotation",
+    ),
+    ("Nothing of it.", ["We will never sign the paper. The bridge is ours", "and it stays ours"], "Claim"),
+    (
+        f"Again: {TEXT}",
+        ["We will never sign the paper", "The bridge is ours, and it stays ours"],
+        "Quotation",
+    ),
+]
+"""Texts of one page, one after the other, the segments of a quote in each, and what it is published as."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"), [("direct_quote", BOTH), ("partial_quote", f"He insists: “{BOTH}” So he says.")]
+)
+def test_a_quote_is_split_by_each_text_that_comes_after_it(
+    room: Newsroom, mode: str, text: str, command: Command, tmp_path: Path
+) -> None:
+    page = room.source()
+    claim = ok(stated(room, page, text, mode=mode))
+    path = f"/v1/claims/{claim['id']}"
+    assert len(anchors(claim)) == 1
+    for page_text, segments, kind in LATER:
+        answer = archived(room, page, page_text)
+        shown = ok(room.anyone.get(path))
+        state = "exact" if kind == "Quotation" else "orphaned"
+        assert anchors(shown) == [(each, state) for each in segments]
+        assert answer["quotes"] == {state: len(segments)}
+        assert kind in linked(room, claim)[0]["@type"]
+        listed = room.get(f"/v1/sources/{page['id']}/anchors", order="asc")["data"]
+        assert [each["exact"] for each in listed] == segments
+    orphaned, last = room.get(f"{path}/history", limit=2, order="desc")["data"][::-1]
+    assert [each["action"] for each in (orphaned, last)] == ["claim.anchor", "claim.anchor"]
+    assert all(each["last_found_in"] for each in orphaned["difference"]["anchors"]["new"]), "where they were"
+    assert [each["exact"] for each in last["difference"]["anchors"]["old"]] == LATER[3][1]
+    assert last["difference"]["anchors"]["new"][1]["position"] == 1
+    done = verified(command, tmp_path / "claim.jsonld", bundled(room, claim), key_of(room))
+    assert done.code == 0, done
+    assert ok(room.anyone.get(f"{path}?as_of={orphaned['seq']}"))["appearances"] != shown["appearances"]
+
+
+def test_a_text_that_comes_later_splits_nothing_else(room: Newsroom) -> None:
+    page = room.source()
+    claims = {
+        text: ok(stated(room, page, text, *given, mode="direct_quote"))
+        for text, *given in (
+            ("We will never sign the paper whose bridge is ours",),
+            ("We will never sign the pap",),  # a part of a word
+            ("No, not now.",),  # too few words
+            ("The plan is a bad joke and a lie", "The plan is a", "bad joke", "and a lie"),
+        )
+    }
+    archived(room, page, f"{TEXT} “The plan is a,” said one, {'and so on ' * 21}, “bad joke and a lie.”")
+    for text, claim in claims.items():
+        now = room.fresh(claim)
+        assert len(anchors(now)) == len(anchors(claim)), text
+        assert linked(room, claim)[0]["@type"] == "Claim", text
 
 
 SPLIT = [

@@ -303,11 +303,16 @@ def _around_the_quotes() -> str:
     [source] = records("sources")
     length = source["snapshot"]["length"]
     signs = list(("and so it went on from there, as was to be seen. " * length)[:length])
-    for claim in records("claims"):
-        passages = [anchor for item in claim["appearances"] for anchor in item["anchors"]]
-        passages += [item["anchor"] for item in claim.get("evidence", [])]
-        for passage in passages:
-            signs[passage["start"] : passage["end"]] = passage["exact"]
+    passages = [
+        passage
+        for claim in records("claims")
+        for item in (*claim["appearances"], *claim.get("evidence", []))
+        for passage in item.get("anchors") or [item["anchor"]]
+    ]
+    for passage in passages:
+        signs[passage["start"] - 1] = signs[passage["end"]] = " "
+    for passage in passages:
+        signs[passage["start"] : passage["end"]] = passage["exact"]
     return "".join(signs)
 
 

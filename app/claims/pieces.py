@@ -210,6 +210,7 @@ def _follows(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 INTERRUPTION = 200
 """Characters that an attribution between two segments of a quote has at most."""
 _MOST_STARTS, _MOST_SEGMENTS, _MOST_STEPS = 50, 20, 5_000
+_MOST_PLACES, _MOST_STEPS_OF_ALL = 20_000, 50 * _MOST_STEPS
 _MOST_SIGNS = 8
 """Signs between two words of one segment."""
 
@@ -234,15 +235,34 @@ def _is_pair(found: re.Match[str]) -> bool:
     return bool(found["open"]) and found["close"] in _CLOSING[found["open"]]
 
 
+class Words:
+    """A text by its words, in which quotes are looked for that it interrupts by an attribution."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.places = [match.span() for match in re.finditer(r"\w+", text)]
+        self.numbers = {start: n for n, (start, _) in enumerate(self.places)}
+        self.of_word: dict[str, list[int]] = {}
+        for n, (start, end) in enumerate(self.places):
+            self.of_word.setdefault(text[start:end], []).append(n)
+        self.left = _MOST_STEPS_OF_ALL
+
+    def segments(self, quote: str) -> list[str]:
+        """Return the segments of a quote that is interrupted, each of three words or more, in order and close
+        to each other; none if there are no such, or none are found in so many steps.
+        """
+        parts = [match.span() for match in re.finditer(r"\w+", quote)]
+        if len(parts) < 2 * SHORTEST or self.left <= 0:
+            return []
+        splitting = _Splitting(self, [quote[slice(*span)] for span in parts])
+        found = splitting.segments()
+        self.left -= _MOST_STEPS - splitting.left
+        return [quote[parts[a][0] : parts[b - 1][1]] for a, b in found]
+
+
 def interrupted(text: str, quote: str) -> list[str]:
-    """Return the segments of a quote that its source interrupts by an attribution, each of three words or
-    more, in order and close to each other; none if there are no such, or none are found in so many steps.
-    """
-    parts = [match.span() for match in re.finditer(r"\w+", quote)]
-    if len(parts) < 2 * SHORTEST:
-        return []
-    found = _Splitting(text, [quote[slice(*span)] for span in parts]).segments()
-    return [quote[parts[a][0] : parts[b - 1][1]] for a, b in found]
+    """Return the segments of a quote that its source interrupts by an attribution, if it does."""
+    return Words(text).segments(quote)
 
 
 class _Splitting:
@@ -250,16 +270,16 @@ class _Splitting:
     try every way takes for ever: what led nowhere is not tried again, and steps are counted.
     """
 
-    def __init__(self, text: str, words: Sequence[str]) -> None:
-        self.text, self.words = text, words
-        self._places = [match.span() for match in re.finditer(r"\w+", text)]
-        self._numbers = {start: n for n, (start, _) in enumerate(self._places)}
-        self._left = _MOST_STEPS
+    def __init__(self, inside: Words, words: Sequence[str]) -> None:
+        self.inside, self.words = inside, words
+        self.left = _MOST_STEPS
         self._dead: set[tuple[int, int]] = set()
 
     def segments(self) -> list[Span]:
         """The numbers of the first word of each segment, and of the one after its last."""
-        starts = (n for n in range(len(self._places)) if self._run(0, n, SHORTEST) == SHORTEST)
+        places = self.inside.of_word.get(self.words[0], [])[:_MOST_PLACES]
+        self.left -= len(places) // 10
+        starts = (n for n in places if self._run(0, n, SHORTEST) == SHORTEST)
         found = (self._from(0, start, _MOST_SEGMENTS) for start in itertools.islice(starts, _MOST_STARTS))
         return next(filter(None, found), [])
 
@@ -273,10 +293,10 @@ class _Splitting:
         if count == rest and at and count >= SHORTEST:
             return [(at, len(self.words))]
         for size in range(min(count, rest - SHORTEST), SHORTEST - 1, -1):
-            self._left -= 1
-            if self._left < 0 or not left:
+            self.left -= 1
+            if self.left < 0 or not left:
                 return []
-            after = self._after(self._places[place + size - 1][1])
+            after = self._after(self.inside.places[place + size - 1][1])
             if after is not None and (more := self._from(at + size, after, left - 1)):
                 return [(at, at + size), *more]
         return []
@@ -284,22 +304,26 @@ class _Splitting:
     def _run(self, at: int, place: int, most: int) -> int:
         """How many words are the same from there on, with nothing but a few signs between them."""
         count = 0
-        for n in range(min(most, len(self._places) - place)):
-            start, end = self._places[place + n]
-            if self.text[start:end] != self.words[at + n]:
+        for n in range(min(most, len(self.inside.places) - place)):
+            start, end = self.inside.places[place + n]
+            if self.inside.text[start:end] != self.words[at + n]:
                 break
-            if n and start - self._places[place + n - 1][1] > _MOST_SIGNS:
+            if n and start - self.inside.places[place + n - 1][1] > _MOST_SIGNS:
                 break
             count += 1
-        self._left -= count // 10
+        self.left -= count // 10
         return count
 
     def _after(self, end: int) -> int | None:
         """The number of the word at which a quotation goes on that is interrupted at a place."""
-        gap = _GAP.match(self.text, end)
+        gap = _GAP.match(self.inside.text, end)
         if gap is None or not _is_pair(gap) or gap.end() - end > INTERRUPTION:
             return None
         return next(
-            (found for n in range(_MOST_SIGNS) if (found := self._numbers.get(gap.end() + n)) is not None),
+            (
+                found
+                for n in range(_MOST_SIGNS)
+                if (found := self.inside.numbers.get(gap.end() + n)) is not None
+            ),
             None,
         )

@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_
+from sqlalchemy import Row
 from sqlmodel import col
 
-from app.base.db import ReadSession, WriteSession
+from app.base.db import ReadSession
 from app.base.errors import Invalid
-from app.base.sql import Query, among, select, table
+from app.base.sql import Query, select
 from app.changes.model import Part, fresh
-from app.changes.store import By, New, save_parts
 from app.claims.anchors import (
     FOUND,
-    AnchorState,
     Place,
     locate,
-    locate_all,
     nearest_passage,
     same_words,
     stands,
@@ -31,7 +28,7 @@ from app.claims.pieces import covered, interrupted, is_interruption, is_short, p
 from app.claims.shapes import AnchorIn, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
 
-_QUOTING = ("direct_quote", "partial_quote")
+QUOTING = ("direct_quote", "partial_quote")
 
 
 @dataclass(frozen=True)
@@ -83,14 +80,14 @@ def check(claim_id: str, claim: ClaimIn, sources: Mapping[str, str], texts: Text
 
 
 def _segments(claim: ClaimIn, item: AppearanceIn, n: int, kept: Row[Any] | None) -> Sequence[AnchorIn]:
-    if claim.mode not in _QUOTING:
+    if claim.mode not in QUOTING:
         return item.anchors
     if not item.anchors:
         text = kept.text if kept else None
         return [each for piece in pieces(claim.mode, claim.text) for each in _found(text, piece)]
     if claim.mode == "direct_quote":
         quoted = " ".join(segment.exact for segment in item.anchors)
-        if not any(same_words(quoted, text) for text in _versions(claim)):
+        if not any(same_words(quoted, text) for text in versions(claim)):
             raise Invalid.at(f"/appearances/{n}/anchors", "are not, together, the words of the direct quote")
     elif _used(claim, [segment.exact for segment in item.anchors]) is None:
         parts = " ".join(f"“{piece}”" for piece in pieces(claim.mode, claim.text))
@@ -102,18 +99,19 @@ def _segments(claim: ClaimIn, item: AppearanceIn, n: int, kept: Row[Any] | None)
 
 def _expected(segment: AnchorIn, claim: ClaimIn, before: Anchor) -> AnchorIn:
     """A segment, which is expected after the one before it."""
-    if segment.start is not None or claim.mode not in _QUOTING or before.state not in FOUND or not before.end:
+    if segment.start is not None or claim.mode not in QUOTING or before.state not in FOUND or not before.end:
         return segment
     return segment.model_copy(update={"start": before.end - 1})
 
 
-def _versions(claim: ClaimIn) -> list[str]:
+def versions(claim: ClaimIn | Claim) -> list[str]:
+    """Return the texts of a claim: its own, and the original one if it has one."""
     return [text for text in (claim.text, claim.original_text) if text]
 
 
 def _used(claim: ClaimIn, anchors: Sequence[str]) -> list[list[int]] | None:
     """The anchors of each piece of the claim's quote, in its words here or in the original ones."""
-    found = (covered(pieces(claim.mode, text), anchors) for text in _versions(claim))
+    found = (covered(pieces(claim.mode, text), anchors) for text in versions(claim))
     return next((used for used in found if used is not None), None)
 
 
@@ -128,7 +126,7 @@ def _must_be_in_order(claim: ClaimIn, anchors: Sequence[Anchor], text: str, poin
     """Raises Invalid for segments of a quote that do not follow each other: words picked from all over a text
     make any sentence.
     """
-    if claim.mode not in _QUOTING:
+    if claim.mode not in QUOTING:
         return
     for used in _used(claim, [anchor.exact for anchor in anchors]) or []:
         for n, m in pairwise(used):
@@ -166,12 +164,12 @@ def _anchor(
     look_up(anchor, kept, segment, pointer)
     if kept.text is None:
         return anchor
-    if claim.mode in _QUOTING and not _is_there(anchor, kept.text):
+    if claim.mode in QUOTING and not is_there(anchor, kept.text):
         raise _not_there(kept, segment.exact, pointer)
     return anchor
 
 
-def _is_there(anchor: Anchor, text: str) -> bool:
+def is_there(anchor: Anchor, text: str) -> bool:
     """Return whether a text has a quote word for word, and not as a part of other words."""
     if anchor.state not in ("exact", "normalised") or anchor.start is None or anchor.end is None:
         return False
@@ -205,7 +203,7 @@ def look_up(quoted: Any, kept: Any, segment: AnchorIn, pointer: str) -> None:
     """
     if kept.text is not None:
         must_be_inside(segment, kept.text, pointer)
-        _settle(quoted, locate(kept.text, _selector(quoted)), kept.text)
+        settle(quoted, locate(kept.text, selector(quoted)), kept.text)
     if kept.text_withheld:
         without_context(quoted)
 
@@ -215,11 +213,13 @@ def without_context(quoted: Any) -> None:
     quoted.prefix = quoted.suffix = None
 
 
-def _selector(quoted: Any) -> Selector:
+def selector(quoted: Any) -> Selector:
+    """Return what a quote's row says of where it stands."""
     return Selector(quoted.exact, quoted.prefix, quoted.suffix, quoted.start)
 
 
-def _settle(quoted: Any, place: Place, text: str) -> None:
+def settle(quoted: Any, place: Place, text: str) -> None:
+    """Note on a quote's row where it stands in a text."""
     quoted.state, quoted.score = place.state, place.score
     if place.start is not None:
         quoted.start, quoted.end, quoted.last_found_in = place.start, place.end, None
@@ -227,121 +227,12 @@ def _settle(quoted: Any, place: Place, text: str) -> None:
         quoted.prefix, quoted.suffix = quoted.prefix or prefix, quoted.suffix or suffix
 
 
-# --- when a text comes to hand -----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A quote that was looked up in a text, of a claim or of a piece of evidence on one."""
-
-    claim: str
-    evidence: str | None
-    exact: str
-    state: AnchorState
-
-
-@dataclass(frozen=True)
-class Supplied:
-    """A text that has come to hand. The newest of a source takes all of its quotes over; an older one takes
-    those that waited for it, and is noted on those that were found nowhere else.
-    """
-
-    snapshot: Snapshot
-    newest: bool
-
-    def takes(self, seen_in: str | None) -> bool:
-        """Whether it takes over a quote that was looked for in that snapshot before."""
-        return self.newest or seen_in in (None, self.snapshot.id)
-
-    def concerns(self, quoted: Any, seen_in: str | None) -> bool:
-        """Whether a quote is to be looked up in it."""
-        nowhere = quoted.state == "orphaned" and quoted.last_found_in is None
-        return self.takes(seen_in) or nowhere
-
-    def look_up(self, quotes: Sequence[tuple[Any, str | None]]) -> Iterator[Any]:
-        """Looks quotes up together, each with the snapshot that it was looked for in before, and yields them
-        one by one as the place is noted. One that is gone keeps the place where it was last found.
-        """
-        text = self.snapshot.text or ""
-        places = locate_all(text, [_selector(quoted) for quoted, _ in quotes])
-        for (quoted, seen_in), place in zip(quotes, places, strict=True):
-            if self.takes(seen_in):
-                if quoted.state in FOUND:
-                    self._move(quoted, place, seen_in)
-                _settle(quoted, place, text)
-                if self.snapshot.text_withheld:
-                    without_context(quoted)
-            elif place.start is not None:
-                quoted.start, quoted.end, quoted.last_found_in = place.start, place.end, self.snapshot.id
-            yield quoted
-
-    def _move(self, quoted: Any, place: Place, seen_in: str | None) -> None:
-        if place.start is None:
-            quoted.last_found_in = seen_in
-        else:
-            quoted.prefix = quoted.suffix = None  # which are those of the older text
-
-
-def check_again(session: WriteSession, supplied: Supplied, *, by: By) -> list[Checked]:
-    """Looks up what claims quote from a source in a text of it that has just come to hand."""
-    source_id = supplied.snapshot.source_id
-    quoting = _printed(Anchor.claim_id).where(col(Appearance.source_id) == source_id)
-    appearances, anchors = (_by_claim(session, kind, quoting) for kind in (Appearance, Anchor))
-    waiting = []
-    for claim_id, segments in anchors.items():
-        here = {item.position: item for item in appearances[claim_id] if item.source_id == source_id}
-        quoted = [(each, here[each.appearance]) for each in segments if each.appearance in here]
-        waiting += [(each, item) for each, item in quoted if supplied.concerns(each, item.snapshot_id)]
-    concerned = {quoted.claim_id for quoted in supplied.look_up([(a, i.snapshot_id) for a, i in waiting])}
-    for _, item in waiting:
-        if supplied.takes(item.snapshot_id):
-            item.snapshot_id = supplied.snapshot.id
-    found = select(Claim).where(among(session, Claim.id, concerned)).order_by(col(Claim.id))
-    claims = session.execute(found).scalars().all()
-    printed = [Printed(appearances[claim.id], anchors[claim.id]) for claim in claims]
-    changed = [New(claim, one.parts) for claim, one in zip(claims, printed, strict=True)]
-    save_parts(session, changed, by=by, action="claim.anchor")
-    return [Checked(anchor.claim_id, None, anchor.exact, anchor.state) for anchor, _ in waiting]
-
-
-def _by_claim(session: ReadSession, part: Any, claim_ids: Query) -> dict[str, list[Any]]:
-    rows = table(part)
-    query = select(*rows.columns).where(rows.c.claim_id.in_(claim_ids)).order_by(*rows.primary_key.columns)
-    found: dict[str, list[Any]] = {}
-    for row in session.execute(query):
-        found.setdefault(row.claim_id, []).append(fresh(part, **row._mapping))
-    return found
-
-
-def has_context_of(kept: Snapshot, quoted: Any, seen_in: Any) -> list[ColumnElement[bool]]:
-    """That a quote has words around it of a snapshot: the one that it is looked for in, or was found in."""
-    return [
-        or_(col(seen_in) == kept.id, col(quoted.last_found_in) == kept.id),
-        or_(col(quoted.prefix).is_not(None), col(quoted.suffix).is_not(None)),
-    ]
-
-
-def take_off_contexts(session: WriteSession, kept: Snapshot, *, by: By) -> None:
-    """Takes the words around what claims quote from a snapshot off."""
-    quoting = _printed(Anchor.claim_id).where(*has_context_of(kept, Anchor, Appearance.snapshot_id))
-    appearances, anchors = (_by_claim(session, kind, quoting) for kind in (Appearance, Anchor))
-    found = select(Claim).where(among(session, Claim.id, anchors)).order_by(col(Claim.id))
-    claims = session.execute(found).scalars().all()
-    for claim in claims:
-        here = {item.position for item in appearances[claim.id] if item.source_id == kept.source_id}
-        for anchor in anchors[claim.id]:
-            if anchor.appearance in here:
-                without_context(anchor)
-    changed = [New(claim, Printed(appearances[claim.id], anchors[claim.id]).parts) for claim in claims]
-    save_parts(session, changed, by=by, action="claim.anchor")
-
-
 def keep_last_found(session: ReadSession, printed: Printed) -> None:
     """Has the segments of a revised claim that are orphaned still keep their places, and where those are."""
     names = ("exact", "start", "end", "last_found_in")
     claims = {item.claim_id for item in printed.appearances}
     columns = [*(getattr(Anchor, name) for name in names), Appearance.source_id]
-    gone = _printed(*columns).where(col(Anchor.claim_id).in_(claims), col(Anchor.state) == "orphaned")
+    gone = printed_in(*columns).where(col(Anchor.claim_id).in_(claims), col(Anchor.state) == "orphaned")
     known = {(row.source_id, row.exact): row for row in session.execute(gone)}
     sources = {item.position: item.source_id for item in printed.appearances}
     for anchor in printed.anchors:
@@ -353,8 +244,8 @@ def keep_last_found(session: ReadSession, printed: Printed) -> None:
 # --- shown and checked -------------------------------------------------------------------------
 
 
-def _printed(*columns: Any) -> Query:
-    """Segments with the appearance that each belongs to."""
+def printed_in(*columns: Any) -> Query:
+    """Return the query for segments with the appearance that each belongs to."""
     return select(*columns).join(
         Appearance,
         (col(Appearance.claim_id) == col(Anchor.claim_id))
@@ -366,13 +257,13 @@ def of_source(source_id: str) -> Query:
     """The query for the segments that claims quote from a source."""
     columns = [getattr(Anchor, name) for name in ("claim_id", "position", *ANCHOR)]
     record: Any = col(Anchor.claim_id).label("record_id")
-    return _printed(*columns, record, Appearance.snapshot_id).where(col(Appearance.source_id) == source_id)
+    return printed_in(*columns, record, Appearance.snapshot_id).where(col(Appearance.source_id) == source_id)
 
 
 def verify(session: ReadSession) -> Iterator[str]:
     """Yields each quote that is called exact and does not stand where its anchor says."""
     quoted = (
-        _printed(Anchor.claim_id, Anchor.exact, Anchor.start, Anchor.end, Snapshot.text)
+        printed_in(Anchor.claim_id, Anchor.exact, Anchor.start, Anchor.end, Snapshot.text)
         .join(Snapshot, col(Snapshot.id) == col(Appearance.snapshot_id))
         .where(col(Anchor.state) == "exact", col(Snapshot.text).is_not(None))
         .order_by(Anchor.claim_id)

@@ -14,11 +14,11 @@ from app.base.db import ReadSession, WriteSession
 from app.base.page import Page, page
 from app.base.sql import Query, among, select
 from app.changes.store import By, save
-from app.claims import quotes
+from app.claims import quotes, reanchoring
 from app.claims.anchors import FOUND, differences, locate
 from app.claims.documents import ANCHOR, anchor
 from app.claims.passages import Selector
-from app.claims.quotes import Checked, Supplied
+from app.claims.reanchoring import Checked, Supplied
 from app.reviews.archived import AnchorQuestion
 from app.reviews.model import Evidence
 from app.sources.model import Snapshot, SnapshotIn, Source
@@ -36,11 +36,11 @@ def archive_text(
     kept, has_come = archive(session, source, snapshot, by=by, role=role)
     if not has_come:
         if kept.text_withheld:
-            quotes.take_off_contexts(session, kept, by=by)
+            reanchoring.take_off_contexts(session, kept, by=by)
             _take_off_contexts(session, kept, by=by)
         return kept, []
     supplied = Supplied(kept, newest=is_newest(session, kept))
-    checked = quotes.check_again(session, supplied, by=by)
+    checked = reanchoring.check_again(session, supplied, by=by)
     return kept, checked + _check_evidence_again(session, supplied, by=by)
 
 
@@ -69,7 +69,7 @@ def _name_again(record: Evidence, text: str) -> None:
 
 
 def _take_off_contexts(session: WriteSession, kept: Snapshot, *, by: By) -> None:
-    found = select(Evidence).where(*quotes.has_context_of(kept, Evidence, Evidence.snapshot_id))
+    found = select(Evidence).where(*reanchoring.has_context_of(kept, Evidence, Evidence.snapshot_id))
     for record in session.execute(found.order_by(col(Evidence.id))).scalars().all():
         quotes.without_context(record)
         save(session, record, by=by, action="evidence.anchor")
