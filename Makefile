@@ -3,6 +3,8 @@
 PORT ?= 8000
 # Not from the environment: some shells put the machine's own name there.
 HOST = 127.0.0.1
+# Empty for a database without the sample data.
+SEED = --seed
 SIZES ?=
 ARGS ?=
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -25,8 +27,8 @@ help: ## Show what there is (this)
 	@echo 'On the Record. Usage: make TARGET'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s  %s\n", $$1, $$2 }' Makefile
 
-serve: $(VENV)/.runtime ## Migrate, seed and serve on this machine (PORT=8000, HOST=127.0.0.1)
-	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate --seed
+serve: $(VENV)/.runtime ## Serve on this machine (PORT=8000, HOST=127.0.0.1; SEED= for no sample data)
+	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate $(SEED)
 
 # Each worker begins with a part of its own, so that what a module's tests share is made once, and then helps others.
 test: $(VENV)/.dev tests/npm/node_modules ## Run the tests (ARGS="-k anchors" is handed to pytest)
@@ -88,26 +90,26 @@ $(RUN):
 	if [ -z "$$python" ] || ! "$$python" -c '$(SUITABLE)'; then \
 		echo "Python 3.11 or newer is needed$${python:+, and $$python is not}." \
 			"Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
-	echo "Creating the environment in $(VENV) (once)"; \
+	echo "Creating a virtual environment in $(VENV) (once)"; \
 	"$$python" -m venv --clear $(VENV) || { rm -rf $(VENV); \
 		echo "No environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; \
 		exit 1; }
 
 $(VENV)/.runtime: requirements.lock | $(RUN)
-	@echo "Installing what the server needs"
+	@echo "Installing the server's packages into $(VENV) (once, about a minute)"
 	@$(INSTALL) -r requirements.lock
 	@touch $@
 
 # The development lock holds all of the runtime lock, in the same versions, and uv, which installs the rest in a
 # sixth of pip's processor time. Where uv cannot (an index that only pip is told of), pip does.
 $(VENV)/.dev: requirements-dev.lock | $(RUN)
-	@echo "Installing what the server and its tests need"
+	@echo "Installing the packages of the server and its tests into $(VENV) (once, about two minutes)"
 	@sed -n '/^uv==/,/[^\\]$$/p' $< | $(INSTALL) -r /dev/stdin
 	@$(RUN) -m uv pip install --quiet --python $(RUN) --no-deps --require-hashes -r $< || $(INSTALL) -r $<
 	@touch $@ $(VENV)/.runtime
 
 # Beside the tests' packages where they are installed, in the same versions.
 $(VENV)/.bench: requirements-bench.lock | $(RUN)
-	@echo "Installing what the benchmarks need"
+	@echo "Installing the packages of the benchmarks into $(VENV) (once)"
 	@$(INSTALL) -r requirements-bench.lock
 	@touch $@ $(VENV)/.runtime

@@ -114,14 +114,7 @@ def serve(
 ) -> None:
     """Serves the API."""
     with base() as (settings, db):
-        held = secret_of(settings, db)  # made while the database is empty, so before the seed
-        if migrate:
-            _upgrade(settings.database_url)
-        if seed:
-            _seed(SEED)
-        with suppress(Unavailable):  # what is wrong ends it here, in a line; what is away may come back
-            if fault := unfitness(db, held):
-                raise ValueError(fault)
+        _make_ready(settings, db, migrate=migrate, seed=seed)
     app = create_app(settings)
     keep_memory_small()
     files = raise_file_limit()
@@ -156,6 +149,23 @@ def serve(
     server.run(sockets=[listening])
     if not server.started:
         sys.exit(3)
+
+
+def _make_ready(settings: Settings, db: Database, *, migrate: bool, seed: bool) -> None:
+    """Prepare the database and say each step, but where the log is JSON. Raises ValueError if it is unfit."""
+    told = settings.log_format != "json"
+    held = secret_of(settings, db)  # made while the database is empty, so before the seed
+    if migrate:
+        if told:
+            say("Running the migrations")
+        _upgrade(settings.database_url)
+    if seed:
+        if told:
+            say("Loading the sample data")
+        _seed(SEED)
+    with suppress(Unavailable):  # what is wrong ends it here, in a line; what is away may come back
+        if fault := unfitness(db, held):
+            raise ValueError(fault)
 
 
 class _Server(uvicorn.Server):

@@ -41,6 +41,7 @@ def test_makes_serves_and_checks_a_base(bases: Bases, command: Command, tmp_path
         # From its start on with one of them: what is before the first import knows of neither.
         forks = not url.startswith("sqlite")
         with served(env, tmp_path / "log", "--migrate", "--seed", forked=forks) as server:
+            assert server.said.startswith("Running the migrations\nLoading the sample data\n")
             look(server)
             use_a_key(server, env, command, forks=forks)
             with server.client() as idle:
@@ -78,9 +79,11 @@ def test_the_start_message_is_an_event_of_a_log_in_json(bases: Bases, tmp_path: 
 def look(server: Served) -> None:
     """What is printed at the start is true."""
     [docs] = re.findall(r"Documentation +(\S+)", server.said)
+    [guide] = re.findall(r"Guide +(\S+)", server.said)
     [curl] = re.findall(r"curl '(\S+)'", server.said)
     with server.client() as client:
         assert "swagger" in client.get(docs).text.lower()
+        assert "<h1" in client.get(guide).text
         claims = ok(client.get(curl))["data"]
     assert len(claims) >= 3
     assert all(any(s["slug"] == "vladimir-putin" for s in claim["speakers"]) for claim in claims)

@@ -24,7 +24,11 @@ def announce(host: str, port: int, settings: Settings, base: Readable) -> None:
     if settings.log_format == "json":
         log.info("On the Record answers at %s", url, extra={"fields": {"listens": f"{host}:{port}"}})
         return
-    lines = [f"On the Record answers at {url}", f"  Documentation  {url}/docs"]
+    lines = [
+        f"On the Record answers at {url}",
+        f"  Guide          {url}/guide",
+        f"  Documentation  {url}/docs",
+    ]
     if _has_examples(base):
         lines.append(f"  A first look   curl '{url}{_EXAMPLE}'")
     lines.append(f"  A key to write {_python()} -m app key create 'Your name' --role editor")
