@@ -267,6 +267,42 @@ def test_a_restore_does_not_bring_the_words_back(
             succeed(command(each, "verify"))
 
 
+def test_a_backup_that_has_to_be_migrated_is_erased_again_afterwards(
+    bases: Bases, server: Server, command: Command, tmp_path: Path
+) -> None:
+    backup, listed = tmp_path / "older.backup", tmp_path / "older.backup.erasures"
+    with bases.fresh(migrated=False) as url:
+        lay(url)
+        succeed(command(url, "backup", str(backup)))
+        succeed(command(url, "migrate"))
+        with Newsroom(server, url) as room:
+            claim = room.get("/v1/claims")["data"][-1]
+            made = erase(room, claim["id"])
+            room.sound = room.state()
+        words, before = [claim["text"].lower()], {"record": "clm_of_before", "note": "Ordered earlier."}
+        listed.write_bytes(orjson.dumps(before, option=orjson.OPT_APPEND_NEWLINE))
+        done = command(url, "restore", str(backup), "--force")
+        assert done.code == 0, done
+        assert f"erase --again {listed}" in done.err
+        assert leaks(listed.read_text().lower(), words) == []
+        orders = [(before["record"], before["note"]), (claim["id"], NOTE["note"])]
+        assert [*read_list(listed.read_bytes().splitlines())] == orders
+        assert command(url, "erase", "--again", str(listed)).code == 1, "before it is migrated"
+        succeed(command(url, "migrate"))
+        assert "1 erasures were made again" in succeed(command(url, "erase", "--again", str(listed)))
+        assert in_bytes(url, words) == []
+        with Newsroom(server, url) as room:
+            [again] = room.get("/v1/erasures")["data"]
+            assert (again["record"], again["note"], again["also"]) == (
+                claim["id"],
+                NOTE["note"],
+                made["also"],
+            )
+            assert leaks(room.admin.get(f"/v1/claims/{claim['id']}").text.lower(), words) == []
+            assert room.faults() == []
+            room.sound = room.state()
+
+
 FAULTS = {
     "some of its values are gone, and no entry erased them": (
         "UPDATE change_values SET salt = NULL, salts = '{}', commitments = '{}', remains = "

@@ -15,6 +15,7 @@ from app.access.secret import secret_fault, secret_file
 from app.base import schema
 from app.base.db import Database, ReadSession
 from app.base.errors import Unavailable
+from app.base.files import replacing
 from app.base.logs import printable
 from app.base.problems import checked
 from app.changes.erasure import tally
@@ -74,18 +75,17 @@ def restore(
     erased since the backup is erased again.
     """
     with base() as (settings, db):
-        erased = _erasures_of(db)
+        kept = _keep_list(file, _erasures_of(db))  # before the base that has it is gone
         seq, digest = backups.restore(db, file, faults_of_a_backup, force=force)
         say(f"{seq} changes, up to {digest}, are in the base")
         stale = staleness(db)
         if fault := stale or secret_fault(settings, db):
             say(fault, err=True)
-        if stale and erased:
-            kept = file.with_name(f"{file.name}.erasures")
-            kept.write_bytes(b"".join(erased))
+        if kept and stale:
             say(f"Then erase again what was erased since: python -m app erase --again {kept}", err=True)
-        elif erased:
-            _erase_again(db, erased)
+        elif kept:
+            _erase_again(db, kept.read_bytes().splitlines())
+            kept.unlink()
         _remind(settings)
 
 
@@ -96,6 +96,20 @@ def _erasures_of(db: Database) -> list[bytes]:
             with db.read() as session:
                 return [*_listed(session)]
     return []
+
+
+def _keep_list(backup: Path, erased: Iterable[bytes]) -> Path | None:
+    """Keep a list of erasures beside a backup, with those that an earlier restore has left there. Return
+    where it is, if there are any.
+    """
+    kept = backup.with_name(f"{backup.name}.erasures")
+    before = kept.read_bytes().splitlines(keepends=True) if kept.exists() else []
+    lines = dict.fromkeys([*before, *erased])
+    if not lines:
+        return None
+    with replacing(kept) as unfinished:
+        unfinished.write_bytes(b"".join(lines))
+    return kept
 
 
 def _listed(session: ReadSession) -> Iterator[bytes]:
