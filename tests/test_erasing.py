@@ -227,6 +227,13 @@ def _forge(export: Path, into: Path) -> None:
     into.write_bytes(written + orjson.dumps(end) + b"\n")
 
 
+def test_the_command_names_what_still_quotes_an_erased_source(room: Newsroom, command: Command) -> None:
+    source = room.source()
+    claim = room.claim(appearances=[{"source": source["id"]}])
+    done = command(room.settings.database_url, "erase", source["id"], "--note", NOTE["note"])
+    assert f"Words of it stay in these, as their own: {claim['id']}\n" in succeed(done)
+
+
 def test_a_restore_does_not_bring_the_words_back(
     bases: Bases, server: Server, command: Command, tmp_path: Path
 ) -> None:

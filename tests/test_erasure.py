@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from app.changes.entry import entry_hash
+from app.erasure.left import quoted_in
 from app.sources.model import Snapshot
 from tests.contract import NEEDED, operations, places
 from tests.newsroom import Json, Newsroom, match, ok, problem, ruling
@@ -136,7 +137,7 @@ def test_a_claim_is_erased_from_every_answer(room: Newsroom) -> None:
         assert room.get("/v1/search", q=word)["data"] == [], word
     assert room.get(path)["verification"]["status"] == "withdrawn"
     [listed] = room.get("/v1/erasures", record=claim["id"])["data"]
-    assert listed == {name: value for name, value in made.items() if name != "covered"}
+    assert listed == {name: value for name, value in made.items() if name not in ("covered", "quoted_in")}
     problem(room.admin.post("/v1/erasures", json={"record": claim["id"], **NOTE}), 409)
     problem(room.editor.patch(path, json={"place": "Rome"}, headers=ANY), 409)
     problem(room.editor.delete(f"{path}/withdrawal", headers=ANY), 409)
@@ -204,6 +205,8 @@ def test_a_source_or_a_text_of_it_is_erased_with_what_stands_around_its_quotes(
     before = last(room)
     made = erase(room, source["id"] if what == "source" else kept["id"])
     assert claim["id"] in made["also"]
+    [proof] = ok(room.checker.get(f"/v1/claims/{claim['id']}/evidence"))["data"]
+    assert made["quoted_in"] == sorted([claim["id"], proof["id"]])
     words = ["svorword", "snachword"]
     if what == "source":
         words += ["sauthor", "sarchive", "swebaddress", "stitle"]
@@ -230,6 +233,9 @@ def test_a_source_or_a_text_of_it_is_erased_with_what_stands_around_its_quotes(
     if what == "snapshot":
         ok(room.reporter.post(snapshots, json={"text": "Another text altogether."}))
     ok(room.anyone.get(f"/v1/claims/{claim['id']}/bundle"))
+    assert erase(room, claim["id"])["quoted_in"] == []
+    with room.db.read() as session:
+        assert quoted_in(session, source["id"]) == []
     still_sound(room)
 
 

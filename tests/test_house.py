@@ -130,7 +130,7 @@ LAYOUT = (
     ("search", _FEATURE),
     ("visibility", ""),
     ("publication", "model store routes"),
-    ("erasure", "model cuts store watch routes"),
+    ("erasure", "model cuts left store watch routes"),
     ("projections", ""),
     (
         "exchange",

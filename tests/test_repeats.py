@@ -66,8 +66,11 @@ def test_under_four_eyes_the_attribution_of_a_repeat_waits(room: Newsroom) -> No
         ok(strict.admin.post(f"{path}/return", headers=ANYHOW, json={"note": "Not yet."}))
         strict.review(repeat, by=strict.editor, verdict=None, attribution="fabricated")
         ok(strict.admin.post(f"{path}/approval", headers=ANYHOW))
-    shown = room.fresh(repeat)["verification"]
-    assert (shown["attribution"], shown["status"]) == ("fabricated", "unverified")
+        shown = strict.fresh(repeat)["verification"]
+        assert (shown["attribution"], shown["status"]) == ("fabricated", "unverified")
+        other = strict.claim("As all say.", repeats=first["id"])
+        strict.review(other, by=strict.editor, verdict=None, attribution="fabricated")
+        ok(strict.admin.post("/v1/erasures", json={"record": other["id"], "note": "By order."}))
 
 
 def test_a_claim_that_has_repeats_may_become_one_itself(room: Newsroom) -> None:

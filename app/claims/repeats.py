@@ -26,8 +26,6 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
     """
     if repeats is None:
         if record.repeats_id is not None:
-            if _has_a_ruling_that_waits(session, record.id):
-                raise Conflict("A ruling on it waits for approval: have it approved or returned before.")
             record.repeats_id = record.correction = None
             for name in STANDING:
                 setattr(record, name, "unverified" if name == "status" else None)
@@ -45,10 +43,14 @@ def point(session: ReadSession, record: Claim, repeats: str | None) -> None:
     _copy_standing(original, record)
 
 
-def _has_a_ruling_that_waits(session: ReadSession, claim_id: str) -> bool:
+def must_be_decided(session: ReadSession, claim_id: str) -> None:
+    """Raise Conflict if a ruling on a claim that repeats another waits for approval: set free, the claim
+    would stand without it.
+    """
     decided = exists().where(_DECISIONS.c.review_id == _REVIEWS.c.id)
     waits = select(_REVIEWS.c.id).where(_REVIEWS.c.claim_id == claim_id, _REVIEWS.c.needs_approval, ~decided)
-    return session.execute(waits.limit(1)).first() is not None
+    if session.execute(waits.limit(1)).first() is not None:
+        raise Conflict("A ruling on it waits for approval: have it approved or returned before.")
 
 
 # Modules to the right of this one have these tables.

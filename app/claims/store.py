@@ -99,6 +99,8 @@ def revise(session: WriteSession, record: Claim, claim: ClaimIn, fields: Collect
         changed |= printed.parts
         _must_name_what_is_seen(session, record, claim, sources)
     if "repeats" in fields:
+        if record.repeats_id is not None and claim.repeats is None:
+            repeats.must_be_decided(session, record.id)
         repeats.point(session, record, claim.repeats)
     save(session, record, by=by, action="claim.revise", parts=changed)
     if "repeats" in fields:

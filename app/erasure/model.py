@@ -54,6 +54,9 @@ class ErasureOut(BaseModel):
 class NewErasure(ErasureOut):
     """An erasure just made. `covered` is how many entries of the ledger's first form, in the whole database,
     still have words that nobody is shown any more: `python -m app erase` removes them from the files.
+    `quoted_in` are the claims and pieces of evidence that still have words of an erased source, or of a text
+    of it, as their own: erase them as well if those must go.
     """
 
     covered: int
+    quoted_in: list[str]

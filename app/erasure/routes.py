@@ -10,6 +10,7 @@ from app.base.http import v1
 from app.base.openapi import answers, listed
 from app.changes.erasure import covered
 from app.erasure import store
+from app.erasure.left import quoted_in
 from app.erasure.model import ErasureIn, ErasureOut, ErasureQuestion, NewErasure
 
 router = v1("erasures")
@@ -30,7 +31,7 @@ def erase_record(body: ErasureIn, write: Administering) -> Response:
     """
     with write as session:
         made = store.order(session, body.record, body.note, by=write.by)
-        document = {**made, "covered": covered(session)}
+        document = {**made, "covered": covered(session), "quoted_in": quoted_in(session, body.record)}
         answer = write.answer(document, 201, location=f"/v1/erasures?record={body.record}")
     from_thread.run_sync(write.house.forget_what_was_erased)
     return answer

@@ -23,6 +23,7 @@ from app.changes.ledger import head
 from app.changes.store import By
 from app.changes.walk import UNREADABLE
 from app.erasure import store as erasures
+from app.erasure.left import quoted_in
 from app.erasure.model import ErasureIn
 from app.operations import backup as backups
 from app.operations import offline
@@ -161,7 +162,10 @@ def erase(
             wish = checked(ErasureIn, {"record": record, "note": note})
             with db.write() as session:
                 made = erasures.order(session, wish.record, wish.note, by=By("cli", "command line"))
+                left = quoted_in(session, wish.record)
             say(f"{wish.record} is erased, and {len(made['also'])} records with it: change {made['seq']}")
+            if left:
+                say(f"Words of it stay in these, as their own: {' '.join(left)}")
         _remove_bytes(db)
 
 
