@@ -98,10 +98,9 @@ def migrated_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _parquet_here(lines: Kept, key: Key, columns: Columns, _job: Job) -> Kept:
     file = new_file()
-    os.lseek(lines.file.fileno(), 0, os.SEEK_SET)
     named = [f"{column.name}:{column.kind}" for column in columns]
-    with os.fdopen(os.dup(lines.file.fileno()), "rb") as read, os.fdopen(os.dup(file.fileno()), "wb") as made:
-        parquet.main(named, read, made)
+    with os.fdopen(os.dup(file.fileno()), "wb") as made:
+        parquet.main(named, lines.file.fileno(), made)
     return kept(key, file, lines.count)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise, product
+from pathlib import Path
 from time import sleep
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +25,7 @@ import pytest
 from app.base.db import ReadSession
 from app.base.jobs import Job
 from app.base.shelf import Kept, Shelf, filled, kept
-from app.exchange import flat
+from app.exchange import flat, parquet
 from app.exchange.flat import FEEDS, Feed
 from app.exchange.formats import CSV, FORMATS, JSON_FORM, NDJSON, PARQUET, Format
 from app.exchange.parquet import TYPES
@@ -155,6 +156,19 @@ def test_a_row_is_flat_and_typed(room: Newsroom) -> None:
     assert number["period_latest"] == "2022-12-31"
     [line] = csv.DictReader(io.StringIO(ask(room, "figures", CSV).text))
     assert (line["value"], line["is_record"]) == ("-190271000000", "false")
+
+
+def test_parquet_is_made_of_a_whole_file_that_others_read_meanwhile(tmp_path: Path) -> None:
+    """A render that nobody waits for any more moved the place at which the next one read."""
+    lines = tmp_path / "lines"
+    lines.write_text("".join(f'{{"id": "{n}"}}\n' for n in range(1000)))
+    made = io.BytesIO()
+    with lines.open("rb") as file:
+        file.seek(0, io.SEEK_END)
+        parquet.main(["id:text"], file.fileno(), made)
+    assert pyarrow.parquet.read_table(io.BytesIO(made.getvalue()))["id"].to_pylist() == [
+        *map(str, range(1000))
+    ]
 
 
 def test_parquet_has_the_types_that_are_declared(seeded: Newsroom) -> None:

@@ -7,10 +7,14 @@ none of it, and goes on answering while a file is made. The exit status is the n
 (`errno`) if the file could not be written.
 """
 
+import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 import pyarrow as pa
 import pyarrow.json
@@ -39,7 +43,7 @@ def _schemas(columns: list[str]) -> tuple[pa.Schema, pa.Schema]:
     return pa.schema(read), pa.schema([(name, TYPES[kind]) for name, kind in pairs])
 
 
-def _batches(lines: BinaryIO, read: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(lines: io.BufferedReader, read: pa.Schema) -> Iterator[pa.RecordBatch]:
     options = pyarrow.json.ParseOptions(explicit_schema=read, unexpected_field_behavior="error")
     blocks = pyarrow.json.ReadOptions(block_size=_BLOCK, use_threads=False)  # or it reads far ahead
     yield from pyarrow.json.open_json(pa.PythonFile(lines, "r"), blocks, options)
@@ -59,18 +63,34 @@ def _groups(batches: Iterator[pa.RecordBatch], written: pa.Schema) -> Iterator[p
         yield pa.concat_tables(waiting)
 
 
-def main(columns: list[str], lines: BinaryIO, file: BinaryIO) -> None:
-    """Makes a file of lines, which may be none."""
+class _File(io.RawIOBase):
+    """An open file, read from its beginning at a place of its own: others may be reading it as well."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        count = os.preadv(self._descriptor, [buffer], self._at)
+        self._at += count
+        return count
+
+
+def main(columns: list[str], lines: int, file: BinaryIO) -> None:
+    """Makes a file of the lines of an open file, which may be none."""
     read, written = _schemas(columns)
     with pyarrow.parquet.ParquetWriter(pa.PythonFile(file, "w"), written, compression="zstd") as writer:
-        if os.fstat(lines.fileno()).st_size:  # pyarrow does not read an empty stream
-            for group in _groups(_batches(lines, read), written):
+        if os.fstat(lines).st_size:  # pyarrow does not read an empty stream
+            for group in _groups(_batches(io.BufferedReader(_File(lines)), read), written):
                 writer.write_table(group, ROW_GROUP)
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:], sys.stdin.buffer, sys.stdout.buffer)
+        main(sys.argv[1:], sys.stdin.fileno(), sys.stdout.buffer)
         sys.stdout.buffer.flush()
     except OSError as fault:
         os._exit(fault.errno or 1)  # an orderly end would try to write the rest, and change the status

@@ -115,7 +115,6 @@ def _gzipped(whole: Kept, job: Job) -> Kept:
 
 def _parquet(lines: Kept, key: Key, columns: Columns, job: Job) -> Kept:
     file = new_file()
-    os.lseek(lines.file.fileno(), 0, os.SEEK_SET)
     named = [f"{column.name}:{column.kind}" for column in columns]
     with (
         subprocess.Popen([*_COMMAND, *named], stdin=lines.file, stdout=file, stderr=subprocess.PIPE) as made,
