@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from time import process_time
 
 import pytest
@@ -30,10 +31,10 @@ def test_nothing_that_schemathesis_sends_breaks_the_contract(seeded: Newsroom) -
 def test_what_costs_too_much_is_a_failure() -> None:
     meter = Meter(os.getpid())
     began = process_time()
-    while process_time() - began < 0.4:
+    while process_time() - began < 0.4:  # whose clock ticks in hundredths
         pass
     cost = meter.read()
-    assert "took 0.4" in str(cost.fault(b"/v1/claims", refused=True, size=0))
+    assert re.search(r"took 0\.(3[89]|4)", str(cost.fault(b"/v1/claims", refused=True, size=0)))
     assert cost.fault(b"/v1/claims?as_of=1", refused=False, size=0) is None
     assert cost.fault(b"/v1/claims?as_of=1", refused=True, size=0) is None
     assert "took" in str(cost.fault(b"/v1/claims.csv", refused=True, size=0))
