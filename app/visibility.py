@@ -73,8 +73,15 @@ def keep(kind: type[Record], session: WriteSession, ids: Sequence[str]) -> None:
         keep(other, session, session.execute(select(col(other.id)).where(of)).scalars().all())
 
 
-def hidden_with(session: ReadSession, claim_id: str) -> list[str]:
-    """Return the claim, if it is hidden, and what of all that belongs to it is hidden for no other reason."""
+def hidden_with(session: ReadSession, record: Claim | Source) -> list[str]:
+    """Return a record, if it is hidden, and what of all that belongs to it is hidden for no other reason."""
+    if isinstance(record, Claim):
+        return _hidden_with_claim(session, record.id)
+    texts = session.execute(select(Snapshot.id).where(col(Snapshot.source_id) == record.id)).scalars()
+    return sorted(hidden_among(session, [record.id, *texts]))
+
+
+def _hidden_with_claim(session: ReadSession, claim_id: str) -> list[str]:
     waiting = col(Review.needs_approval) & col(Review.id).not_in(_approved())
     reviews = select(Review.id).where(col(Review.claim_id) == claim_id, ~waiting)
     others = select(Hidden.record_id).where(col(Hidden.record_id) != claim_id)

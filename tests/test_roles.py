@@ -106,6 +106,16 @@ class Stage:
     def publish_claims(self) -> Request:
         return "/v1/publications", {"claims": [self.room.claim(visibility="internal")["id"]]}
 
+    def publish_source(self) -> Request:
+        return f"/v1/sources/{self.another_source(visibility='internal')}/publication", None
+
+    def unpublish_source(self) -> Request:
+        return f"/v1/sources/{self.another_source()}/publication", None
+
+    def another_source(self, **more: Any) -> str:
+        at = f"https://example.org/published/{next(numbers)}"
+        return str(self.room.source(at, **more)["id"])
+
     def gather_evidence(self) -> Request:
         return f"/v1/claims/{self.claim()['id']}/evidence", {
             "url": "https://example.org",

@@ -437,3 +437,78 @@ def test_a_bundle_for_the_public_of_what_was_approved_and_returned_is_whole(
         done = command(NOWHERE, "verify", str(file), "--key", key)
         assert done.code == 0, done.err
     assert "zanzibar" not in room.anyone.get(f"{path}/bundle").text.lower()
+
+
+# --- sources of their own --------------------------------------------------------------------------
+
+
+def test_a_source_is_published_without_a_claim_and_taken_back_while_none_names_it(room: Newsroom) -> None:
+    source = room.source("https://example.org/zanzibar", "Zanzibar", visibility="internal")
+    path = f"/v1/sources/{source['id']}"
+    text = {"text": "Zanzibar has a pipeline."}
+    ok(room.admin.post(f"{path}/snapshots", json=text))
+    assert problem(room.anyone.post(f"{path}/publication"), 401)
+    assert problem(room.reporter.post(f"{path}/publication", headers=ANY), 403)
+    hidden = [each["seq"] for each in room.get("/v1/changes", limit=200)["data"] if each["resource"] is None]
+    stale = room.checker.post(f"{path}/publication", headers={"If-Match": '"7"'})
+    assert stale.status_code == 412
+    shown = ok(room.checker.post(f"{path}/publication", headers=ANY, json={"note": "It is out."}))
+    assert "visibility" not in shown
+    assert (room.get(path)["title"], len(room.get(f"{path}/snapshots")["data"])) == ("Zanzibar", 1)
+    [published] = [each for each in room.get("/v1/changes", limit=200)["data"] if each["reason"]]
+    assert (published["action"], published["reason"]) == ("source.publish", "It is out.")
+    assert published["difference"]["publication"]["new"]["reveals"] == hidden
+    assert problem(room.checker.post(f"{path}/publication", headers=ANY), 409)
+
+    claim = room.claim("It has one.", appearances=[{"source": source["id"]}])
+    then = last_seq(room)
+    assert room.get(f"/v1/claims/{claim['id']}", as_of=then)["id"] == claim["id"]
+    assert problem(room.checker.delete(f"{path}/publication", headers=ANY), 403)
+    refused = problem(room.editor.delete(f"{path}/publication", headers=ANY), 409)
+    assert refused["existing"] == claim["id"]
+    ok(room.reporter.patch(f"/v1/claims/{claim['id']}", headers=ANY, json={"appearances": []}))
+    proof = {"source": source["id"], "stance": "context"}
+    other = room.claim("Another one.")
+    ok(room.checker.post(f"/v1/claims/{other['id']}/evidence", json=proof))
+    assert problem(room.editor.delete(f"{path}/publication", headers=ANY), 409)["existing"] == other["id"]
+    ok(room.editor.delete(f"/v1/claims/{other['id']}/publication", headers=ANY))
+    later = last_seq(room)
+    assert ok(room.editor.delete(f"{path}/publication", headers=ANY))["visibility"] == "internal"
+    for at in (path, f"{path}?as_of={then}", f"{path}/snapshots", f"{path}/history", f"{path}/anchors"):
+        assert room.anyone.get(at).status_code == 404, at
+    assert room.reader.get(f"{path}?as_of={then}").status_code == 200
+    assert having("example.org/zanzibar", answers(room.anyone, addresses(room))) == set()
+    assert room.anyone.get(f"/v1/claims/{claim['id']}?as_of={then}").status_code == 404  # it named it then
+    assert room.get(f"/v1/claims/{claim['id']}", as_of=later)["appearances"] == []
+    assert ok(room.reader.get(f"/v1/claims/{claim['id']}?as_of={then}"))["appearances"]
+    assert problem(room.editor.delete(f"{path}/publication", headers=ANY), 409)
+    ok(room.checker.post(f"{path}/publication", headers=ANY))
+    assert room.get(f"/v1/claims/{claim['id']}", as_of=then)["id"] == claim["id"]
+    assert room.faults() == []
+
+
+def test_an_embargo_of_a_source_ends_by_itself_or_with_the_claim_that_names_it(room: Newsroom) -> None:
+    far, soon = "2999-01-01T00:00:00Z", (now() + timedelta(seconds=1)).isoformat()
+    sources = [
+        room.source(f"https://example.org/{n}", f"Zanzibar {n}", visibility="internal") for n in range(3)
+    ]
+    paths = [f"/v1/sources/{each['id']}" for each in sources]
+    assert problem(
+        room.checker.post(f"{paths[0]}/publication", headers=ANY, json={"at": "2020-01-01T00:00:00Z"}), 422
+    )
+    for path, at in zip(paths, (soon, far, far), strict=True):
+        held = ok(room.checker.post(f"{path}/publication", headers=ANY, json={"at": at, "note": "Soon."}))
+        assert (held["visibility"], "embargoed_until" in held) == ("internal", True)
+        assert room.anyone.get(path).status_code == 404
+    ok(room.editor.delete(f"{paths[1]}/publication", headers=ANY))
+    assert "embargoed_until" not in ok(room.reader.get(paths[1]))
+    claim = room.claim(visibility="internal", appearances=[{"source": sources[2]["id"]}])
+    ok(room.checker.post(f"/v1/claims/{claim['id']}/publication", headers=ANY))
+    time.sleep(1.1)
+    end_embargoes(room.db)
+    assert [room.anyone.get(path).status_code for path in paths] == [200, 404, 200]
+    assert "embargoed_until" not in room.get(paths[2])
+    told = [each for each in room.get("/v1/changes", limit=200)["data"] if each["action"] == "source.publish"]
+    assert ("embargo", "embargo") in {(each["actor"], each["actor_name"]) for each in told}
+    assert all(entry_hash(each) == each["hash"] for each in room.get("/v1/changes", limit=200)["data"])
+    assert room.faults() == []

@@ -10,7 +10,7 @@ import shutil
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -279,7 +279,7 @@ class Past:
                     replay.take(some)
                 reading = True
                 with base.read() as session:
-                    hidden = hidden_of(session, "clm_")
+                    hidden = {noun: hidden_of(session, prefix) for noun, prefix in _TAKEN_BACK.items()}
                 reading = False
                 _take_back(past, hidden)
             _end_log(db)
@@ -309,13 +309,40 @@ def _entries(session: ReadSession, after: int, until: int) -> list[Entry]:
     return cut_contexts(session, [whole(row) for row in rows])
 
 
-def _take_back(past: WriteSession, hidden: Sequence[str]) -> None:
-    """Hide the claims of a moment that the public saw then and that were taken back since."""
-    kind: Any = kinds()["claim"]
-    seen = select(kind.id).where(among(past, kind.id, hidden), col(kind.visibility).is_(None))
-    for claim_id in past.execute(seen).scalars().all() if hidden else ():
-        past.execute(update(table(kind)).where(col(kind.id) == claim_id).values(visibility=INTERNAL))
-        tell(past, kind, [Saved(claim_id, {"visibility": {"old": None, "new": INTERNAL}})])
+_TAKEN_BACK = {"source": "src_", "claim": "clm_"}
+"""What can be taken back from the public, and how ids of it begin."""
+
+
+def _take_back(past: WriteSession, hidden: Mapping[str, Sequence[str]]) -> None:
+    """Hide what the public saw at a moment and what was taken back since, with the claims and the evidence
+    that named such a source then.
+    """
+    known = kinds()
+    claim: Any = known["claim"]
+    evidence: Any = known["evidence"]
+    for noun, ids in hidden.items():
+        if ids:
+            kind: Any = known[noun]
+            _set(past, kind, among(past, kind.id, ids), INTERNAL)
+    if sources := hidden["source"]:
+        _set(past, claim, claim.publication == _NAMED_ONE, None)  # the moment before, of which this was made
+        printed: Any = claim.parts["appearances"]
+        naming = select(printed.claim_id).where(among(past, printed.source_id, sources))
+        _set(past, claim, claim.id.in_(naming), INTERNAL, publication=_NAMED_ONE)
+        _set(past, evidence, among(past, evidence.source_id, sources), INTERNAL)
+
+
+_NAMED_ONE = {"named": "what was taken back"}
+"""The mark of a claim that is hidden in a moment for a source that it named."""
+
+
+def _set(past: WriteSession, kind: Any, which: Any, visibility: str | None, **more: Any) -> None:
+    old = None if visibility else INTERNAL
+    found = select(kind.id).where(which, kind.visibility == old)
+    for record_id in past.execute(found).scalars().all():
+        values = {"visibility": visibility, **more}
+        past.execute(update(table(kind)).where(col(kind.id) == record_id).values(**values))
+        tell(past, kind, [Saved(record_id, {"visibility": {"old": old, "new": visibility}})])
 
 
 def _end_log(db: Database) -> None:

@@ -14,7 +14,8 @@ from app.changes.model import Record
 EventType = Literal[
     "entity", "entity.create", "entity.revise", "entity.merge", "entity.merge.follow", "entity.part",
     "entity.part.follow", "entity.erase", "entity.erase.follow",
-    "source", "source.create", "source.revise", "source.publish", "source.erase",
+    "source", "source.create", "source.revise", "source.publish", "source.unpublish", "source.embargo",
+    "source.erase",
     "snapshot", "snapshot.archive", "snapshot.supply", "snapshot.erase", "snapshot.erase.follow",
     "claim", "claim.state", "claim.revise", "claim.carry", "claim.anchor", "claim.take", "claim.release",
     "claim.propose", "claim.review", "claim.attribute", "claim.approve", "claim.return", "claim.correct",

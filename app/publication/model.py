@@ -1,4 +1,4 @@
-"""What is sent to publish claims."""
+"""What is sent to publish claims and sources."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.base.types import EACH_ONCE, Moment, Prose, Shape, example
 
 
 class PublicationIn(Shape):
-    """When the claim is to be public, and why."""
+    """When the record is to be public, and why."""
 
     model_config = example({"note": "The report is out."})
 

@@ -10,11 +10,13 @@ from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed
 from app.claims import store as claims
 from app.claims.held import must_be_ahead
-from app.claims.model import Claim
 from app.claims.shapes import ClaimOut
 from app.publication import store
 from app.publication.model import PublicationIn, PublicationsIn
+from app.publication.store import Publishable
 from app.reviews.rules import check_publication
+from app.sources import store as sources
+from app.sources.model import SourceOut
 
 router = v1("publication")
 
@@ -50,9 +52,43 @@ def unpublish_claim(claim_id: str, write: Editing) -> Response:
     with write as session:
         claim = claims.row(session, claim_id)
         write.expect(claim)
-        check_publication("unpublish", write.role or Role.reader)
-        store.take_back(session, claim, by=write.by)
+        _take_back(session, claim, write)
         return write.answer(claims.document(session, claim.id))
+
+
+@router.post(
+    "/sources/{source_id}/publication",
+    responses=answers(SourceOut),
+    operation_id="publish_source",
+    openapi_extra=IF_MATCH,
+)
+def publish_source(source_id: str, write: Checking, body: PublicationIn | None = None) -> Response:
+    """Shows an internal source to the public with its snapshots, named by a claim or not: now, or at a
+    moment (`at`). A claim that names it and is published before takes it along.
+    """
+    wish = body or PublicationIn()
+    with write as session:
+        source = sources.row(session, source_id)
+        write.expect(source)
+        _publish(session, source, wish, write)
+        return write.answer(sources.document(session, source.id))
+
+
+@router.delete(
+    "/sources/{source_id}/publication",
+    responses=answers(SourceOut),
+    operation_id="unpublish_source",
+    openapi_extra=IF_MATCH,
+)
+def unpublish_source(source_id: str, write: Editing) -> Response:
+    """Takes a source back from the public, or its embargo away. While a public claim or its public evidence
+    names it, that is 409 with the claim as `existing`.
+    """
+    with write as session:
+        source = sources.row(session, source_id)
+        write.expect(source)
+        _take_back(session, source, write)
+        return write.answer(sources.document(session, source.id))
 
 
 @router.post("/publications", responses=listed(ClaimOut), operation_id="publish_claims")
@@ -73,10 +109,15 @@ def publish_claims(body: PublicationsIn, write: Checking) -> Response:
         return write.answer({"data": shown, "next_cursor": None})
 
 
-def _publish(session: WriteSession, claim: Claim, wish: PublicationIn, write: Write) -> None:
+def _publish(session: WriteSession, record: Publishable, wish: PublicationIn, write: Write) -> None:
     check_publication("publish", write.role or Role.reader)
     if wish.at is None:
-        store.publish(session, claim, wish.note, by=write.by)
+        store.publish(session, record, wish.note, by=write.by)
     else:
         must_be_ahead(wish.at, "/at")
-        store.embargo(session, claim, wish.at, wish.note, by=write.by)
+        store.embargo(session, record, wish.at, wish.note, by=write.by)
+
+
+def _take_back(session: WriteSession, record: Publishable, write: Write) -> None:
+    check_publication("unpublish", write.role or Role.reader)
+    store.take_back(session, record, by=write.by)

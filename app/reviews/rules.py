@@ -86,11 +86,11 @@ checked on itself. Its standing is that one's, so that a ruling may wait in any.
 
 PUBLICATION_RULES: tuple[Rule, ...] = (
     Rule("publish", _in(*STATUSES), Role.checker, "anyone",
-         "POST /v1/claims/{id}/publication"),
+         "POST /v1/claims/{id}/publication, /v1/sources/{id}/publication"),
     Rule("unpublish", _in(*STATUSES), Role.editor, "anyone",
-         "DELETE /v1/claims/{id}/publication"),
+         "DELETE /v1/claims/{id}/publication, /v1/sources/{id}/publication"),
 )  # fmt: skip
-"""Who shows a claim to the public, and takes it back, however it stands."""
+"""Who shows a claim or a source to the public, and takes it back, however it stands."""
 
 
 def check_publication(move: PublicationMove, role: Role) -> None:

@@ -73,6 +73,8 @@ class Source(Record, table=True):
     archive_url: str | None = Field(default=None, sa_type=Text)
     erased: dict[str, Any] | None = Field(default=None, sa_type=Json)
     visibility: str | None = Field(default=None, sa_type=Text)
+    embargoed_until: datetime | None = Field(default=None, sa_type=Instant, index=True)
+    publication: dict[str, Any] | None = Field(default=None, sa_type=Json)
 
 
 class Snapshot(Record, table=True):
@@ -175,6 +177,7 @@ class SourceOut(SourceBrief):
     kind: SourceKind
     archive_url: str | None
     visibility: ShownVisibility = None
+    embargoed_until: datetime | None = None
     version: int
     created_at: datetime
     updated_at: datetime

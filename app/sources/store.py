@@ -278,6 +278,7 @@ def by_id(session: ReadSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]
 
 _SHOWN = ("authors", "published", "language", "kind", "archive_url", "version", "created_at",
           "updated_at")  # fmt: skip
+_HELD_BACK = ("visibility", "embargoed_until")
 
 
 def brief_source_columns(publisher: Any) -> list[Any]:
@@ -307,13 +308,13 @@ def join_publisher(query: Query, publisher: Any) -> Query:
 @cache
 def _sources() -> Query:
     publisher = aliased(Entity)
-    shown = [getattr(Source, name) for name in (*_SHOWN, "visibility")]
+    shown = [getattr(Source, name) for name in (*_SHOWN, *_HELD_BACK)]
     query = select(*brief_source_columns(publisher), *shown).select_from(Source)
     return join_publisher(query, publisher)
 
 
 def _document(row: Row[Any]) -> dict[str, Any]:
-    held = {"visibility": row.visibility} if row.visibility else {}
+    held = {name: wire(value) for name in _HELD_BACK if (value := getattr(row, name)) is not None}
     return brief_source(row) | {name: wire(getattr(row, name)) for name in _SHOWN} | held
 
 
