@@ -153,3 +153,46 @@ def test_a_webhook_is_told_no_names(room: Newsroom, receiver: Receiver) -> None:
     for body in bodies:
         assert not NAMES.search(body)
         assert not WORKERS.search(body)
+
+
+def test_what_a_client_called_its_request_is_told_to_those_inside_alone(room: Newsroom) -> None:
+    called = {"X-Request-Id": "quincy-9"}
+    body = {"text": "Asked for.", "mode": "paraphrase", "speakers": ["vladimir-putin"]}
+    claim = ok(room.reporter.post("/v1/claims", headers=called, json=body))
+    path = f"/v1/claims/{claim['id']}"
+    last = ok(room.anyone.get("/v1/changes?order=desc&limit=1"))["data"][0]["seq"]
+    stream = f"/v1/changes/stream?after={last - 1}&until={last}"
+    for address in ("/v1/changes?order=desc&limit=5", f"{path}/history", f"{path}/bundle", stream):
+        assert "quincy-9" not in room.anyone.get(address).text, address
+        assert ("quincy-9" in room.reader.get(address).text) == ("bundle" not in address), address
+
+
+def test_the_public_is_told_of_which_organisation_who_wrote_is(room: Newsroom, receiver: Receiver) -> None:
+    """Of what is hidden as well, and not where somebody belongs to none."""
+    me = ok(room.reporter.get("/v1/me"))["person"]["id"]
+    desk, other = (room.entity(name, "organization")["id"] for name in ("A desk", "Its owner"))
+    mine = {"organisations": [desk, other]}
+    ok(room.admin.patch(f"/v1/people/{me}", headers={"If-Match": "*"}, json=mine))
+    allow(room)
+    hooked(room, receiver.url)
+    claim, hidden = room.claim("A public one."), room.claim("Hidden one.", visibility="internal")
+    taken = room.take(hidden)
+    of_desk, of_desk_too, of_none = ok(room.anyone.get("/v1/changes?order=desc&limit=3"))["data"][::-1]
+    assert (of_desk["resource_id"], of_desk_too["resource_id"]) == (claim["id"], None)
+    assert (of_desk["organisation"], of_desk_too["organisation"]) == (desk, desk)
+    assert "organisation" not in of_none
+    assert of_desk_too.keys() - {each for each, value in of_desk_too.items() if value is None} == {
+        "form", "seq", "at", "organisation", "previous_hash", "hash", "salts", "commitments",
+    }  # fmt: skip
+    for entry in (of_desk, of_desk_too, of_none):
+        assert entry_hash(entry) == entry["hash"]
+        assert entry["actor"] is None
+    [told] = ok(room.anyone.get(f"/v1/claims/{claim['id']}/history"))["data"]
+    assert told["organisation"] == desk
+    assert '"organisation"' not in room.reader.get(f"/v1/claims/{taken['id']}/history").text
+    deliver(room)
+    bodies = [got.body.decode() for got in receiver.got]
+    assert [f'"organisation":"{desk}"' in body for body in bodies[:2]] == [True, True]
+    assert ok(room.admin.post(f"/v1/entities/{desk}/merge", headers={"If-Match": "*"}, json={"into": other}))
+    [told] = ok(room.anyone.get(f"/v1/claims/{claim['id']}/history"))["data"]
+    assert told["organisation"] == other

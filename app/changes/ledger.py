@@ -19,6 +19,7 @@ from app.changes.contexts import without_contexts
 from app.changes.entry import Entry
 from app.changes.hidden import as_seen
 from app.changes.model import Change, ChangeValues
+from app.changes.workers import with_organisations
 
 GENESIS = "0" * 64
 """The `previous_hash` of the first entry."""
@@ -113,8 +114,8 @@ def history(
     """A page of the entries of one record."""
     query = entries().where(col(Change.resource) == noun, col(Change.resource_id) == record_id)
     found = page(session, query, [col(Change.seq)], ask, after)
-    told = without_contexts(session, [document(row) for row in found.rows])
-    return Page(as_seen(session, told), found.last)
+    whole = without_contexts(session, [document(row) for row in found.rows])
+    return Page(with_organisations(session, whole, as_seen(session, whole)), found.last)
 
 
 @cache

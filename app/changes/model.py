@@ -213,9 +213,9 @@ class ChangeOut(BaseModel):
 
     In an entry without `form`, `hash` is the SHA-256 of the entry's RFC 8785 JSON without `hash` itself;
     where only an admin may see what was changed (keys, people, webhooks), `difference` and `reason` are null,
-    to the public `actor` and `actor_name` of a person are, and the hash cannot be made anew. In an entry of
-    form 2 the values enter it by commitments, so that some can be withheld and the hash still be checked: see
-    `salt`, `salts` and `commitments`, and docs/trust.md.
+    to the public `actor`, `actor_name` and `request_id` of a person are, and the hash cannot be made anew.
+    In an entry of form 2 the values enter it by commitments, so that some can be withheld and the hash still
+    be checked: see `salt`, `salts` and `commitments`, and docs/trust.md.
     """
 
     form: Annotated[Literal[2], Describe(description="The form of the entry; none is the first.")] = 2
@@ -229,7 +229,14 @@ class ChangeOut(BaseModel):
     version: int | None
     difference: dict[str, Difference] | None
     reason: str | None
-    request_id: str | None
+    request_id: Annotated[str | None, Describe(description="Null to the public.")]
+    organisation: Annotated[
+        str | None,
+        Describe(
+            description="To the public alone: the id of the organisation of whoever has written the "
+            "entry, if they belong to one. It is no part of the hash."
+        ),
+    ] = None
     previous_hash: str
     hash: str
     salt: Annotated[

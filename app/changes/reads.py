@@ -18,6 +18,7 @@ from app.changes.entry import Entry, withheld
 from app.changes.hidden import as_seen, is_seen
 from app.changes.ledger import GENESIS, document, entries, head
 from app.changes.model import Change, ChangeFilters, ChangeQuestion
+from app.changes.workers import with_organisations
 
 Head = tuple[int, str]
 """A ledger's last seq and hash."""
@@ -107,7 +108,7 @@ def shown(session: ReadSession, rows: Sequence[Row[Any]], *, secrets: bool) -> l
         withheld(entry, _is_of_difference) if entry["resource"] in FOR_ADMINS else entry
         for entry in without_contexts(session, found)
     ]
-    return as_seen(session, told)
+    return with_organisations(session, told, as_seen(session, told))
 
 
 def _is_of_difference(name: str) -> bool:

@@ -27,7 +27,7 @@ from app.changes.ledger import difference_of, entries, head, whole
 from app.changes.model import Change
 from app.changes.replay import UNKNOWN, replay_some
 from app.changes.tree import Tree, leaf_of
-from app.changes.workers import ACTOR, WORKERS, named_by, without_workers
+from app.changes.workers import ACTOR, ASKED, WORKERS, named_by, without_workers
 from app.claims import store as claims
 from app.exchange.earlier_bundles import retold
 from app.reviews import documents, evidence
@@ -67,7 +67,7 @@ _OF_A_CLAIM = frozenset({"assignee_id", "proposer_id"})
 _OF_A_RULING = ("reviewer_id", "reviewer_name", "decided_by", "decided_by_name")
 """The columns of a review or decision that do."""
 
-WITHHELD = ACTOR | WORKERS
+WITHHELD = ACTOR | ASKED | WORKERS
 """The values of an entry that a bundle is without."""
 
 _UNNEEDED = WITHHELD | {"actor_name", "reason", "difference.note"}
