@@ -274,7 +274,7 @@ ALLOWED_TO_WRITE: Mapping[tuple[str, str], str] = {
     ("app/claims/ranks.py", "_after_claims"): "how often claims are repeated, which follows them",
     ("app/claims/ranks.py", "_put_right"): "how often claims are repeated, made anew",
     ("app/claims/ranks.py", ""): "how often claims are repeated and read",
-    ("app/changes/past.py", "_take_back"): "moments of the past, without what was taken back since",
+    ("app/changes/past.py", "_set"): "moments of the past, without what was taken back since",
     ("app/visibility.py", "keep"): "which records are hidden, which follows them",
     ("app/visibility.py", "_clear"): "which records are hidden, made anew",
     ("app/words/index.py", "_stem_ids"): "the index, which follows records",
