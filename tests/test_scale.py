@@ -266,6 +266,37 @@ def test_a_moment_is_what_the_primary_says_however_far_the_standby_is(pair: Pair
             assert proof["seq"] == int(position[POSITION])
 
 
+def test_a_standby_tells_the_public_nothing_that_is_not_public(pair: Pair) -> None:
+    speaker, _ = pair.entity()
+    body = {
+        "text": "Zanzibar fell.",
+        "mode": "paraphrase",
+        "speakers": [speaker["slug"]],
+        "visibility": "internal",
+    }
+    hidden = ok(pair.by("reporter").post("/v1/claims", json=body))
+    shown = pair.claim()
+    path, anyhow = f"/v1/claims/{shown['id']}", {"If-Match": "*"}
+    note = {"url": "https://example.org/a", "stance": "context", "note": "From Zanzibar."}
+    ok(pair.by("checker").post(f"{path}/evidence", json=note))
+    last = int(ok(pair.anyone.get("/v1/changes?order=desc&limit=1"))["data"][0]["seq"])
+    with pair.paused():
+        unseen, _ = pair.entity()
+        for at in (
+            "claims?limit=200", "claims?q=zanzibar", "search?q=zanzibar", "claims.ndjson", "stats?by=speaker",
+            f"claims/{hidden['id']}", f"claims/{shown['id']}/evidence", f"claims/{hidden['id']}/history",
+            f"changes?after={last - 5}", f"changes/stream?after={last - 5}&until={last}",
+            f"claims?as_of={last}",
+        ):  # fmt: skip
+            answer = pair.anyone.get(f"/v1/{at}")
+            assert "zanzibar" not in answer.text.lower().replace("q=zanzibar", ""), at
+            assert hidden["id"] not in answer.text.replace(f"There is no claim {hidden['id']}", ""), at
+        assert pair.anyone.get(f"/v1/entities/{unseen['id']}").status_code == 404, "the standby is asked"
+        assert "Zanzibar" in pair.by("reader").get(f"/v1/claims/{hidden['id']}").text
+    ok(pair.by("checker").post(f"/v1/claims/{hidden['id']}/publication", headers=anyhow))
+    wait_for(lambda: pair.anyone.get(f"/v1/claims/{hidden['id']}").status_code == 200, 10)
+
+
 def test_a_standby_is_asked_anew_what_it_holds_once_a_backup_was_restored(pair: Pair) -> None:
     for _ in range(3):
         _, position = pair.entity()
