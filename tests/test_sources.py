@@ -100,6 +100,26 @@ def test_a_text_may_be_for_checking_only(room: Newsroom) -> None:
     assert "paused" not in str(entries)
 
 
+def test_a_source_comes_with_its_first_snapshot(room: Newsroom) -> None:
+    sha256, length = hashlib.sha256(TEXT.encode()).hexdigest(), len(TEXT)
+    wrong = {"url": "https://example.org/b", "title": "B", "snapshot": {"text": TEXT, "sha256": "0" * 64}}
+    with room.unchanged():
+        refused = problem(room.reporter.post("/v1/sources", json=wrong), 422)
+        assert [each["pointer"] for each in refused["errors"]] == ["/snapshot/sha256"]
+    whole, known = {"text": TEXT}, {"sha256": sha256, "length": length}
+    for n, snapshot in enumerate((whole, known)):
+        source = room.source(f"https://example.org/{n}", snapshot=snapshot)
+        [kept] = room.get(f"/v1/sources/{source['id']}/snapshots")["data"]
+        assert (kept["sha256"], kept["length"], kept["has_text"]) == (sha256, length, snapshot is whole)
+    claim = room.claim(
+        "It is not agreed…yet.", mode="direct_quote", appearances=[{"source": "https://example.org/0"}]
+    )
+    assert claim["appearances"][0]["anchors"][0]["state"] == "exact"
+    internal = room.source("https://example.org/c", snapshot={"text": TEXT}, visibility="internal")
+    problem(room.anyone.get(f"/v1/sources/{internal['id']}/snapshots"), 404)
+    assert TEXT not in room.anyone.get("/v1/changes").text
+
+
 def test_a_text_supplied_later_is_checked_and_every_quote_is_looked_up(room: Newsroom) -> None:
     source = room.source()
     sha256 = hashlib.sha256(TEXT.encode()).hexdigest()

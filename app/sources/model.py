@@ -117,7 +117,7 @@ class SnapshotIn(Shape):
 
 
 class SourceIn(Shape):
-    """A published document, with a first snapshot of its text if there is one."""
+    """A published document."""
 
     model_config = example(
         {
@@ -142,8 +142,13 @@ class SourceIn(Shape):
 
 
 class NewSourceIn(SourceIn):
-    """A published document, with who may see that it is here."""
+    """A published document, with a first snapshot of its text if there is one, and who may see that it is
+    here.
+    """
 
+    snapshot: Annotated[
+        SnapshotIn | None, Describe(description="A first snapshot, archived with it. PATCH has none.")
+    ] = None
     visibility: Annotated[
         Visibility | None, Describe(description="By default what the server has set; PATCH leaves it.")
     ] = None

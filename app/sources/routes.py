@@ -9,6 +9,7 @@ from sqlmodel import col
 from app.access.model import Role
 from app.access.requests import Reading, ReadingNow, Reporting
 from app.access.visibility import is_internal
+from app.base.errors import Invalid
 from app.base.http import v1
 from app.base.openapi import IF_MATCH, answers, listed, partial
 from app.base.page import Question, page
@@ -42,10 +43,17 @@ def list_sources(ask: Annotated[SourceQuestion, Query()], read: Reading) -> Resp
 
 @router.post("/sources", status_code=201, responses=answers(SourceOut, 201), operation_id="create_source")
 def create_source(body: NewSourceIn, write: Reporting) -> Response:
-    """Adds a source. A URL that is here already, in any spelling, is 409 with `existing`."""
+    """Adds a source, with a first snapshot of its text if one is sent. A URL that is here already, in any
+    spelling, is 409 with `existing`, and nothing of it is kept.
+    """
     with write as session:
         internal = is_internal(write, body.visibility)
         source = store.create(session, body, by=write.by, internal=internal)
+        if body.snapshot is not None:  # of which no quote can be here yet
+            try:
+                store.archive(session, source, body.snapshot, by=write.by, role=write.role or Role.reader)
+            except Invalid as fault:
+                raise Invalid.under("/snapshot", fault) from fault
         shown = store.document(session, source.id)
         return write.answer(shown, 201, location=f"/v1/sources/{source.id}")
 
