@@ -28,6 +28,7 @@ help: ## Show what there is (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s  %s\n", $$1, $$2 }' Makefile
 
 serve: $(VENV)/.runtime ## Serve on this machine (PORT=8000, HOST=127.0.0.1; SEED= for no sample data)
+	@echo "Starting the server"
 	@$(RUN) -m app serve --host '$(HOST)' --port '$(PORT)' --migrate $(SEED)
 
 # Each worker begins with a part of its own, so that what a module's tests share is made once, and then helps others.

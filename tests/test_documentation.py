@@ -244,3 +244,12 @@ def test_each_promise_of_the_readme_names_tests_that_there_are() -> None:
 
 def _words(text: str) -> str:
     return " ".join(text.split())
+
+
+def test_the_readme_says_how_much_is_installed() -> None:
+    needed, with_tests = (
+        len(re.findall(r"^[\w.-]+==", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert f"installs {needed} packages" in page("../README.md")
+    assert f"another {round(with_tests - needed, -1)} packages" in page("../README.md")

@@ -24,7 +24,7 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --link: light-dark(#0550ae, #79b8ff) }
-body { font: 1rem/1.6 system-ui, sans-serif; max-width: 48rem; margin: 0 auto; padding: 1rem 1.25rem 4rem }
+body { font: 1rem/1.6 system-ui, sans-serif; max-width: 54rem; margin: 0 auto; padding: 1rem 1.25rem 4rem }
 nav { display: flex; gap: 1.5rem; padding-bottom: .5rem; border-bottom: 1px solid var(--line) }
 nav.end { padding: 1rem 0 0; margin-top: 3rem; border: 0; border-top: 1px solid var(--line) }
 a { color: var(--link); text-underline-offset: .15em }
@@ -32,7 +32,7 @@ h1, h2, h3 { line-height: 1.25; margin: 2em 0 .6em }
 h1 { margin-top: 1em }
 code { font: .875em/1.5 ui-monospace, monospace; background: var(--soft); padding: .1em .3em }
 pre { overflow-x: auto; background: var(--soft); border-radius: .4em; padding: .8em 1em }
-pre code { background: none; padding: 0 }
+pre code { background: none; padding: 0; line-height: 1.35 }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-size: .9375em }
 th, td { text-align: left; vertical-align: top; padding: .35em .8em .35em 0 }
