@@ -215,6 +215,18 @@ TAMPERED_PROOFS: list[Any] = [
 ]  # fmt: skip
 
 
+def test_a_name_that_stands_twice_is_refused(
+    seeded: Newsroom, worked: Any, command: Command, tmp_path: Path
+) -> None:
+    """Its last value is the signed one, and another program may show the first."""
+    content = json.dumps(bundled(seeded, worked))
+    forged = content.replace('"text": ', '"text": "Forged.", "text": ', 1)
+    assert forged != content
+    (file := tmp_path / "bundle.jsonld").write_text(forged)
+    done = command(NOWHERE, "verify", str(file), "--key", key_of(seeded))
+    assert (done.code, "stands twice" in done.err) == (1, True)
+
+
 @pytest.mark.parametrize("change", TAMPERED_PROOFS)
 def test_no_altered_proof_passes(change: Any) -> None:
     signer = Signer("example.org/record", bytes(range(32)))

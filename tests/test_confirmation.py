@@ -133,6 +133,9 @@ def test_the_passage_is_the_claim_s_own_words(room: Newsroom) -> None:
     picked = spoken(room, "The budget will nobody.", "ondrej-novak")
     some = [proof(sitting, word, name) for word in ("the budget", "will", "nobody")]
     assert "own words" in refusal(room, picked, *some)
+    cut = spoken(room, "Madam President, as the budget is a sham.", "ondrej-novak")
+    some = [proof(sitting, words, name) for words in ("Madam President, as", "the budget is a sham")]
+    assert "own words" in refusal(room, cut, *some)
     told = spoken(room, "He would not sell.", "ondrej-novak", "paraphrase")
     assert "three words" in refusal(room, told, proof(sitting, "a sham", name))
     assert "three words" in refusal(room, told, proof(sitting, None, name))
@@ -234,6 +237,14 @@ def test_other_names_count_and_a_merge_is_followed(room: Newsroom) -> None:
     into = {"into": "ondrej-novak"}
     ok(room.editor.post("/v1/entities/novak-of-the-greens/merge", headers=match(made), json=into))
     confirmed(room, claim, piece)
+
+
+def test_an_alias_that_is_another_s_name_confirms_nothing(room: Newsroom) -> None:
+    people(room)
+    alias = {"aliases": [{"name": "Ondrej NOVAK"}, {"name": "Ondrej Novak"}]}
+    ok(room.reporter.patch("/v1/entities/herbert-kickl", headers={"If-Match": "*"}, json=alias))
+    claim = spoken(room, SOLD, "herbert-kickl")
+    assert "named" in refusal(room, claim, proof(sourced(room), SOLD, "Ondrej Novak"))
 
 
 def test_evidence_that_was_gathered_before_is_held_to_it_and_so_is_a_correction(room: Newsroom) -> None:

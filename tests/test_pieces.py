@@ -113,6 +113,8 @@ def test_each_piece_is_looked_up_without_being_asked_for(room: Newsroom, page: J
     )
     assert anchors(claim) == [("bad joke", "exact"), ("The bridge is ours", "exact")]
     assert linked(room, claim)[0]["@type"] == ["Claim", "Quotation"]
+    cut = ("Asked again he would", "whether we pay")
+    assert len(anchors(ok(stated(room, page, "He says “Asked again he would … whether we pay”.", *cut)))) == 2
     whole = ok(stated(room, page, "the minister's office"))
     assert anchors(whole) == [("the minister's office", "normalised")]
 
@@ -132,6 +134,10 @@ FORGED: list[tuple[str, list[str], str]] = [
     ("He says “We sign the paper”.", ["We", "sign", "the paper"], "/appearances/0/anchors/1"),
     ("He says “we pay never sign”.", ["we pay", "never sign"], "/appearances/0/anchors/1"),
     ("He says “The paper was signed. We will never”.", ["The paper was signed", "We will never"],
+     "/appearances/0/anchors/1"),
+    ("He says “Asked again he would whether we pay”.", ["Asked again he would", "whether we pay"],
+     "/appearances/0/anchors/1"),  # who has left out the words between
+    ("He says “Asked … again he would whether we pay”.", ["Asked again he would", "whether we pay"],
      "/appearances/0/anchors/1"),
 ]  # fmt: skip
 
@@ -302,6 +308,7 @@ def test_a_text_that_comes_later_splits_nothing_else(room: Newsroom) -> None:
             ("We will never sign the paper whose bridge is ours",),
             ("We will never sign the pap",),  # a part of a word
             ("No, not now.",),  # too few words
+            ("Asked again he would whether we pay", "Asked again he would", "whether we pay"),
             ("The plan is a bad joke and a lie", "The plan is a", "bad joke", "and a lie"),
         )
     }

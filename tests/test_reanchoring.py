@@ -2,6 +2,7 @@
 
 import textwrap
 import time
+from itertools import chain, pairwise
 from random import Random
 from typing import Any
 
@@ -303,14 +304,17 @@ def _around_the_quotes() -> str:
     [source] = records("sources")
     length = source["snapshot"]["length"]
     signs = list(("and so it went on from there, as was to be seen. " * length)[:length])
-    passages = [
-        passage
+    items = [
+        item.get("anchors") or [item["anchor"]]
         for claim in records("claims")
         for item in (*claim["appearances"], *claim.get("evidence", []))
-        for passage in item.get("anchors") or [item["anchor"]]
     ]
+    passages = [passage for item in items for passage in item]
     for passage in passages:
         signs[passage["start"] - 1] = signs[passage["end"]] = " "
+    for one, other in chain.from_iterable(map(pairwise, items)):  # somebody is named between two segments
+        gap = other["start"] - one["end"]
+        signs[one["end"] : other["start"]] = f'"{" said he" * gap}'[: gap - 2] + ' "'
     for passage in passages:
         signs[passage["start"] : passage["end"]] = passage["exact"]
     return "".join(signs)

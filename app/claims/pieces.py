@@ -215,18 +215,53 @@ _MOST_SIGNS = 8
 """Signs between two words of one segment."""
 
 _SPACED = "”»«’›‹“‘」』｣〞〟﹂﹄"
-_GAP = re.compile(
-    rf"""[,.;:!?…—–-]{{0,3}}(?:\s?(?P<close>[{_SPACED}])|(?P<straight>["'＂＇]))"""
-    rf"""(?P<between>(?:[^"“”„‟«»‹›「」『』｢｣＂‘’'＇]|(?<=\w)['’](?=\w)|(?<=s)['’](?=\s)){{1,{INTERRUPTION}}}?)"""
-    r"""(?:(?P<open>[“„«‹‘‚「『｢〝﹁﹃]|(?<!\w)[”»›’])\s?|(?<!\w)(?P<again>["'＂＇]))(?=[\w(\[…])"""
-)
-"""A closing mark, what is outside of marks, and an opening one."""
+
+
+def _gap(most: int) -> re.Pattern[str]:
+    """A closing mark, what is outside of marks, and an opening one."""
+    return re.compile(
+        rf"""[,.;:!?…—–-]{{0,3}}(?:\s?(?P<close>[{_SPACED}])|(?P<straight>["'＂＇]))"""
+        rf"""(?P<between>(?:[^"“”„‟«»‹›「」『』｢｣＂‘’'＇]|(?<=\w)['’](?=\w)|(?<=s)['’](?=\s)){{1,{most}}}?)"""
+        r"""(?:(?P<open>[“„«‹‘‚「『｢〝﹁﹃]|(?<!\w)[”»›’])\s?|(?<!\w)(?P<again>["'＂＇]))(?=[\w(\[…])"""
+    )
+
+
+_GAP, _LONG_GAP = _gap(INTERRUPTION), _gap(10 * INTERRUPTION)
 
 
 def is_interruption(text: str, end: int, start: int) -> bool:
     """Return whether between two places a quotation ends, somebody is named, and it goes on."""
-    found = _GAP.match(text, end)
-    return found is not None and _is_pair(found) and found.end() == start and start - end <= INTERRUPTION
+    return start - end <= INTERRUPTION and _goes_on(_GAP, text, end, start)
+
+
+def _goes_on(gap: re.Pattern[str], text: str, end: int, start: int) -> bool:
+    found = gap.match(text, end)
+    return found is not None and _is_pair(found) and found.end() == start
+
+
+_OMISSION = re.compile(r"…|\.{3}")
+
+
+def _omits(piece: str, count: int) -> bool:
+    """Return whether a piece says that something is left out after so many of its words."""
+    shown = _EDITED.sub("…", _CAPITAL.sub(r"\1", piece))
+    spans = [match.span() for match in _WORD.finditer(shown)]
+    return 0 < count < len(spans) and bool(_OMISSION.search(shown, spans[count - 1][1], spans[count][0]))
+
+
+def left_out(text: str, piece: str, segments: Sequence[tuple[str, int | None, int | None]]) -> int | None:
+    """Return the number of the first segment of a piece, each with its place, that does not go on where the
+    one before it ends: words of the text are left out between them, and the piece does not say so by an
+    ellipsis. An attribution is not of the quote's words.
+    """
+    count = 0
+    for n, ((exact, _, end), (_, start, _)) in enumerate(itertools.pairwise(segments), start=1):
+        count += len(words(exact))
+        if end is None or start is None or start < end:
+            return n
+        if words(text[end:start]) and not _omits(piece, count) and not _goes_on(_LONG_GAP, text, end, start):
+            return n
+    return None
 
 
 def _is_pair(found: re.Match[str]) -> bool:

@@ -24,7 +24,7 @@ from app.claims.anchors import (
 from app.claims.documents import ANCHOR
 from app.claims.model import Anchor, Appearance, Claim
 from app.claims.passages import Selector, is_whole
-from app.claims.pieces import covered, interrupted, is_interruption, is_short, pieces, words
+from app.claims.pieces import covered, interrupted, is_interruption, is_short, left_out, pieces, words
 from app.claims.shapes import AnchorIn, AppearanceIn, ClaimIn
 from app.sources.model import Snapshot
 
@@ -89,7 +89,7 @@ def _segments(claim: ClaimIn, item: AppearanceIn, n: int, kept: Row[Any] | None)
         quoted = " ".join(segment.exact for segment in item.anchors)
         if not any(same_words(quoted, text) for text in versions(claim)):
             raise Invalid.at(f"/appearances/{n}/anchors", "are not, together, the words of the direct quote")
-    elif _used(claim, [segment.exact for segment in item.anchors]) is None:
+    elif not _covering(claim, [segment.exact for segment in item.anchors]):
         parts = " ".join(f"“{piece}”" for piece in pieces(claim.mode, claim.text))
         raise Invalid.at(
             f"/appearances/{n}/anchors", f"are not, together, the words that are quoted: {parts}"
@@ -109,10 +109,13 @@ def versions(claim: ClaimIn | Claim) -> list[str]:
     return [text for text in (claim.text, claim.original_text) if text]
 
 
-def _used(claim: ClaimIn, anchors: Sequence[str]) -> list[list[int]] | None:
-    """The anchors of each piece of the claim's quote, in its words here or in the original ones."""
-    found = (covered(pieces(claim.mode, text), anchors) for text in versions(claim))
-    return next((used for used in found if used is not None), None)
+def _covering(claim: ClaimIn, anchors: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """The pieces of the claim's quote with the anchors of each, in its words here or in the original ones."""
+    for text in versions(claim):
+        parts = pieces(claim.mode, text)
+        if parts and (used := covered(parts, anchors)) is not None:
+            return [*zip(parts, used, strict=True)]
+    return []
 
 
 def _found(text: str | None, piece: str) -> list[AnchorIn]:
@@ -128,7 +131,7 @@ def _must_be_in_order(claim: ClaimIn, anchors: Sequence[Anchor], text: str, poin
     """
     if claim.mode not in QUOTING:
         return
-    for used in _used(claim, [anchor.exact for anchor in anchors]) or []:
+    for piece, used in _covering(claim, [anchor.exact for anchor in anchors]):
         for n, m in pairwise(used):
             one, other = anchors[n], anchors[m]
             if one.end is None or other.start is None or other.start < one.end:
@@ -137,6 +140,12 @@ def _must_be_in_order(claim: ClaimIn, anchors: Sequence[Anchor], text: str, poin
             if short and not _belong_together(text, one.end, other.start):
                 detail = "has, or follows, fewer than three words: nothing but an attribution may be between"
                 raise Invalid.at(f"{pointer}/{m}", detail)
+        segments = [(anchors[n].exact, anchors[n].start, anchors[n].end) for n in used]
+        if (at := left_out(text, piece, segments)) is not None:
+            detail = (
+                "leaves out words of the source before it: the claim's text has to say so by an ellipsis (…)"
+            )
+            raise Invalid.at(f"{pointer}/{used[at]}", detail)
 
 
 def _belong_together(text: str, end: int, start: int) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_
@@ -16,7 +16,7 @@ from app.changes.store import By, New, save_parts
 from app.claims.anchors import FOUND, Place, locate, locate_all, stands
 from app.claims.model import Anchor, Appearance, Claim
 from app.claims.passages import Selector, is_whole
-from app.claims.pieces import Words, covered, pieces
+from app.claims.pieces import Words, covered, left_out, pieces
 from app.claims.quotes import (
     QUOTING,
     Printed,
@@ -153,17 +153,22 @@ def _anew(claim: Claim, here: Sequence[Anchor], supplied: Supplied) -> list[Anch
     made, differs = list[Anchor](), False
     for piece, numbers in zip(parts, used or (), strict=True):
         rows = [here[n] for n in numbers]
-        segments = [] if _stand(rows, supplied.text) else _segments(piece, rows[0], supplied)
+        segments = [] if _stand(piece, rows, supplied.text) else _segments(piece, rows[0], supplied)
         made, differs = made + (segments or rows), differs or bool(segments)
+        if not segments and (at := _left_out(piece, rows, supplied.text)) is not None:
+            settle(rows[at], Place("orphaned"), supplied.text)
     for n, each in enumerate(made if differs else ()):
         each.position = n
     return made if differs else []
 
 
-def _stand(rows: Sequence[Anchor], text: str) -> bool:
-    """Return whether segments stand in a text as words of their own, one after the other."""
-    there = all(is_there(each, text) for each in rows)
-    return there and all((one.end or 0) <= (other.start or 0) for one, other in pairwise(rows))
+def _stand(piece: str, rows: Sequence[Anchor], text: str) -> bool:
+    """Return whether segments of a piece stand in a text as words of their own, one after the other."""
+    return all(is_there(each, text) for each in rows) and _left_out(piece, rows, text) is None
+
+
+def _left_out(piece: str, rows: Sequence[Anchor], text: str) -> int | None:
+    return left_out(text, piece, [(each.exact, each.start, each.end) for each in rows])
 
 
 def _segments(piece: str, like: Anchor, supplied: Supplied) -> list[Anchor]:
@@ -176,7 +181,7 @@ def _segments(piece: str, like: Anchor, supplied: Supplied) -> list[Anchor]:
         after = (made[-1].end or 1) - 1 if made else None
         settle(anchor, locate(text, Selector(exact, start=after)), text)
         made.append(anchor)
-    return made if _stand(made, text) else []
+    return made if _stand(piece, made, text) else []
 
 
 def _by_claim(session: ReadSession, part: Any, claim_ids: Query) -> dict[str, list[Any]]:

@@ -2,10 +2,12 @@
 the bundle of a claim.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -74,11 +76,19 @@ def bundle_faults(file: Path, key: str | None) -> list[str]:
     """What is wrong with the bundle in a file. Raises ValueError for what is none, and without a key."""
     if file.stat().st_size > MOST_BYTES:
         raise ValueError(f"{file} is larger than any bundle.")
+    json.loads(file.read_bytes(), object_pairs_hook=_named_once)
     public, content, found = _given(key), orjson.loads(file.read_bytes()), []
     with _empty_base() as db, suppress(KeepNothing), db.write() as session:
         found = [*faults(content, public, session)]
         raise KeepNothing
     return found
+
+
+def _named_once(members: list[tuple[str, Any]]) -> None:
+    """Refuse an object in which a name stands twice, since other programs may read the other value."""
+    names = [name for name, _ in members]
+    if len({*names}) < len(names):
+        raise ValueError("A name stands twice in one of its objects: programs would read different values")
 
 
 def left_out(file: Path) -> tuple[int, int]:

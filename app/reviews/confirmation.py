@@ -17,7 +17,7 @@ from app.base.db import ReadSession
 from app.base.errors import Invalid
 from app.base.sql import select
 from app.claims.model import Anchor, Appearance, Claim, ClaimSpeaker
-from app.claims.pieces import covered, is_short, pieces, words
+from app.claims.pieces import covered, is_short, left_out, pieces, words
 from app.entities.model import Entity, EntityAlias
 from app.reviews.model import ConfirmedBy, Evidence
 from app.reviews.rules import PRIMARY
@@ -89,7 +89,7 @@ def confirm(session: ReadSession, claim: Claim, cited: Sequence[str]) -> Confirm
 def _unproven(claim: Claim, proof: _Proof, names: Names) -> str | None:
     """What is missing for a proof whose text is at hand."""
     found = [each for each in proof.passages if each.state in ("exact", "normalised")]
-    if fault := _wrong_words(claim, [each.exact for each in found]):
+    if fault := _wrong_words(claim, found, proof.text or ""):
         return fault
     if _is_named(proof, found, names):
         return None
@@ -105,10 +105,11 @@ def _unlocated(claim: Claim, proof: _Proof) -> str | None:
         return "is of a snapshot without text, and the source has a text: leave `snapshot` out"
     if not proof.located:
         return "is of a source whose text is not at hand: give in `locator` the place or time of the words"
-    return _wrong_words(claim, [each.exact for each in proof.passages])
+    return _wrong_words(claim, proof.passages, None)
 
 
-def _wrong_words(claim: Claim, passages: Sequence[str]) -> str | None:
+def _wrong_words(claim: Claim, found: Sequence[Passage], text: str | None) -> str | None:
+    passages = [each.exact for each in found]
     versions = [pieces(claim.mode, text) for text in (claim.text, claim.original_text) if text]
     if not versions[0]:
         if any(not is_short(passage) for passage in passages):
@@ -116,7 +117,11 @@ def _wrong_words(claim: Claim, passages: Sequence[str]) -> str | None:
         return "has no passage of at least three words of the primary source"
     for parts in versions:
         used = covered(parts, passages)
-        if used and not any(len(each) > 1 and any(is_short(passages[n]) for n in each) for each in used):
+        if not used or any(len(each) > 1 and any(is_short(passages[n]) for n in each) for each in used):
+            continue
+        segments = [[(passages[n], found[n].start, found[n].end) for n in each] for each in used]
+        joined = zip(parts, segments, strict=True)
+        if text is None or all(left_out(text, piece, each) is None for piece, each in joined):
             return None
     return "does not have the claim's own words in the primary source, as confirmed needs of a quote"
 
@@ -279,9 +284,18 @@ def _names(session: ReadSession, claim_id: str) -> Names:
     rows = session.execute(merged.where(col(Entity.canonical_id).in_(canonical))).all()
     aliases = select(EntityAlias.entity_id, EntityAlias.name)
     others = session.execute(aliases.where(col(EntityAlias.entity_id).in_([row.id for row in rows]))).all()
+    others = _not_of_others(session, others, canonical)
     known: Mapping[str, list[Name]] = {each: [] for each in canonical}
     about = {row.id: row for row in rows}
     for entity_id, name in [*((row.id, row.name) for row in rows), *others]:
         entity = about[entity_id]
         known[entity.canonical_id].append(Name(words(name), entity.kind == "person"))
     return list(known.values())
+
+
+def _not_of_others(session: ReadSession, aliases: Sequence[Row[Any]], own: set[str]) -> list[Row[Any]]:
+    """The aliases that are not somebody else's own name: whoever can add one would have others' words."""
+    spelt = {form for row in aliases for form in (row.name, row.name.title(), row.name.upper())}
+    theirs = select(Entity.name).where(col(Entity.name).in_(spelt), col(Entity.canonical_id).not_in(own))
+    taken = {name.casefold() for name in session.execute(theirs).scalars()}
+    return [row for row in aliases if row.name.casefold() not in taken]
