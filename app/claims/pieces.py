@@ -226,7 +226,8 @@ def _gap(most: int) -> re.Pattern[str]:
     )
 
 
-_GAP, _LONG_GAP = _gap(INTERRUPTION), _gap(10 * INTERRUPTION)
+_FARTHEST = 10 * INTERRUPTION
+_GAP, _LONG_GAP = _gap(INTERRUPTION), _gap(_FARTHEST)
 
 
 def is_interruption(text: str, end: int, start: int) -> bool:
@@ -259,7 +260,8 @@ def left_out(text: str, piece: str, segments: Sequence[tuple[str, int | None, in
         count += len(words(exact))
         if end is None or start is None or start < end:
             return n
-        if words(text[end:start]) and not _omits(piece, count) and not _goes_on(_LONG_GAP, text, end, start):
+        apart = start - end > _FARTHEST or words(text[end:start])
+        if apart and not _omits(piece, count) and not _goes_on(_LONG_GAP, text, end, start):
             return n
     return None
 
