@@ -33,7 +33,8 @@ def faults(command: str) -> list[str]:
     """What would go wrong with a command: placeholders, addresses that a shell or curl would take apart."""
     here = re.sub(r"<<'?END'?$.*?^END$", "", command, flags=re.MULTILINE | re.DOTALL)
     found = [] if "…" not in here else ["has a placeholder"]
-    if address := re.search(rf"{_ADDRESS}[^\s\"']*[?&*\[\]{{}}]", _QUOTED.sub("''", here)):
+    bare = _QUOTED.sub(lambda quoted: "$api" if re.match(_ADDRESS, quoted[0][1:]) else "''", here)
+    if address := re.search(rf"{_ADDRESS}[^\s\"']*[?&*\[\]{{}}]", bare):
         found.append(f"{address[0]} is not quoted")
     for quoted in _QUOTED.findall(here):
         if re.match(_ADDRESS, quoted[1:]) and re.search(r"[\s\[\]{}]", quoted[1:-1]):
@@ -59,6 +60,7 @@ def test_a_command_that_cannot_be_pasted_is_found() -> None:
     assert faults("curl -s $api/claims?q=a")
     assert faults("curl -s http://localhost/v1/claims?a=b&c=d")
     assert faults("curl -s '$api/figures?min=90 bcm'")
+    assert faults('curl -s "$api/figures"?min=90')
     assert faults('curl -s "$api/figures?unit=[cft_i]"')
     assert faults("curl -s https://…/article")
     assert faults("curl -sG \"$api/figures\" --data-urlencode 'min=90 bcm'") == []
