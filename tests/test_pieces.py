@@ -319,6 +319,12 @@ def test_a_text_that_comes_later_splits_nothing_else(room: Newsroom) -> None:
         assert linked(room, claim)[0]["@type"] == "Claim", text
 
 
+def test_a_segment_that_stays_is_found_though_the_one_before_is_gone(room: Newsroom, page: Json) -> None:
+    claim = ok(stated(room, page, BOTH, mode="direct_quote"))
+    archived(room, page, "“The bridge is ours, and it stays ours,” he said, of nothing else.")
+    assert [state for _, state in anchors(room.fresh(claim))] == ["orphaned", "exact"]
+
+
 SPLIT = [
     ('"One two three," she said. "Four five six."', "One two three. Four five six", 2),
     ("„Eins zwei drei“, sagte sie, „vier fünf sechs.“", "Eins zwei drei, vier fünf sechs", 2),

@@ -155,7 +155,8 @@ def _anew(claim: Claim, here: Sequence[Anchor], supplied: Supplied) -> list[Anch
         rows = [here[n] for n in numbers]
         segments = [] if _stand(piece, rows, supplied.text) else _segments(piece, rows[0], supplied)
         made, differs = made + (segments or rows), differs or bool(segments)
-        if not segments and (at := _left_out(piece, rows, supplied.text)) is not None:
+        there = not segments and all(is_there(each, supplied.text) for each in rows)
+        if there and (at := _left_out(piece, rows, supplied.text)) is not None:
             settle(rows[at], Place("orphaned"), supplied.text)
     for n, each in enumerate(made if differs else ()):
         each.position = n
