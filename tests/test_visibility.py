@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -495,8 +495,10 @@ def test_a_source_is_published_without_a_claim_and_taken_back_while_none_names_i
     assert room.faults() == []
 
 
-def test_an_embargo_of_a_source_ends_by_itself_or_with_the_claim_that_names_it(room: Newsroom) -> None:
-    far, soon = "2999-01-01T00:00:00Z", (now() + timedelta(seconds=1)).isoformat()
+def test_an_embargo_of_a_source_ends_by_itself_or_with_the_claim_that_names_it(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, soon = "2999-01-01T00:00:00Z", "2998-01-01T00:00:00Z"
     sources = [
         room.source(f"https://example.org/{n}", f"Zanzibar {n}", visibility="internal") for n in range(3)
     ]
@@ -512,7 +514,8 @@ def test_an_embargo_of_a_source_ends_by_itself_or_with_the_claim_that_names_it(r
     assert "embargoed_until" not in ok(room.reader.get(paths[1]))
     claim = room.claim(visibility="internal", appearances=[{"source": sources[2]["id"]}])
     ok(room.checker.post(f"/v1/claims/{claim['id']}/publication", headers=ANY))
-    time.sleep(1.1)
+    end_embargoes(room.db)
+    monkeypatch.setattr("app.publication.store.now", lambda: datetime.fromisoformat(soon))
     end_embargoes(room.db)
     assert [room.anyone.get(path).status_code for path in paths] == [200, 404, 200]
     assert "embargoed_until" not in room.get(paths[2])
@@ -520,3 +523,21 @@ def test_an_embargo_of_a_source_ends_by_itself_or_with_the_claim_that_names_it(r
     assert ("embargo", "embargo") in {(each["actor"], each["actor_name"]) for each in told}
     assert all(entry_hash(each) == each["hash"] for each in room.get("/v1/changes", limit=200)["data"])
     assert room.faults() == []
+
+
+def test_what_was_erased_under_an_embargo_keeps_no_other_embargo_from_its_end(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = "2998-01-01T00:00:00Z"
+    source = room.source("https://example.org/zanzibar", "Zanzibar", visibility="internal")
+    path = f"/v1/sources/{source['id']}"
+    ok(room.checker.post(f"{path}/publication", headers=ANY, json={"at": soon}))
+    erased, other = (room.claim(f"Zanzibar {n}.", embargoed_until=soon) for n in range(2))
+    for record in (source, erased):
+        ok(room.admin.post("/v1/erasures", json={"record": record["id"], "note": "A court's order."}))
+    end_embargoes(room.db)
+    monkeypatch.setattr("app.publication.store.now", lambda: datetime.fromisoformat(soon))
+    end_embargoes(room.db)
+    end_embargoes(room.db)
+    found = [room.anyone.get(f"/v1/claims/{each['id']}").status_code for each in (erased, other)]
+    assert (found, room.anyone.get(path).status_code) == ([404, 200], 404)

@@ -17,7 +17,7 @@ from app.base.times import now
 from app.changes.erasure import begin_epoch
 from app.changes.hidden import INTERNAL, Hidden, hidden_among
 from app.changes.model import Change
-from app.changes.store import By, save
+from app.changes.store import By, is_erased, save
 from app.claims.model import Appearance, Claim
 from app.reviews import evidence
 from app.reviews.model import Evidence
@@ -160,8 +160,9 @@ def _end_or_give_up(db: Database, kind: type[Publishable], record_id: str) -> No
 
 
 def _is_due(record: Publishable) -> bool:
-    """Return whether its embargo has ended, and no other process was there before."""
-    return record.embargoed_until is not None and record.embargoed_until <= now()
+    """Return whether its embargo has ended, and no other process was there before. What was erased stays."""
+    ended = record.embargoed_until is not None and record.embargoed_until <= now()
+    return ended and not is_erased(record)
 
 
 class Embargoes:
