@@ -31,8 +31,8 @@ a { color: var(--link); text-underline-offset: .15em }
 h1, h2, h3 { line-height: 1.25; margin: 2em 0 .6em }
 h1 { margin-top: 1em }
 code { font: .875em/1.5 ui-monospace, monospace; background: var(--soft); padding: .1em .3em }
-pre { overflow-x: auto; background: var(--soft); border-radius: .4em; padding: .8em 1em }
-pre code { background: none; padding: 0; line-height: 1.35 }
+pre { overflow-x: auto; line-height: 1.35; background: var(--soft); border-radius: .4em; padding: .8em 1em }
+pre code { background: none; padding: 0; line-height: inherit }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-size: .9375em }
 th, td { text-align: left; vertical-align: top; padding: .35em .8em .35em 0 }
