@@ -114,8 +114,8 @@ def rows(app: FastAPI) -> Iterator[Cells]:
 HEAD = """# Who may what
 
 Written by `python -m tests.roles` from the routes, their gates and the rules of verification; a test sends
-each cell's request over HTTP on SQLite; on PostgreSQL those at the ends of a row and beside each change of
-the answer. `yes` is a good answer, 401 wants a key, 403 another role,
+the requests at the ends of a row and beside each change of the answer over HTTP, and all of every eighth
+row. `yes` is a good answer, 401 wants a key, 403 another role,
 409 says which moves are legal instead, and 501 that [another's interface](clients.md) has it, but not
 this server. A role may do what those before it may.
 

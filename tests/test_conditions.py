@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 
 from app.base.db import WriteSession
 from app.base.fields import CODINGS as COMPRESSED
-from tests.contract import Operation, asking, call, operations, place, reading
+from tests.contract import Operation, asking, call, operations, place, reading, reading_in_turn
 from tests.newsroom import Json, Newsroom, Server, ok, problem
 
 CODINGS = ("identity", *COMPRESSED)
@@ -28,7 +28,7 @@ def test_a_read_has_a_strong_etag_in_each_coding_and_is_not_sent_again(furnished
     """One function reads If-None-Match for all routes: each route is sent one of its forms, of the answer in
     one coding or in none, in turn.
     """
-    for number, (operation, at) in enumerate(reading(furnished)):
+    for number, operation, at in reading_in_turn(furnished):
         tags = {}
         for coding in (CODINGS[0], CODINGS[1 + number % (len(CODINGS) - 1)]):
             accepted = {"Accept-Encoding": coding}
@@ -63,7 +63,7 @@ def test_a_read_holds_to_the_version_that_it_names(furnished: Newsroom) -> None:
     """If-Match first, then If-None-Match (RFC 9110, section 13.2.2). One function reads them for all routes:
     each route is sent one of the forms, by one of the methods, in turn.
     """
-    for number, (operation, at) in enumerate(reading(furnished)):
+    for number, operation, at in reading_in_turn(furnished):
         tag = furnished.admin.get(at).headers["etag"]
         held = ([tag], ["*"], ['"other", ' + tag], ['"other"', tag])[number % 4]
         answer = furnished.admin.get(at, headers=lines({}, "If-Match", held))
@@ -77,7 +77,7 @@ def test_a_read_holds_to_the_version_that_it_names(furnished: Newsroom) -> None:
 
 
 def test_head_answers_as_get_without_the_body(furnished: Newsroom) -> None:
-    for number, (operation, at) in enumerate(reading(furnished)):
+    for number, operation, at in reading_in_turn(furnished):
         coding = {"Accept-Encoding": CODINGS[number % len(CODINGS)]}
         whole, head = (furnished.admin.request(m, at, headers=coding) for m in ("GET", "HEAD"))
         assert (head.status_code, head.content) == (200, b""), operation

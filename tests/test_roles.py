@@ -267,12 +267,12 @@ def _of_others(stage: Stage) -> Asked:
 
 
 def answers(
-    room: Newsroom, cells: Cells, callers: Sequence[RoleName | None]
+    room: Newsroom, cells: Cells, callers: Sequence[RoleName | None], first: dict[str, list[str]]
 ) -> Iterator[tuple[RoleName | None, httpx.Response]]:
     """Yield each caller's answer to a row's request. A refusal must leave no trace, so that who is refused
     leaves the stage to the next caller, unless that one needs a stage of its own.
     """
-    at = place(room, cells.route.path) if cells.method == "GET" else ""
+    at = place(room, cells.route.path, first) if cells.method == "GET" else ""
     send: Asked | None = None
     for who in callers:
         if send is None or Stage.is_own(cells, who):
@@ -296,14 +296,18 @@ def _status(cells: Cells, answer: httpx.Response) -> int:
 
 
 def test_every_cell_is_as_the_table_has_it(furnished: Newsroom) -> None:
-    """Ask as the callers on either side of each change of a row's answer, and as every caller for each fourth
-    row on SQLite: roles are compared before the database is asked for more than the key.
+    """Ask as the callers on either side of each change of a row's answer. Roles are compared before the
+    database is asked for more than the key: every caller asks for each eighth row on SQLite, and every other
+    row that reads is enough on PostgreSQL.
     """
     wrong = []
+    first: dict[str, list[str]] = {}
     with furnished.with_settings(four_eyes=True) as room:
         for number, cells in enumerate(rows(room.app)):
-            whole = room.db.sqlite and number % 4 == 0
-            for who, answer in answers(room, cells, CALLERS if whole else cells.border):
+            whole = room.db.sqlite and number % 8 == 0
+            if cells.method == "GET" and number % 2 and not room.db.sqlite:
+                continue
+            for who, answer in answers(room, cells, CALLERS if whole else cells.border, first):
                 found = _status(cells, answer)
                 if found != cells.status(who):
                     wrong.append(f"{cells.name} ({cells.whose}) as {who}: {found}, not {cells.status(who)}")

@@ -173,14 +173,14 @@ def check_headers(answer: httpx.Response) -> None:
 
 
 def test_every_answer_has_the_headers_of_safety(furnished: Newsroom) -> None:
-    """Every route is asked; one that is read for something there, and for nothing, to have it again, or by
-    HEAD, in turn.
+    """Every route is asked, on PostgreSQL every other of those that read; one that is read for something
+    there, and for nothing, to have it again, or by HEAD, in turn.
     """
     first: dict[str, list[str]] = {}
     for number, operation in enumerate(operations(furnished)):
         if not operation.reads or number % 3 == 0:
             check_headers(furnished.anyone.request(operation.method, operation.nowhere))
-        if operation.reads:
+        if operation.reads and (furnished.db.sqlite or number % 2):
             at = place(furnished, operation.path, first)
             answer = furnished.admin.get(at)
             check_headers(answer)

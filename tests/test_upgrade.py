@@ -62,15 +62,12 @@ def test_the_documented_way_up_and_back(
         assert run(*verify) == whole
         assert hashes(url) == entries
 
-        run(*down)
-        assert digests(url) == old
-
-        run(*migrate)
         write_one(url, command, tmp_path)
+        run(*verify)
         run(*restore)
         assert digests(url) == old, "nothing of the newer version is left"
         assert command(url, "verify").last_line.endswith("is needed: python -m app migrate")
         run(*migrate)
         assert run(*verify) == whole
-        write_one(url, command, tmp_path)
-        run(*verify)
+        run(*down)
+        assert digests(url) == old
