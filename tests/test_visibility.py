@@ -200,6 +200,7 @@ MORE = (
     "/v1/sources?q=report",
     "/v1/links?limit=200",
     "/v1/corrections?limit=200",
+    "/v1/changes?order=desc&limit=200",
     "/reconcile/suggest/entity?prefix=zan",
     "/v1alpha1/claims:search?query=pipeline",
 )
