@@ -140,6 +140,26 @@ def test_a_correction_takes_the_place_of_the_whole_ruling(room: Newsroom) -> Non
     assert row["was"]["verdict"] == row["became"]["verdict"] == "false"
 
 
+def test_a_correction_keeps_the_evidence_unless_it_brings_its_own(room: Newsroom) -> None:
+    claim = room.claim()
+    proofs = [{"url": f"https://example.org/{n}", "stance": "refutes"} for n in (1, 2)]
+    wrong = ruled(room, claim, evidence=proofs)
+    kept = corrected(room, claim, wrong, verdict="misleading", evidence=None)
+    assert [each["id"] for each in kept["evidence"]] == [each["id"] for each in wrong["evidence"]]
+    last = corrected(room, claim, kept, evidence=None, cites=[kept["evidence"][1]["id"]])
+    assert [each["id"] for each in last["evidence"]] == [kept["evidence"][1]["id"]]
+    own = corrected(room, claim, last, evidence=[{"url": "https://example.org/3", "stance": "refutes"}])
+    assert [each["url"] for each in own["evidence"]] == ["https://example.org/3"]
+
+    other = room.claim("Gas flows.")
+    bare = ruled(room, other, verdict="not_checkable", evidence=None)
+    wish = ruling(corrects=bare["id"], correction_note=NOTE, evidence=None)
+    path, headers = f"/v1/claims/{other['id']}/reviews", match(room.fresh(other))
+    with room.unchanged():
+        refused = problem(room.editor.post(path, headers=headers, json=wish), 422)
+    assert refused["errors"][0]["pointer"] == "/evidence"
+
+
 # --- four eyes ---------------------------------------------------------------------------------
 
 

@@ -51,6 +51,13 @@ def gather(
     return record
 
 
+def cited_by(session: ReadSession, review_id: str) -> list[str]:
+    """Return the ids of the evidence that a ruling rests on, in its order, but for what was erased."""
+    link = select(ReviewEvidence.evidence_id).join(Evidence, col(Evidence.id) == ReviewEvidence.evidence_id)
+    of_it = link.where(col(ReviewEvidence.review_id) == review_id, col(Evidence.erased).is_(None))
+    return [*session.execute(of_it.order_by(col(ReviewEvidence.position))).scalars()]
+
+
 def show(session: WriteSession, review_id: str, *, by: By, public: bool) -> list[str]:
     """Make public what a ruling rests on that has come to count. Return the ids of what was internal. Raise
     Invalid if the claim is `public` and the evidence is of a source that is not.

@@ -241,14 +241,16 @@ class ReviewIn(Shape):
             json_schema_extra=EACH_ONCE,
         ),
     ] = []
-    corrects: Annotated[str | None, Describe(description="The id of the review it corrects.")] = None
+    corrects: Annotated[
+        str | None, Describe(description="The review it corrects, whose evidence it keeps.")
+    ] = None
     correction_note: Annotated[Prose | None, Describe(description="Public.")] = None
 
     @model_validator(mode="after")
     def _rules_on_something(self) -> Self:
         if self.verdict is None and self.attribution is None:
             raise ValueError("a verdict or an attribution is needed")
-        if self.verdict not in (None, "not_checkable") and not (self.evidence or self.cites):
+        if self.verdict not in (None, "not_checkable") and not (self.evidence or self.cites or self.corrects):
             raise ValueError("a verdict needs at least one piece of evidence, unless not_checkable")
         if (self.corrects is None) != (self.correction_note is None):
             raise ValueError("corrects and correction_note go together")

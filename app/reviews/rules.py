@@ -157,8 +157,10 @@ PRIMARY: tuple[SourceKind, ...] = ("transcript", "statement", "speech", "intervi
 """The kinds of sources that carry the speaker's own words."""
 
 
-def check_attribution(ruling: ReviewIn, evidence: Sequence[str]) -> None:
-    """Holds what a ruling says of the attribution to the evidence that it rests on. Raises Invalid."""
+def check_evidence(ruling: ReviewIn, evidence: Sequence[str]) -> None:
+    """Holds a ruling to the evidence that it rests on. Raises Invalid."""
+    if not evidence and ruling.verdict not in (None, "not_checkable"):
+        raise Invalid.at("/evidence", "is missing: a verdict needs a piece of evidence, here or in cites")
     said = ruling.attribution
     if said != "misquoted" and ruling.actual_words is not None:
         raise Invalid.at("/actual_words", "goes with the attribution misquoted alone")

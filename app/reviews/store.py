@@ -38,7 +38,7 @@ from app.reviews.model import (
     ReviewEvidence,
     ReviewIn,
 )
-from app.reviews.rules import Move, Standing, check, check_attribution
+from app.reviews.rules import Move, Standing, check, check_evidence
 from app.reviews.settled import proposal, settle, standing_reviews
 
 CHANGED = "The desk has changed its review."
@@ -203,7 +203,8 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
     record.actual_speaker_id = entities[ruling.actual_speaker] if ruling.actual_speaker else None
     _check_actual_speaker(session, claim, ruling)
     cited = _cited(session, claim, ruling, by, internal=record.needs_approval)
-    check_attribution(ruling, cited)
+    cited = cited or (gathered.cited_by(session, corrected.id) if corrected else [])
+    check_evidence(ruling, cited)
     if ruling.attribution == "confirmed":
         record.confirmed_by = confirm(session, claim, cited)
     _keep(session, record, cited, by)

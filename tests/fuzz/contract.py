@@ -52,7 +52,8 @@ BEYOND_A_SCHEMA = {
     r"^The cursor is not one": "a cursor is signed",
     r"used for another request": "an Idempotency-Key is for one request, and these are sent anew",
     r"^[Tt]here is no \w+ |is the id of a|not the (key|id) of|not (a review|evidence|a snapshot) of"
-    r"|does not stand|what no figure measures": "refers to what is not there, or is another's",
+    r"|does not stand|what no figure measures|is no organization$": "refers to what is not there, or is "
+    "another's",
     r"is not a date: write|not a period that ends after": "EDTF has a grammar, not a pattern",
     r"is not a BCP 47 language tag": "language tags are in a register",
     r"is not a unit|is a unit alone|needs a unit|is not a scale|begins with a number|is less than min"

@@ -72,7 +72,7 @@ class Book:
 
     @property
     def acknowledged(self) -> int:
-        return sum(wish.acknowledged for wish in self.wishes.values())
+        return sum(wish.acknowledged for wish in [*self.wishes.values()])  # which others add to
 
 
 class Writer(threading.Thread):
