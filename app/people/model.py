@@ -3,14 +3,21 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from pydantic import Field as Describe
 
 from app.access.model import PersonBrief, RoleName
 from app.base.types import EACH_ONCE, Line, Shape, example
 from app.entities.model import EntityBrief, Ref
 
-Email = Annotated[Line, Describe(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254, examples=["ann@example.org"])]
+_EMAIL = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$"
+Email = Annotated[
+    Line,
+    Describe(pattern=_EMAIL, max_length=254),
+    WithJsonSchema(  # which has one pattern alone: that of a line is wider
+        {"type": "string", "maxLength": 254, "pattern": _EMAIL, "examples": ["ann@example.org"]}
+    ),
+]
 
 
 class PersonIn(Shape):

@@ -203,7 +203,6 @@ def _record(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, ne
     record.actual_speaker_id = entities[ruling.actual_speaker] if ruling.actual_speaker else None
     _check_actual_speaker(session, claim, ruling)
     cited = _cited(session, claim, ruling, by, internal=record.needs_approval)
-    cited = cited or (gathered.cited_by(session, corrected.id) if corrected else [])
     check_evidence(ruling, cited)
     if ruling.attribution == "confirmed":
         record.confirmed_by = confirm(session, claim, cited)
@@ -268,7 +267,7 @@ def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, int
         gathered.gather(session, claim, item, by=by, at=f"/evidence/{n}", internal=internal).id
         for n, item in enumerate(ruling.evidence)
     ]
-    return [*ruling.cites, *fresh]
+    return [*ruling.cites, *fresh] or gathered.cited_by(session, ruling.corrects)
 
 
 def _check_actual_speaker(session: ReadSession, claim: Claim, ruling: ReviewIn) -> None:

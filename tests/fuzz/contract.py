@@ -69,14 +69,15 @@ BEYOND_A_SCHEMA = {
     r"is not https$|is not public$|has a user in it|has a fragment|can be read$|that there is not$": "no "
     "pattern says where an address leads",
     r"no moment: write|is yet to come|is in the future": "a moment of the past has one of three forms",
+    r"is not in the future$": "what time it is, no schema says",
     r"entries of that log$|is more than there are|more than the \d+ of the later log|is not one of this log"
     r"|or else checkpoint is needed|of the two logs": "how much the log has, and what was signed for it",
     r"^has no character that can be seen$": "which characters show nothing is a table of Unicode",
     r"^has a NUL|^has a character that is not text$": "said once, of all strings, in the document",
     r"^a value is needed|range needs lower|not in that order|go together|source or a url|needs its source"
     r"|verdict or an attribution|verdict needs at least|one speaker: the publisher|ends before it starts"
-    r"|the same \w+ twice|entry at `after`, which is missing|needs a piece of evidence": "rules between "
-    "fields, said in a description",
+    r"|the same \w+ twice|entry at `after`, which is missing|needs a piece of evidence"
+    r"|embargoed is not public yet$": "rules between fields, said in a description",
 }
 
 
