@@ -79,6 +79,7 @@ from app.search.routes import router as search
 from app.settings import Settings
 from app.sources.routes import router as sources
 from app.web.guide import router as guide
+from app.web.reference import DESCRIBED
 
 log = logging.getLogger("on-the-record")
 
@@ -190,7 +191,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # Flat, since a router that is included looks for a route twice; and before FastAPI's own `/openapi.json`.
     app.router.routes[:0] = app.state.routes
     strict = [route for route in app.state.routes if isinstance(route, Route)]
-    describe(app, strict, public_reading=settings.public_reading)
+    describe(app, strict, DESCRIBED, public_reading=settings.public_reading)
     install_problem_handlers(app)
     app.add_exception_handler(Replay, _replay)
     app.add_middleware(Compress, but=_AS_THEY_ARE, files=STATIC)

@@ -10,8 +10,6 @@ from app.access.model import RoleName
 from app.changes.hidden import Visibility
 from app.claims.anchors import AnchorState
 from app.claims.model import (
-    ATTRIBUTIONS,
-    VERDICTS,
     Agreement,
     Attribution,
     ClaimKind,
@@ -24,9 +22,10 @@ from app.claims.model import (
 )
 from app.entities.model import AliasKind, EntityKind
 from app.links.model import Relation
-from app.reviews.model import REVIEW_STATES, ReviewState, Stance
+from app.reviews.model import ReviewState, Stance
 from app.reviews.rules import PRIMARY
 from app.sources.model import SourceKind
+from app.web.values import VALUES
 from tests.test_documentation import page, table
 
 DEFINED: Mapping[str, Any] = {
@@ -51,13 +50,6 @@ DEFINED: Mapping[str, Any] = {
 }
 """The values that each section of the glossary defines."""
 
-IN_THE_REFERENCE: Mapping[str, Mapping[Any, str]] = {
-    "Verdicts": VERDICTS,
-    "Attributions": ATTRIBUTIONS,
-    "States of a review": REVIEW_STATES,
-}
-"""Definitions that the reference shows too, in the same words."""
-
 
 def section(name: str) -> list[list[str]]:
     [text] = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", page("glossary.md"), re.MULTILINE | re.DOTALL)
@@ -78,8 +70,10 @@ def test_defines_each_value_with_an_example(name: str) -> None:
     assert values == list(get_args(DEFINED[name]))
     for row in rows:
         assert all(row), f"{row[0]} lacks a definition or an example"
-    if name in IN_THE_REFERENCE:
-        assert {value: row[-2] for value, row in zip(values, rows, strict=True)} == IN_THE_REFERENCE[name]
+    defined = [dict(each) for each in VALUES if tuple(each) == get_args(DEFINED[name])]
+    assert defined == [{value: row[-2] for value, row in zip(values, rows, strict=True)}], (
+        f'app/web/values.py and docs/glossary.md, "{name}", define its values in other words'
+    )
 
 
 def test_says_which_sources_are_primary() -> None:

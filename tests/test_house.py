@@ -100,7 +100,7 @@ LAYOUT = (
         "base",
         "memory caches errors fields files texts ids logs tally canonical merkle notes integrity times units"
         " sql types moments postgres public pools prepared outages db properties jobs scratch shelf recent"
-        " schema body http page problems limits boundary middleware protocol openapi",
+        " schema body http page problems limits boundary middleware protocol descriptions openapi",
     ),
     (
         "changes",
@@ -142,7 +142,7 @@ LAYOUT = (
         "google_wire google_factcheck google_pages google_batch matching properties candidates scoring"
         " suggest reconcile datacommons_wire variables observations nodes datacommons",
     ),
-    ("web", "guide"),
+    ("web", "guide event_words values record_words service_words reference"),
     (
         "operations",
         "metrics routes checks clients backup servers temporary doctor erasing offline commands secrets"

@@ -98,7 +98,9 @@ class KeyIn(Shape):
     expires_at: Moment | None = None
     person: Annotated[
         Line | None,
-        Describe(description="Whose key it is: a person's id or name. By default a new one of this name."),
+        Describe(
+            description="The person whose key it is: an id or name. By default a new person of its name."
+        ),
     ] = None
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.base.boundary import MAX_VALUE
+from app.base.descriptions import Words, complete
 from app.base.errors import Problem, tree
 from app.base.http import AS_OF, EVENTS, JSON, MAX_REF, MOST_CHARACTERS, PROBLEM, Route
 from app.base.types import example
@@ -120,7 +121,7 @@ def file_answers(media: str, schema: Mapping[str, Any], description: str) -> Res
 
 
 _FILE_HEADERS = {
-    "Record-Count": ("integer", "How many rows it has."),
+    "Record-Count": ("integer", "The number of rows in the file."),
     "Repr-Digest": ("string", "Its SHA-256 (RFC 9530)."),
     "Accept-Ranges": ("string", "`bytes`: a part may be asked for."),
 }
@@ -132,7 +133,10 @@ def partial(model: type[BaseModel], **body: Any) -> type[BaseModel]:
     """
     said = get_type_hints(model, include_extras=True)
     fields: dict[str, Any] = {
-        name: (said[name] if field.is_required() else said[name] | None, None)
+        name: (
+            said[name] if field.is_required() else said[name] | None,
+            Field(default=None, description=field.description),
+        )
         for name, field in model.model_fields.items()
     }
     doc = f"Any of the fields of {model.__name__}; null clears one that can be empty."
@@ -168,7 +172,7 @@ _IDEMPOTENCY_KEY = _header(
 )
 _AT_LEAST = _header(
     "Record-Position",
-    "What the answer to a write had under that name: this answer will have seen the write.",
+    "The value of this header in the answer to a write: the answer to this request has seen that write.",
     pattern="^[0-9]{1,15}$",
 )
 _AS_OF = {
@@ -184,12 +188,15 @@ _AS_OF = {
     },
 }
 _POSITION = {
-    "Record-Position": {"description": "What a read has to send to see this.", "schema": {"type": "string"}}
+    "Record-Position": {
+        "description": "The value to send with a read that has to see this write.",
+        "schema": {"type": "string"},
+    }
 }
 _ETAG = {"ETag": {"description": "Names this version.", "schema": {"type": "string"}}}
 
 
-def describe(app: FastAPI, routes: Sequence[Route], *, public_reading: bool) -> None:
+def describe(app: FastAPI, routes: Sequence[Route], words: Words, *, public_reading: bool) -> None:
     """Completes the OpenAPI document that FastAPI makes: keys, roles, headers, links, the form of errors."""
     made, known = app.openapi, {route.operation_id: route for route in routes}
 
@@ -204,6 +211,7 @@ def describe(app: FastAPI, routes: Sequence[Route], *, public_reading: bool) -> 
             for method, operation in path.items():
                 _complete(method, operation, known[operation["operationId"]], public_reading)
         _link(document)
+        complete(document, words)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -33,7 +33,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE, description="How many at most.")] = PAGE
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE, description="The most records in one answer.")] = PAGE
     cursor: Annotated[str | None, Field(max_length=1000, description="`next_cursor` of the page before.")] = (
         None
     )

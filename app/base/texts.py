@@ -5,9 +5,8 @@ Source: Unicode Standard Annex #15, section 13 (Stream-Safe Text Format).
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 MOST_MARKS = 30
 """Combining marks in a row, after UAX #15: no writing system needs more than a few. Normalisation puts a run
@@ -80,8 +79,3 @@ def _marks() -> frozenset[str]:
 
 _COMPOSED = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
 """Vowel signs of Tibetan and voicing marks of Japanese, which are no combining marks until decomposed."""
-
-
-def glossary(words: Mapping[Any, str]) -> str:
-    """Return the description of a field that takes one of some words: what each of them means."""
-    return "\n".join(f"- `{word}`: {meaning}" for word, meaning in words.items())

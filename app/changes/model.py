@@ -174,7 +174,7 @@ class ChangeFilters(BaseModel):
         ),
     ] = None
     resource: Annotated[list[str], Describe(description="A noun, such as claim.")] = []
-    resource_id: list[str] = []
+    resource_id: Annotated[list[str], Describe(description="The ids of the records, such as `clm_…`.")] = []
     actor: Annotated[
         list[str],
         Describe(description="A person's id. It finds what was written with a key of before people, too."),
@@ -184,7 +184,7 @@ class ChangeFilters(BaseModel):
 class ChangeQuestion(ChangeFilters, Question):
     """A page of the ledger, which is read oldest first."""
 
-    order: Sort = "asc"
+    order: Annotated[Sort, Describe(description="Oldest first (`asc`) or newest first.")] = "asc"
 
 
 class StreamQuestion(ChangeFilters):

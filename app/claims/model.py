@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import Field as Describe
 from sqlalchemy import BigInteger, CheckConstraint, Date, Float, ForeignKeyConstraint, Index, Text
 from sqlmodel import Field
 
-from app.base.texts import glossary
 from app.base.times import UNDATED
 from app.base.types import (
     Exact,
@@ -46,34 +44,6 @@ Attribution = Literal[
 ]
 Agreement = Literal["single", "unanimous", "split"]
 CorrectionKind = Literal["correction", "withdrawal", "reinstatement"]
-
-VERDICTS: Mapping[Verdict, str] = {
-    "true": "accurate, with nothing of importance missing",
-    "mostly_true": "accurate, but in need of clarification",
-    "half_true": "partly accurate, or accurate without details of importance",
-    "mostly_false": "an element of truth, without facts that would give another impression",
-    "false": "not accurate",
-    "misleading": "accurate words that create a false impression",
-    "unsupported": "no evidence for it was found",
-    "outdated": "accurate once, and no longer",
-    "disputed": "credible evidence conflicts",
-    "satire": "not meant to be believed",
-    "not_checkable": "nothing that evidence could decide",
-}
-"""What each verdict says of a claim. A claim that is still being checked has none."""
-
-ATTRIBUTIONS: Mapping[Attribution, str] = {
-    "unconfirmed": "it is open whether they said it",
-    "confirmed": "they said it, as a primary source shows",
-    "misquoted": "they said something like it, in other words",
-    "misattributed": "another said it",
-    "fabricated": "nobody said it",
-    "out_of_context": "they said it, and what was around it gives it another meaning",
-}
-"""What each attribution says of a claim's speakers and words."""
-
-DescribedVerdict = Annotated[Verdict, Describe(description=glossary(VERDICTS))]
-DescribedAttribution = Annotated[Attribution, Describe(description=glossary(ATTRIBUTIONS))]
 
 
 # --- tables ------------------------------------------------------------------------------------

@@ -29,13 +29,13 @@ from app.base.types import (
 from app.changes.hidden import ShownVisibility
 from app.claims.anchors import AnchorState
 from app.claims.model import (
+    Attribution,
     ClaimKind,
     Comparator,
-    DescribedAttribution,
-    DescribedVerdict,
     FigureKind,
     Mode,
     Status,
+    Verdict,
 )
 from app.claims.standing import RankOut, StatusFilters, VerificationOut
 from app.entities.model import EntityBrief, Ref
@@ -202,30 +202,30 @@ class ClaimFilters(StatusFilters):
     """Filters of claims; a repeated one means any of its values."""
 
     q: Words = None
-    speaker: Annotated[list[Ref], Describe(description="Who says it: ids or slugs.")] = []
-    about: Annotated[list[Ref], Describe(description="Whom or what it is about.")] = []
-    source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
-    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
-    topic: list[Slug] = []
-    verdict: list[DescribedVerdict] = []
-    attribution: list[DescribedAttribution] = []
-    mode: list[Mode] = []
-    kind: list[ClaimKind] = []
+    speaker: Annotated[list[Ref], Describe(description="The speakers: ids or slugs.")] = []
+    about: Annotated[list[Ref], Describe(description="The entities that it is about: ids or slugs.")] = []
+    source: Annotated[list[SourceRef], Describe(description="The sources that print it: ids or URLs.")] = []
+    publisher: Annotated[list[Ref], Describe(description="Publishers of what prints it: ids or slugs.")] = []
+    topic: Annotated[list[Slug], Describe(description="A topic's slug, such as `energy`.")] = []
+    verdict: Annotated[list[Verdict], Describe(description="The verdict that they have.")] = []
+    attribution: Annotated[list[Attribution], Describe(description="The attribution that they have.")] = []
+    mode: Annotated[list[Mode], Describe(description="The relation of the text to the words spoken.")] = []
+    kind: Annotated[list[ClaimKind], Describe(description="The kind of assertion.")] = []
     said_from: Annotated[Edtf | None, Describe(description="EDTF; dates that reach into it count.")] = None
-    said_to: Edtf | None = None
-    has_figure: QueryFlag | None = None
+    said_to: Annotated[Edtf | None, Describe(description="EDTF; dates that begin by its end count.")] = None
+    has_figure: Annotated[QueryFlag | None, Describe(description="`true`: only with a figure.")] = None
     repeats: Annotated[
         list[str],
         Describe(description="The claims they repeat: ids, of the first or of any that repeats it."),
     ] = []
     repeated_after_review: Annotated[
         QueryFlag | None,
-        Describe(description="Whether they repeat another since the day on which that was last ruled on."),
+        Describe(description="`true` for repeats that were said after the day of the last ruling."),
     ] = None
     assignee: Annotated[list[str], Describe(description="The person who has taken it: their id.")] = []
-    due_before: Day | None = None
+    due_before: Annotated[Day | None, Describe(description="Due before this day: `2030-12-31`.")] = None
     is_repeat: Annotated[
-        QueryFlag | None, Describe(description="Whether they carry another claim's verification.")
+        QueryFlag | None, Describe(description="`true` for claims that carry another's verification.")
     ] = None
     not_proposed_by: Annotated[
         str | None,
@@ -241,12 +241,12 @@ class ClaimFilters(StatusFilters):
 
 
 class ClaimQuestion(ClaimFilters):
-    """The list of claims, and its order: without `sort`, the best match of `q` first, or what was said last;
-    `repeats` is by how many claims repeat it, `reads` by how often it was read. With `sort`, `q` is a filter:
-    a claim must have all its words.
-    """
+    """The list of claims, and its order."""
 
-    sort: Literal["said", "created", "reviewed", "repeats", "reads"] = "said"
+    sort: Annotated[
+        Literal["said", "created", "reviewed", "repeats", "reads"],
+        Describe(description="The order; without it, the best match of `q`, or what was said last."),
+    ] = "said"
     facets: Annotated[
         Dimensions,
         Describe(
@@ -273,7 +273,7 @@ class StatsQuestion(ClaimFilters):
             json_schema_extra=EACH_ONCE,
         ),
     ] = ["status"]
-    limit: Annotated[int, Describe(ge=1, le=1000, description="How many at most.")] = 100
+    limit: Annotated[int, Describe(ge=1, le=1000, description="The most records in one answer.")] = 100
 
 
 # --- out ---------------------------------------------------------------------------------------
@@ -337,8 +337,8 @@ class CountOut(BaseModel):
     """
 
     status: Status | None = None
-    verdict: DescribedVerdict | None = None
-    attribution: DescribedAttribution | None = None
+    verdict: Verdict | None = None
+    attribution: Attribution | None = None
     speaker: str | None = None
     speaker_slug: str | None = None
     speaker_name: str | None = None

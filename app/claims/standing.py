@@ -11,7 +11,7 @@ from pydantic import Field as Describe
 
 from app.base.page import Question
 from app.base.times import instant, now
-from app.claims.model import Agreement, Claim, CorrectionKind, DescribedAttribution, DescribedVerdict, Status
+from app.claims.model import Agreement, Attribution, Claim, CorrectionKind, Status, Verdict
 
 STATUSES: Sequence[Status] = get_args(Status)
 PRESENT: Sequence[Status] = [status for status in STATUSES if status != "withdrawn"]
@@ -26,7 +26,7 @@ Withdrawn = Annotated[
 class StatusFilters(Question):
     """The filter by how a claim stands. Withdrawn claims are left out unless they are asked for."""
 
-    status: list[Status] = []
+    status: Annotated[list[Status], Describe(description="The status of the claims.")] = []
     withdrawn: Withdrawn = None
 
     @property
@@ -55,8 +55,8 @@ class StoodOut(BaseModel):
     """How a claim stood."""
 
     status: Status
-    verdict: DescribedVerdict | None
-    attribution: DescribedAttribution
+    verdict: Verdict | None
+    attribution: Attribution
 
 
 class CorrectionOut(BaseModel):
@@ -78,8 +78,8 @@ class VerificationOut(BaseModel):
     """
 
     status: Status
-    verdict: DescribedVerdict | None
-    attribution: DescribedAttribution
+    verdict: Verdict | None
+    attribution: Attribution
     agreement: Agreement | None
     attribution_agreement: Agreement | None
     assignee: Annotated[AssigneeOut | None, Describe(description="Null to the public.")]

@@ -154,7 +154,7 @@ class EntityQuestion(Question):
     """Filters of the list of entities; a repeated one means any of its values."""
 
     q: Words = None
-    kind: list[EntityKind] = []
+    kind: Annotated[list[EntityKind], Describe(description="The kind of entity.")] = []
     external_id: Annotated[
         list[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+:.+$")]],
         Describe(description="`scheme:value`, such as `wikidata:Q7747`."),

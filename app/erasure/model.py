@@ -35,7 +35,9 @@ class ErasureIn(Shape):
 class ErasureQuestion(Question):
     """A page of erasures; `record` is any of these ids."""
 
-    record: list[str] = []
+    record: Annotated[
+        list[str], Describe(description="The ids of the erased records, or of others that lost words.")
+    ] = []
 
 
 class ErasureOut(BaseModel):

@@ -127,7 +127,7 @@ REVIEW = (
     ),
     *_plain("flag", entered="Whether the desk has published it elsewhere, and somebody entered it here."),
     *_maybe("text", verdict="Whether the claim is true.", attribution="Whether they said it."),
-    *_maybe("text", actual_words="What was said, if it was misquoted."),
+    *_maybe("text", actual_words="The words that were really said, if it was misquoted."),
     *_maybe(
         "text", actual_speaker="Who said it, if misattributed: the id.", actual_speaker_name="Their name."
     ),

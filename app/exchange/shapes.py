@@ -140,7 +140,8 @@ class ImportQuestion(Shape):
     ] = "all"
     dry_run: Annotated[QueryFlag, Field(description="Say what would happen, and keep nothing.")] = False
     type: Annotated[
-        Noun | None, Field(description="What a line is that does not say so, and what a CSV file has.")
+        Noun | None,
+        Field(description="The type of a line that does not say its type, and of all rows of a CSV file."),
     ] = None
     new_entities: Annotated[
         EntityKind | None,
@@ -175,7 +176,7 @@ class RowOut(BaseModel):
 
 
 class ImportOut(BaseModel):
-    """What became of a file: how many rows were created, unchanged and refused, then every row in order."""
+    """The outcome of a file: how many rows were created, unchanged and refused, then every row in order."""
 
     mode: Mode
     dry_run: bool

@@ -34,21 +34,26 @@ class FigureQuestion(StatusFilters):
 
     q: Words = None
     measure: Annotated[list[str], Describe(description="As it is kept, such as `bilateral trade`.")] = []
-    about: Annotated[list[Ref], Describe(description="What it measures: ids or slugs.")] = []
-    speaker: list[Ref] = []
-    source: Annotated[list[SourceRef], Describe(description="What prints it.")] = []
-    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
-    claim: list[str] = []
+    about: Annotated[list[Ref], Describe(description="The entities that it measures: ids or slugs.")] = []
+    speaker: Annotated[list[Ref], Describe(description="The speakers: ids or slugs.")] = []
+    source: Annotated[list[SourceRef], Describe(description="The sources that print it: ids or URLs.")] = []
+    publisher: Annotated[list[Ref], Describe(description="Publishers of what prints it: ids or slugs.")] = []
+    claim: Annotated[list[str], Describe(description="The claims that they stand in: ids, `clm_…`.")] = []
     unit: Annotated[_Amount | None, Describe(description=_INTO)] = None
-    dimension: Annotated[Dimension | None, Describe(description="What its unit is a unit of.")] = None
+    dimension: Annotated[Dimension | None, Describe(description="The dimension of its unit.")] = None
     min: Annotated[_Amount | None, Describe(description=f"{_RANGE} Not below this.")] = None
     max: Annotated[_Amount | None, Describe(description=f"{_RANGE} Not above this.")] = None
-    kind: list[FigureKind] = []
-    is_record: QueryFlag | None = None
+    kind: Annotated[list[FigureKind], Describe(description="The kind of number.")] = []
+    is_record: Annotated[
+        QueryFlag | None,
+        Describe(description="`true` for numbers that are called a record, `false` for others."),
+    ] = None
     period_from: Annotated[Edtf | None, Describe(description="EDTF; periods that reach into it count.")] = (
         None
     )
-    period_to: Edtf | None = None
+    period_to: Annotated[Edtf | None, Describe(description="EDTF; periods that begin by its end count.")] = (
+        None
+    )
 
 
 class SeriesQuestion(BaseModel):
@@ -62,13 +67,16 @@ class SeriesQuestion(BaseModel):
         Describe(description="As it is kept, such as `bilateral trade`.", examples=["bilateral trade"]),
     ]
     about: Annotated[
-        list[Ref], Describe(max_length=10, description="What it measures, all of these: ids or slugs.")
+        list[Ref],
+        Describe(max_length=10, description="The entities that it measures, all of these: ids or slugs."),
     ] = []
     unit: Annotated[_Amount | None, Describe(description=_INTO)] = None
     period_from: Annotated[Edtf | None, Describe(description="EDTF; periods that reach into it count.")] = (
         None
     )
-    period_to: Edtf | None = None
+    period_to: Annotated[Edtf | None, Describe(description="EDTF; periods that begin by its end count.")] = (
+        None
+    )
     withdrawn: Withdrawn = None
 
 

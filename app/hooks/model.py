@@ -194,7 +194,7 @@ class NewSecret(WebhookOut):
 
 
 class PingOut(BaseModel):
-    """What became of a ping: the status that the target answered, or why there is none."""
+    """The outcome of a ping: the status that the target answered, or why there is none."""
 
     delivered: bool
     status: int | None

@@ -79,8 +79,8 @@ class LinkIn(JudgementIn):
 class LinkQuestion(Question):
     """Filters of a claim's links; a repeated one means any of its values."""
 
-    relation: list[Relation] = []
-    judgement: list[Judgement] = []
+    relation: Annotated[list[Relation], Describe(description="The relation that was judged.")] = []
+    judgement: Annotated[list[Judgement], Describe(description="The judgement of it.")] = []
 
 
 class LinkFilters(LinkQuestion):
@@ -93,9 +93,9 @@ class LinkFilters(LinkQuestion):
 class SuggestionQuestion(Question):
     """Which suggestions are wanted: best first, or the other way round (`order=asc`)."""
 
-    relation: list[Relation] = []
+    relation: Annotated[list[Relation], Describe(description="The relation that is suggested.")] = []
     include: Annotated[
-        list[Literal["unsure"]], Describe(description="Those too of which a checker was not sure.")
+        list[Literal["unsure"]], Describe(description="`unsure` adds those of which a checker was not sure.")
     ] = []
 
 
@@ -116,7 +116,7 @@ class JudgeOut(BaseModel):
 
 
 class LinkOut(BaseModel):
-    """What `claim` is to `other`: it is that (`positive`), is not (`negative`), or it is not sure."""
+    """A link: `claim` is that to `other` (`positive`), is not (`negative`), or nobody can be sure."""
 
     id: str
     claim: LinkedClaim

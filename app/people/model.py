@@ -91,7 +91,7 @@ class MyKeyOut(BaseModel):
 
 
 class MeOut(BaseModel):
-    """Who asks. `role` is what they may do: the lower of the person's and the key's."""
+    """The person who asks. `role` is what they may do: the lower of the person's and the key's."""
 
     person: MyselfOut
     key: MyKeyOut

@@ -1,6 +1,9 @@
 """All quotes of a source and what becomes of them in a text: the shapes of input and output."""
 
+from typing import Annotated
+
 from pydantic import BaseModel
+from pydantic import Field as Describe
 
 from app.base.page import Question
 from app.claims.anchors import AnchorState
@@ -12,7 +15,7 @@ from app.sources.model import SnapshotOut
 class AnchorQuestion(Question):
     """Filters of a source's quotes."""
 
-    state: list[AnchorState] = []
+    state: Annotated[list[AnchorState], Describe(description="The state of the quote in the text.")] = []
 
 
 class WordsOut(BaseModel):

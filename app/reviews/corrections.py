@@ -44,9 +44,11 @@ class CorrectionQuestion(Question):
     """Filters of corrections; a repeated one means any of its values."""
 
     claim: Annotated[list[str], Describe(description="The claims that were corrected: ids.")] = []
-    speaker: Annotated[list[Ref], Describe(description="Who says what was corrected: ids or slugs.")] = []
-    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
-    kind: list[CorrectionKind] = []
+    speaker: Annotated[
+        list[Ref], Describe(description="The speakers of the corrected claims: ids or slugs.")
+    ] = []
+    publisher: Annotated[list[Ref], Describe(description="Publishers of what prints it: ids or slugs.")] = []
+    kind: Annotated[list[CorrectionKind], Describe(description="The kind of move.")] = []
     since: Annotated[Moment | None, Describe(description="Made then or later.")] = None
     until: Annotated[Moment | None, Describe(description="Made before then.")] = None
 

@@ -13,7 +13,6 @@ from sqlmodel import Field
 from app.access.model import ReviewerOut
 from app.base.moments import PastMoment, PublishedMoment
 from app.base.page import Question
-from app.base.texts import glossary
 from app.base.types import (
     EACH_ONCE,
     Exact,
@@ -31,7 +30,7 @@ from app.base.types import (
 from app.changes.hidden import ShownVisibility, Visibility
 from app.changes.model import Part, Record
 from app.claims.anchors import AnchorState
-from app.claims.model import Attribution, DescribedAttribution, DescribedVerdict, Verdict
+from app.claims.model import Attribution, Verdict
 from app.claims.shapes import AnchorIn, AnchorOut
 from app.entities.model import EntityBrief, Ref
 from app.sources.model import SourceBrief, SourceRef
@@ -40,14 +39,6 @@ Stance = Literal["supports", "refutes", "context"]
 Outcome = Literal["approved", "returned"]
 ConfirmedBy = Literal["read", "unread"]
 ReviewState = Literal["proposed", "returned", "published", "corrected"]
-
-REVIEW_STATES: Mapping[ReviewState, str] = {
-    "proposed": "it waits for approval",
-    "returned": "it was sent back to who proposed it",
-    "published": "it counts",
-    "corrected": "a later one has taken its place",
-}
-"""What each state says of a review."""
 
 ORDINAL: dict[str, int] = {
     "true": 5,
@@ -186,8 +177,8 @@ class EvidenceIn(Shape):
     url: Url | None = None
     stance: Stance
     note: Prose | None = None
-    note_visibility: Annotated[Visibility, Describe(description="Who may read the note.")] = "internal"
-    visibility: Annotated[Visibility, Describe(description="Who may see it.")] = "public"
+    note_visibility: Annotated[Visibility, Describe(description="The readers of the note.")] = "internal"
+    visibility: Annotated[Visibility, Describe(description="The readers of the evidence.")] = "public"
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:
@@ -219,10 +210,14 @@ class ReviewIn(Shape):
         }
     )
 
-    verdict: DescribedVerdict | None = None
-    attribution: DescribedAttribution | None = None
-    actual_words: Annotated[Prose | None, Describe(description="What was said, if it was misquoted.")] = None
-    actual_speaker: Annotated[Ref | None, Describe(description="Who said it, if misattributed.")] = None
+    verdict: Verdict | None = None
+    attribution: Attribution | None = None
+    actual_words: Annotated[
+        Prose | None, Describe(description="The words that were really said, if it was misquoted.")
+    ] = None
+    actual_speaker: Annotated[
+        Ref | None, Describe(description="The entity that really said it, if misattributed: an id or slug.")
+    ] = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
     explanation: Prose | None = None
     publisher: Annotated[Ref | None, Describe(description="The desk; by default your own.")] = None
@@ -266,8 +261,8 @@ class PublishedIn(Shape):
 
     publisher: Annotated[Line, Describe(description="The desk: an id, a slug or a name.")]
     url: Annotated[Url | None, Describe(description="Where it is published.")] = None
-    verdict: DescribedVerdict | None = None
-    attribution: DescribedAttribution | None = None
+    verdict: Verdict | None = None
+    attribution: Attribution | None = None
     label: Annotated[Line | None, Describe(description="The desk's own wording.")] = None
     rating: RatingIn | None = None
     summary: Annotated[Prose, Describe(description="The reason, in a sentence or two.")]
@@ -312,8 +307,8 @@ class ReviewQuestion(Question):
 
     claim: Annotated[list[str], Describe(description="The claims that they rule on: ids.")] = []
     publisher: Annotated[list[Ref], Describe(description="The desk: ids or slugs.")] = []
-    verdict: list[DescribedVerdict] = []
-    attribution: list[DescribedAttribution] = []
+    verdict: Annotated[list[Verdict], Describe(description="Their verdict.")] = []
+    attribution: Annotated[list[Attribution], Describe(description="Their attribution.")] = []
 
 
 # --- out ---------------------------------------------------------------------------------------
@@ -368,19 +363,19 @@ class ReviewOut(BaseModel):
 
     id: str
     claim: str
-    state: Annotated[ReviewState, Describe(description=glossary(REVIEW_STATES))]
+    state: ReviewState
     publisher: EntityBrief | None
     reviewer: Annotated[
         ReviewerOut | None, Describe(description="Null to the public, but for a person with a byline.")
     ]
     entered_by: Annotated[ReviewerOut | None, Describe(description="There if it was entered.")] = None
-    verdict: DescribedVerdict | None
-    attribution: DescribedAttribution | None
+    verdict: Verdict | None
+    attribution: Attribution | None
     confirmed_by: Annotated[
         ConfirmedBy | None,
         Describe(
-            description="How the attribution was confirmed: `read` in the source's text, or `unread` by words"
-            " and place that the checker gave. Rulings from before this was asked for have none."
+            description="The way in which the attribution was confirmed; left out where it was not, or if"
+            " the ruling is from before this was asked for."
         ),
     ] = None
     actual_words: str | None

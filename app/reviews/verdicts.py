@@ -46,10 +46,12 @@ class VerdictQuestion(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    limit: Annotated[int, Describe(ge=1, le=MAX_PAGE, description="How many at most.")] = 50
-    speaker: Annotated[list[Ref], Describe(description="Who said what was ruled on: ids or slugs.")] = []
-    publisher: Annotated[list[Ref], Describe(description="Who publishes what prints it.")] = []
-    topic: list[str] = []
+    limit: Annotated[int, Describe(ge=1, le=MAX_PAGE, description="The most records in one answer.")] = 50
+    speaker: Annotated[
+        list[Ref], Describe(description="The speakers of the claims that were ruled on: ids or slugs.")
+    ] = []
+    publisher: Annotated[list[Ref], Describe(description="Publishers of what prints it: ids or slugs.")] = []
+    topic: Annotated[list[str], Describe(description="A topic of the claim: a slug, such as `energy`.")] = []
 
 
 @dataclass(frozen=True)

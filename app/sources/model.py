@@ -112,7 +112,7 @@ class SnapshotIn(Shape):
     retrieved_at: Annotated[PastMoment | None, Describe(description="Not in the future.")] = None
     text_withheld: Annotated[
         Flag | None,
-        Describe(description="Whether the text is for checking quotes only and shown to checkers alone."),
+        Describe(description="True if the text is for checking quotes only and shown to checkers alone."),
     ] = None
 
 
@@ -160,8 +160,8 @@ class SourceQuestion(Question):
     q: Words = None
     url: Annotated[list[str], Describe(description="In any spelling.")] = []
     publisher: Annotated[list[Ref], Describe(description="Its id or slug.")] = []
-    kind: list[SourceKind] = []
-    sort: Literal["created", "published"] = "created"
+    kind: Annotated[list[SourceKind], Describe(description="The kind of source.")] = []
+    sort: Annotated[Literal["created", "published"], Describe(description="The order.")] = "created"
 
 
 class SourceBrief(BaseModel):
