@@ -123,8 +123,8 @@ def get_claim_history(claim_id: str, ask: Annotated[Question, Query()], read: Re
 @of_stats.get("/stats", responses=listed(CountOut, total=int), operation_id="count_claims")
 def count_claims(ask: Annotated[StatsQuestion, Query()], read: Reading) -> Response:
     """How many claims there are of each status, verdict, attribution, speaker, publisher, topic or month, or
-    of each pair of these, the most frequent first. The filters are those of claims; `total` is how many
-    claims are under them.
+    of each pair of these, the most frequent first, and by month the latest. The filters are those of claims;
+    `total` is how many claims are under them.
     """
     with read as session:
         found = stats.count(session, ask, read.after(ask))

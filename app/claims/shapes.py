@@ -23,6 +23,7 @@ from app.base.types import (
     QueryFlag,
     Shape,
     Slug,
+    Sort,
     exact,
     example,
 )
@@ -263,7 +264,7 @@ class ClaimQuestion(ClaimFilters):
 
 
 class StatsQuestion(ClaimFilters):
-    """Counts of claims by up to two dimensions; `order` is of the count."""
+    """Counts of claims by up to two dimensions."""
 
     by: Annotated[
         Dimensions,
@@ -274,6 +275,7 @@ class StatsQuestion(ClaimFilters):
         ),
     ] = ["status"]
     limit: Annotated[int, Describe(ge=1, le=1000, description="The most records in one answer.")] = 100
+    order: Annotated[Sort, Describe(description="Most first (`desc`) or last; by month, latest.")] = "desc"
 
 
 # --- out ---------------------------------------------------------------------------------------

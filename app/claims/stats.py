@@ -37,10 +37,19 @@ _FACET_VALUES = 20
 
 
 def count(session: ReadSession, ask: StatsQuestion, after: Sequence[Any] | None) -> Page[dict[str, Any]]:
-    """A page of counts, the largest first."""
+    """A page of counts: by month in order of time, else the largest first."""
+    return _page(session, ask, after, first="month" if "month" in ask.by else None)
+
+
+def _page(
+    session: ReadSession, ask: StatsQuestion, after: Sequence[Any] | None, *, first: Dimension | None = None
+) -> Page[dict[str, Any]]:
     counts = _counts(session, ask).subquery()
-    keys = [counts.c.claims, counts.c.a, counts.c.b]
-    found = page(session, select(*keys).where(counts.c.claims > 0), keys, ask, after)
+    a, b = (counts.c.b, counts.c.a) if first and ask.by.index(first) else (counts.c.a, counts.c.b)
+    keys = [a, counts.c.claims, b] if first else [counts.c.claims, a, b]
+    found = page(
+        session, select(counts.c.a, counts.c.b, counts.c.claims).where(counts.c.claims > 0), keys, ask, after
+    )
     return Page(_rows(session, ask.by, found.rows), found.last)
 
 
@@ -60,7 +69,7 @@ def facets(session: ReadSession, ask: ClaimFilters, by: Sequence[Dimension]) -> 
 def _facet(session: ReadSession, ask: StatsQuestion, dimension: Dimension) -> list[dict[str, Any]]:
     if dimension == "status" and ask.hides_withdrawn:
         ask = ask.model_copy(update={"withdrawn": "include"})
-    rows = count(session, ask, None).rows
+    rows = _page(session, ask, None).rows
     names = {dimension: "value", f"{dimension}_slug": "slug", f"{dimension}_name": "name"}
     return [{names.get(name, name): value for name, value in row.items()} for row in rows]
 

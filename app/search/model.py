@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from pydantic import Field as Describe
 
 from app.base.page import WORDS, Question
+from app.base.types import Sort
 from app.claims.shapes import ClaimOut
 from app.claims.standing import Withdrawn
 from app.entities.model import EntityOut
@@ -21,6 +22,7 @@ class SearchQuestion(Question):
     q: Annotated[str, Describe(min_length=1, max_length=500, description=WORDS)]
     kind: Annotated[list[Kind], Describe(description="Only these.")] = []
     withdrawn: Withdrawn = None
+    order: Annotated[Sort, Describe(description="The best match first (`desc`) or last.")] = "desc"
 
 
 class HitOut(BaseModel):
