@@ -157,11 +157,11 @@ def _make_ready(settings: Settings, db: Database, *, migrate: bool, seed: bool) 
     held = secret_of(settings, db)  # made while the database is empty, so before the seed
     if migrate:
         if told:
-            say("Running the migrations")
+            say("Running the migrations", err=True)
         _upgrade(settings.database_url)
     if seed:
         if told:
-            say("Loading the sample data")
+            say("Loading the sample data", err=True)
         _seed(SEED)
     with suppress(Unavailable):  # what is wrong ends it here, in a line; what is away may come back
         if fault := unfitness(db, held):

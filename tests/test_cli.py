@@ -41,7 +41,7 @@ def test_makes_serves_and_checks_a_base(bases: Bases, command: Command, tmp_path
         # From its start on with one of them: what is before the first import knows of neither.
         forks = not url.startswith("sqlite")
         with served(env, tmp_path / "log", "--migrate", "--seed", forked=forks) as server:
-            assert server.said.startswith("Running the migrations\nLoading the sample data\n")
+            assert "Running the migrations\nLoading the sample data\n" in server.log.read_text()
             look(server)
             use_a_key(server, env, command, forks=forks)
             with server.client() as idle:

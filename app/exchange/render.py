@@ -9,7 +9,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,7 +81,7 @@ class Wanted:
         with self.base.read(patiently=True) as session, job.stopped_by(interruption(session)):
             _, last = head(session)
 
-            def counted() -> Iterator[Rows]:
+            def counted() -> Generator[Rows, None, None]:
                 for rows in self.feed.rows(session, self.ask):
                     job.check()
                     yield each(rows)
@@ -91,7 +92,9 @@ class Wanted:
                     count += 1
                     yield row
 
-            file = filled(form.write(self.feed.columns, counted()))
+            # Left to the collector, a cursor is closed in the transaction that its connection has by then.
+            with closing(counted()) as written:
+                file = filled(form.write(self.feed.columns, written))
         return kept(self.key(last, form), file, count)
 
 
