@@ -17,7 +17,9 @@ import pytest
 from sqlalchemy.orm import configure_mappers
 
 from app.base import schema
+from app.base.caches import BUDGET, Budget
 from app.base.jobs import Job
+from app.base.pools import STATEMENTS
 from app.base.shelf import Kept, Key, kept, new_file
 from app.changes import past, store
 from app.exchange import parquet, render
@@ -87,6 +89,19 @@ def migrated_once(sqlite_bases: SqliteBases) -> Iterator[None]:
         for module in (offline, past):
             patch.setattr(module, "schema", Copies(sqlite_bases))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_at_once() -> Iterator[None]:
+    """What statements were compiled to is kept from the first time on, and there is room for those of all
+    tests: most bases live for a moment, and to compile for each anew takes a quarter of the tests' time.
+    """
+    BUDGET._caches.discard(STATEMENTS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"_given": None, "_share": 1, "_budget": Budget(128 * 1024 * 1024)}.items():
+            patch.setattr(STATEMENTS, name, value)
+        yield
+    BUDGET.add(STATEMENTS)
 
 
 @pytest.fixture
