@@ -24,8 +24,8 @@ SERVICE: Mapping[str, str] = {
     "seq": "The entry's place in the ledger, from 1.",
     "Change.at": "The time at which the entry was written, in UTC (RFC 3339).",
     "actor": (
-        "The id of the person who made the change, `per_…`, or the name of a command; null to the public "
-        "for a person."
+        "The id of the person who made the change, `per_…`, or a word such as `webhooks` for what the server or"
+        " a command did; null to the public for a person."
     ),
     "actor_name": "The name of who made the change; null to the public for a person.",
     "action": "The action, such as `claim.review`; null to the public if the record is not public.",
@@ -68,6 +68,14 @@ SERVICE: Mapping[str, str] = {
         "erase` removes them."
     ),
     "quoted_in": "The ids of claims and evidence that still quote the erased source, `clm_…` or `evd_…`.",
+    "Assignee.id": "The person's id, `per_…`.",
+    "PersonBrief.id": "The person's id, `per_…`.",
+    "Person.id": "The person's id, `per_…`.",
+    "Myself.id": "The person's id, `per_…`.",
+    "Key.id": "The key's id, `key_…`.",
+    "MyKey.id": "The key's id, `key_…`.",
+    "Webhook.id": "The webhook's id, `whk_…`.",
+    "NewSecret.id": "The webhook's id, `whk_…`.",
     "Assignee.name": "The person's name.",
     "Judge.id": "The person's id, `per_…`; null to the public.",
     "Judge.name": "The person's name; to the public their byline.",
@@ -81,7 +89,7 @@ SERVICE: Mapping[str, str] = {
     "organisations": "The organisations that they belong to and may rule for. They are sent as ids or slugs.",
     "ended": "True if they no longer work here; their keys are revoked then.",
     "ended_at": (
-        "The time at which they ended, in UTC (RFC 3339); null if they have not, or to others than admins."
+        "The time at which they ended, in UTC (RFC 3339); null if not. Left out for others than admins."
     ),
     "Person.version": "The number of the record's version, from 1; left out for others than admins.",
     "Person.created_at": (
