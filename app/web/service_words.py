@@ -24,7 +24,7 @@ SERVICE: Mapping[str, str] = {
     "seq": "The entry's place in the ledger, from 1.",
     "Change.at": "The time at which the entry was written, in UTC (RFC 3339).",
     "actor": (
-        "The id of the person who made the change, `per_…`, or a word such as `webhooks` for what the server or"
+        "The id of the person who made the change, `per_…`, or a word like `cli` for what the server or"
         " a command did; null to the public for a person."
     ),
     "actor_name": "The name of who made the change; null to the public for a person.",
