@@ -1,4 +1,4 @@
-"""How a server's memory is given back."""
+"""Settings of the garbage collector and of the C library that keep a server's memory small."""
 
 import ctypes
 import gc
@@ -9,9 +9,9 @@ _M_ARENA_MAX = -8
 
 
 def keep_memory_small() -> None:
-    """Call this before the first thread is started. What there is now is never looked through again. Garbage
-    is collected in small heaps: a large one takes 100 MB, and to clear it holds the event loop. All threads
-    allocate from one heap of the C library: glibc gives each its own, and what is freed there stays there.
+    """Call this before the first thread starts. The collector never scans the objects of now again. It
+    runs often, because a large heap of garbage takes 100 MB and holds the event loop while it is cleared. All
+    threads allocate from one arena: glibc gives each its own, and does not return memory freed there.
     """
     gc.collect()
     gc.freeze()

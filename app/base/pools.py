@@ -30,8 +30,8 @@ SQLITE: Any = sqlite
 _WRITE_URL = "write sqlite:///record.db or postgresql://user:password@host/name"
 
 STATEMENTS: Cache[Any, Any] = Cache(lambda _, made: 16_000 + 64 * len(made.string or ""), share=8, again=True)
-"""What statements were compiled to, of all databases. How much one takes by its length was measured. A search
-of so many words in such an order is seldom asked again, and would leave garbage of a thousand objects.
+"""The compiled statements of all databases. The size by length was measured. Few searches repeat the shape of
+an earlier one, and a statement that is pushed out leaves a thousand objects as garbage.
 """
 
 POOL_SECONDS = 5

@@ -310,7 +310,7 @@ def _entries(session: ReadSession, after: int, until: int) -> list[Entry]:
 
 
 _TAKEN_BACK = {"source": "src_", "claim": "clm_"}
-"""What can be taken back from the public, and how ids of it begin."""
+"""The records that can be taken back from the public, with the prefix of their ids."""
 
 
 def _take_back(past: WriteSession, hidden: Mapping[str, Sequence[str]]) -> None:
@@ -338,11 +338,12 @@ _NAMED_ONE = {"named": "what was taken back"}
 
 def _set(past: WriteSession, kind: Any, which: Any, visibility: str | None, **more: Any) -> None:
     old = None if visibility else INTERNAL
-    found = select(kind.id).where(which, kind.visibility == old)
-    for record_id in past.execute(found).scalars().all():
-        values = {"visibility": visibility, **more}
-        past.execute(update(table(kind)).where(col(kind.id) == record_id).values(**values))
-        tell(past, kind, [Saved(record_id, {"visibility": {"old": old, "new": visibility}})])
+    ids = past.execute(select(kind.id).where(which, kind.visibility == old)).scalars().all()
+    if ids:
+        hidden = update(table(kind)).where(among(past, kind.id, ids))
+        past.execute(hidden.values(visibility=visibility, **more))
+        difference = {"visibility": {"old": old, "new": visibility}}
+        tell(past, kind, [Saved(record_id, difference) for record_id in ids])
 
 
 def _end_log(db: Database) -> None:

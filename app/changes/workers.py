@@ -23,7 +23,7 @@ _ENTITIES = table("entities", column("id"), column("canonical_id"))
 
 ACTOR = frozenset({"actor", "actor_name"})
 ASKED = frozenset({"request_id"})
-"""What a client called its request, which may be a name."""
+"""The id that a client gave its request, which may be a name."""
 WORKERS = frozenset(f"difference.{name}" for names in _FIELDS.values() for name in names)
 """The values of entries that name people, or may."""
 

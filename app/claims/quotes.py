@@ -87,9 +87,9 @@ def _segments(claim: ClaimIn, item: AppearanceIn, n: int, kept: Row[Any] | None)
         return [each for piece in pieces(claim.mode, claim.text) for each in _found(text, piece)]
     if claim.mode == "direct_quote":
         quoted = " ".join(segment.exact for segment in item.anchors)
-        if not any(same_words(quoted, text) for text in versions(claim)):
+        if not any(same_words(quoted, text) for text in _versions(claim)):
             raise Invalid.at(f"/appearances/{n}/anchors", "are not, together, the words of the direct quote")
-    elif not _covering(claim, [segment.exact for segment in item.anchors]):
+    elif not covering(claim, [segment.exact for segment in item.anchors]):
         parts = " ".join(f"“{piece}”" for piece in pieces(claim.mode, claim.text))
         raise Invalid.at(
             f"/appearances/{n}/anchors", f"are not, together, the words that are quoted: {parts}"
@@ -104,14 +104,15 @@ def _expected(segment: AnchorIn, claim: ClaimIn, before: Anchor) -> AnchorIn:
     return segment.model_copy(update={"start": before.end - 1})
 
 
-def versions(claim: ClaimIn | Claim) -> list[str]:
-    """Return the texts of a claim: its own, and the original one if it has one."""
+def _versions(claim: ClaimIn | Claim) -> list[str]:
     return [text for text in (claim.text, claim.original_text) if text]
 
 
-def _covering(claim: ClaimIn, anchors: Sequence[str]) -> list[tuple[str, list[int]]]:
-    """The pieces of the claim's quote with the anchors of each, in its words here or in the original ones."""
-    for text in versions(claim):
+def covering(claim: ClaimIn | Claim, anchors: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """Return the pieces of a claim's quote with the anchors of each, in its words here or in the original
+    ones; none if they do not cover either.
+    """
+    for text in _versions(claim):
         parts = pieces(claim.mode, text)
         if parts and (used := covered(parts, anchors)) is not None:
             return [*zip(parts, used, strict=True)]
@@ -131,7 +132,7 @@ def _must_be_in_order(claim: ClaimIn, anchors: Sequence[Anchor], text: str, poin
     """
     if claim.mode not in QUOTING:
         return
-    for piece, used in _covering(claim, [anchor.exact for anchor in anchors]):
+    for piece, used in covering(claim, [anchor.exact for anchor in anchors]):
         for n, m in pairwise(used):
             one, other = anchors[n], anchors[m]
             if one.end is None or other.start is None or other.start < one.end:

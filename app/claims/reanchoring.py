@@ -16,15 +16,15 @@ from app.changes.store import By, New, save_parts
 from app.claims.anchors import FOUND, Place, locate, locate_all, stands
 from app.claims.model import Anchor, Appearance, Claim
 from app.claims.passages import Selector, is_whole
-from app.claims.pieces import Words, covered, left_out, pieces
+from app.claims.pieces import Words, left_out
 from app.claims.quotes import (
     QUOTING,
     Printed,
+    covering,
     is_there,
     printed_in,
     selector,
     settle,
-    versions,
     without_context,
 )
 from app.sources.model import Snapshot
@@ -147,11 +147,8 @@ def _anew(claim: Claim, here: Sequence[Anchor], supplied: Supplied) -> list[Anch
     """Return the segments that a claim's quote has in a text; none if they are those that it has already, or
     if they are not there.
     """
-    versions_of = (pieces(claim.mode, text) for text in versions(claim))
-    found = ((parts, covered(parts, [each.exact for each in here])) for parts in versions_of if parts)
-    parts, used = next((each for each in found if each[1] is not None), ([], []))
     made, differs = list[Anchor](), False
-    for piece, numbers in zip(parts, used or (), strict=True):
+    for piece, numbers in covering(claim, [each.exact for each in here]):
         rows = [here[n] for n in numbers]
         segments = [] if _stand(piece, rows, supplied.text) else _segments(piece, rows[0], supplied)
         made, differs = made + (segments or rows), differs or bool(segments)

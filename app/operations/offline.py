@@ -76,8 +76,9 @@ def bundle_faults(file: Path, key: str | None) -> list[str]:
     """What is wrong with the bundle in a file. Raises ValueError for what is none, and without a key."""
     if file.stat().st_size > MOST_BYTES:
         raise ValueError(f"{file} is larger than any bundle.")
-    json.loads(file.read_bytes(), object_pairs_hook=_named_once)
-    public, content, found = _given(key), orjson.loads(file.read_bytes()), []
+    written = file.read_bytes()
+    json.loads(written, object_pairs_hook=_named_once)
+    public, content, found = _given(key), orjson.loads(written), []
     with _empty_base() as db, suppress(KeepNothing), db.write() as session:
         found = [*faults(content, public, session)]
         raise KeepNothing

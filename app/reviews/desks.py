@@ -30,7 +30,7 @@ def is_entered(session: ReadSession, person_id: str, desk: str | None, corrected
     before = corrected.publisher_id if corrected is not None and not corrected.entered else None
     others = [each for each in (desk, before) if each is not None and _is_anothers(session, person_id, each)]
     for each in others:
-        must_be_absent(session, person_id, each)
+        _must_have_nobody(session, person_id, each)
     return desk in others
 
 
@@ -38,7 +38,12 @@ def must_be_absent(session: ReadSession, person_id: str, desk: str) -> None:
     """Raise Forbidden if somebody who does not belong to a desk would rule for it though it has people here:
     its word is theirs to give.
     """
-    if is_person(person_id) and _is_anothers(session, person_id, desk) and has_people(session, desk):
+    if _is_anothers(session, person_id, desk):
+        _must_have_nobody(session, person_id, desk)
+
+
+def _must_have_nobody(session: ReadSession, person_id: str, desk: str) -> None:
+    if is_person(person_id) and has_people(session, desk):
         raise Forbidden("The ruling is of a desk that rules here itself: its own people give and correct it.")
 
 

@@ -51,8 +51,8 @@ def gather(
     return record
 
 
-def cited_by(session: ReadSession, review_id: str | None) -> list[str]:
-    """Return the ids of the evidence that a ruling, if any, rests on, in order, but for what was erased."""
+def cited_by(session: ReadSession, review_id: str) -> list[str]:
+    """Return the ids of the evidence that a ruling rests on, in its order, but for what was erased."""
     link = select(ReviewEvidence.evidence_id).join(Evidence, col(Evidence.id) == ReviewEvidence.evidence_id)
     of_it = link.where(col(ReviewEvidence.review_id) == review_id, col(Evidence.erased).is_(None))
     return [*session.execute(of_it.order_by(col(ReviewEvidence.position))).scalars()]

@@ -267,7 +267,7 @@ def _cited(session: WriteSession, claim: Claim, ruling: ReviewIn, by: By, *, int
         gathered.gather(session, claim, item, by=by, at=f"/evidence/{n}", internal=internal).id
         for n, item in enumerate(ruling.evidence)
     ]
-    return [*ruling.cites, *fresh] or gathered.cited_by(session, ruling.corrects)
+    return [*ruling.cites, *fresh] or (gathered.cited_by(session, ruling.corrects) if ruling.corrects else [])
 
 
 def _check_actual_speaker(session: ReadSession, claim: Claim, ruling: ReviewIn) -> None:
